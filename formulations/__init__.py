@@ -1,0 +1,1 @@
+"""Solvers without learning: exact methods and heuristics, one engine a file."""

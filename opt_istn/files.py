@@ -1,0 +1,165 @@
+"""Reading, checking, hashing and writing the project's JSON files.
+
+Every file is UTF-8 JSON, plain or gzip-compressed, with the fields ``format`` and ``version``.
+Whatever is wrong with one is reported as an `InputError` whose text is a single line naming the
+file, the field and what was expected there.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+MAX_BYTES = 2 << 30  # a decompressed file beyond this is refused rather than read into memory
+
+
+class InputError(ValueError):
+    """Input that cannot be used.
+
+    Parameters
+    ----------
+    field
+        Path of the offending field, such as ``links[3][0]``; empty for the input as a whole.
+    expected
+        What was expected there and, where it helps, what was found.
+    source
+        File (or other origin) of the input; filled in by the reader.
+    """
+
+    def __init__(self, field: str, expected: str, source: str = "") -> None:
+        self.field = field
+        self.expected = expected
+        self.source = source
+        super().__init__(field, expected, source)
+
+    def __str__(self) -> str:
+        text = ": ".join(part for part in (self.source, self.field, self.expected) if part)
+        return " ".join(text.split())
+
+
+class _Header(msgspec.Struct):
+    format: str
+    version: int
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Return the content of `path`, decompressed if it is gzip (recognised by its magic number).
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not valid gzip, or is larger than `MAX_BYTES`.
+    """
+    try:
+        with open(path, "rb") as raw:
+            compressed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if compressed else open(path, "rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError("", f"expected a complete gzip file ({error})", str(path)) from None
+    except OSError as error:
+        raise InputError("", f"cannot be read ({error.strerror or error})", str(path)) from None
+    if len(data) > MAX_BYTES:
+        raise InputError("", f"expected at most {MAX_BYTES} bytes", str(path))
+    return data
+
+
+def decode(data: bytes, schema: type[T], source: str = "") -> T:
+    """Decode JSON `data` strictly into the msgspec type `schema`.
+
+    Raises
+    ------
+    InputError
+        If the text is not JSON or does not match the schema; names the field.
+    """
+    try:
+        return msgspec.json.decode(data, type=schema)
+    except msgspec.ValidationError as error:
+        expected, _, path = str(error).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".")
+        raise InputError(field, expected.replace("`", ""), source) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError("", f"expected a JSON object ({error})", source) from None
+
+
+def decode_document(
+    data: bytes, schema: type[T], file_format: str, version: int, source: str = ""
+) -> T:
+    """Decode a versioned document: header first, so a foreign file is named as such.
+
+    Raises
+    ------
+    InputError
+        If the header is missing, names another format or a newer version, or a field is wrong.
+    """
+    header = decode(data, _Header, source)
+    if header.format != file_format:
+        raise InputError("format", f"expected {file_format!r}, found {header.format!r}", source)
+    if header.version != version:
+        hint = "; a newer opt-istn wrote this file" if header.version > version else ""
+        raise InputError("version", f"expected {version}, found {header.version}{hint}", source)
+    return decode(data, schema, source)
+
+
+def document_format(data: bytes, source: str = "") -> str:
+    """Return the ``format`` field of a document."""
+    return decode(data, _Header, source).format
+
+
+def canonical_sha256(document: dict[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON text of `document`.
+
+    Canonical: keys sorted, no white space, ASCII escapes, floats in Python's shortest form.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write `data` to `path` atomically: the old file or the whole new one, never a part.
+
+    A path ending in ``.gz`` is compressed (with a zero time stamp, so equal content gives equal
+    bytes).
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    payload = gzip.compress(data, compresslevel=6, mtime=0) if target.suffix == ".gz" else data
+    temporary = ""
+    try:
+        with tempfile.NamedTemporaryFile(
+            dir=target.parent, prefix=f".{target.name}.", delete=False
+        ) as stream:
+            temporary = stream.name
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        os.chmod(temporary, mode)
+        os.replace(temporary, target)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError("", f"cannot be written ({error.strerror or error})", str(path)) from None
+
+
+def write_document(path: str | Path, document: dict[str, Any]) -> None:
+    """Write `document` as JSON to `path`, atomically."""
+    write_bytes(path, msgspec.json.encode(document) + b"\n")
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

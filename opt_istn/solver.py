@@ -1,0 +1,100 @@
+"""What a solver is: the protocol, the work it is allowed, and what it may claim."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+
+class Status(StrEnum):
+    """Outcome of a run. All problems minimise, so a bound is always a lower bound."""
+
+    OPTIMAL = "optimal"  # the plan's cost equals a proven bound
+    FEASIBLE = "feasible"  # a feasible plan, not proven optimal
+    INFEASIBLE = "infeasible"  # proven: no feasible plan exists
+    UNBOUNDED = "unbounded"  # proven: plans of arbitrarily low cost exist
+    BOUND_ONLY = "bound_only"  # a proven bound, no feasible plan
+    NO_PLAN = "no_plan"  # neither; an infeasible plan may be attached to show what it violates
+    FAILED = "failed"  # crashed, killed, or claimed something that is refuted
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Work a solver is allowed.
+
+    Parameters
+    ----------
+    time_s
+        Wall-clock seconds after which the solver should return what it has; None is no limit.
+        The harness kills a run that goes on well past it.
+    work
+        Limit in the solver's own deterministic unit (labels, nodes), for runs that must repeat.
+    memory_mb
+        Resident memory of the run's process tree in MiB, enforced by the harness.
+    threads
+        Threads the solver may use.
+    """
+
+    time_s: float | None = None
+    work: int | None = None
+    memory_mb: int | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        limits = {"time_s": self.time_s, "work": self.work, "memory_mb": self.memory_mb}
+        for name, value in {**limits, "threads": self.threads}.items():
+            if value is not None and not value > 0:
+                raise ValueError(f"Budget.{name}: expected a positive number, found {value}")
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a solver says of its run. Nothing here is believed until the evaluator has judged it.
+
+    Parameters
+    ----------
+    status
+        Claimed outcome.
+    plan
+        The incumbent plan, if any.
+    cost
+        Claimed cost of `plan`, in the instance's integer cost unit.
+    bound
+        Proven lower bound on the cost of every feasible plan, same unit.
+    proof
+        Name of the proof method behind `bound` (or behind infeasible / unbounded). Two proofs
+        count as independent when their names differ.
+    trace
+        ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
+    detail
+        Counts worth keeping: labels, nodes, iterations.
+    """
+
+    status: Status
+    plan: Any = None
+    cost: int | None = None
+    bound: int | None = None
+    proof: str = ""
+    trace: tuple[tuple[float, int | None, int | None], ...] = ()
+    detail: dict[str, int | float | str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """A method for one problem. Parameters of a method are fields of its (frozen) dataclass.
+
+    ``stochastic`` tells whether the seed matters; a deterministic solver runs once an instance.
+    """
+
+    stochastic: bool
+
+    def supports(self, instance: Any) -> str | None:
+        """Return None if the solver can take `instance`, else one sentence saying why not."""
+        ...
+
+    def prepare(self) -> None:
+        """Import engines and compile. Called once before the clock starts."""
+        ...
+
+    def solve(self, instance: Any, budget: Budget, seed: int) -> Claims:
+        """Solve `instance` within `budget`; all randomness comes from `seed`."""
+        ...
