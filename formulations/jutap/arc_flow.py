@@ -1,0 +1,168 @@
+"""JUTAP as an arc-flow MIP in Pyomo, solved by HiGHS: the reference that is meant to be read.
+
+Problem (4) with (5a) of arXiv:2603.22127 on the graph of (cell, link) states: a unit of flow from
+START to END. Right only without negative cycles, so such instances are refused.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import highspy
+import numpy as np
+import pyomo.environ as pyo
+from pyomo.contrib.solver.common.results import TerminationCondition
+from pyomo.contrib.solver.solvers.highs import Highs
+
+from formulations.jutap import flow
+from opt_istn.files import InputError
+from opt_istn.jutap import graph
+from opt_istn.jutap.graph import Arcs
+from opt_istn.jutap.instance import Instance
+from opt_istn.solver import Budget, Claims
+
+PROOF = "highs"
+WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
+_MAX_SEED = 2**31 - 1
+
+
+def build(instance: Instance) -> pyo.ConcreteModel:
+    """Return the arc-flow model of `instance`; ``x[a]`` is arc a of `graph.state_arcs`.
+
+    Raises
+    ------
+    InputError
+        If START is END or END cannot be reached: then there is nothing to model.
+    """
+    if instance.start == instance.end or not graph.reachable_cells(instance)[instance.end]:
+        raise InputError("end", "expected an END that is not START and that START can reach")
+    arcs = graph.state_arcs(instance)
+    leaving, entering = _incidence(arcs)
+    start = graph.start_state(instance)
+    ends = np.flatnonzero(graph.state_cells(instance) == instance.end).tolist()
+
+    model = pyo.ConcreteModel()
+    model.ARCS = pyo.RangeSet(0, len(arcs.tail) - 1)
+    model.STATES = pyo.Set(initialize=sorted({*leaving, *entering} - {start, *ends}))
+    model.x = pyo.Var(model.ARCS, domain=pyo.Binary)
+    x = model.x
+
+    # (4): w1 * xi + w2 * eta + w3 * delta, summed over the moves
+    cost = arcs.cost.tolist()
+    model.COST_4 = pyo.Objective(expr=pyo.quicksum(cost[a] * x[a] for a in model.ARCS))
+
+    def flow_row(m: pyo.ConcreteModel, s: int) -> Any:
+        return pyo.quicksum(x[a] for a in leaving[s]) == pyo.quicksum(x[a] for a in entering[s])
+
+    model.FLOW = pyo.Constraint(model.STATES, rule=flow_row)
+    out, back = (pyo.quicksum(x[a] for a in side[start]) for side in (leaving, entering))
+    model.START = pyo.Constraint(expr=out - back == 1)
+    model.END = pyo.Constraint(expr=pyo.quicksum(x[a] for s in ends for a in entering[s]) == 1)
+    if instance.energy_budget_mj is not None:
+        # what all arcs together need is as good as any larger budget, and safe as a float
+        budget = min(instance.energy_budget_mj, int(arcs.energy.sum()))
+        energy = arcs.energy.tolist()
+        used = pyo.quicksum(energy[a] * x[a] for a in model.ARCS)
+        model.ENERGY_5a = pyo.Constraint(expr=used <= budget)
+    return model
+
+
+def export(instance: Instance, path: str | Path) -> None:
+    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one, or there is nothing to model.
+    """
+    suffix = Path(path).suffix
+    if suffix not in (".mps", ".lp"):
+        raise InputError("", "expected a file name ending in .mps or .lp", str(path))
+    build(instance).write(str(path), io_options={"symbolic_solver_labels": True})
+
+
+@dataclass(frozen=True)
+class ArcFlow:
+    """Solver ``jutap.pyomo``. `Budget.work` limits the nodes of HiGHS.
+
+    Parameters
+    ----------
+    max_arcs
+        Instances with more arc variables are refused; Pyomo needs a few kB for each.
+    """
+
+    max_arcs: int = 1_000_000
+    stochastic: bool = False
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse negative cycles, too many arcs, and a HiGHS known to return wrong optima."""
+        return _version_refusal() or flow.refusal(instance, self.max_arcs)
+
+    def prepare(self) -> None:
+        """Nothing to do: the engine is imported with this module."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Build, solve with both gaps at 0, and read the plan off the chosen arcs."""
+        refused = _version_refusal()
+        if refused:
+            raise RuntimeError(refused)
+        trivial = flow.without_engine(instance, PROOF)
+        return trivial or flow.claims(instance, _run(instance, budget, seed), PROOF)
+
+
+def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
+    started = time.perf_counter()
+    model = build(instance)
+    options = {"random_seed": seed % _MAX_SEED}
+    if budget.work is not None:
+        options["mip_max_nodes"] = budget.work
+    left = None
+    if budget.time_s is not None:
+        left = max(budget.time_s - (time.perf_counter() - started), 0.0)
+    # the thread pool of HiGHS outlives a solve and refuses another number of threads
+    highspy.Highs.resetGlobalScheduler(True)
+    outcome = Highs().solve(
+        model,
+        time_limit=left,
+        threads=budget.threads,
+        rel_gap=0.0,
+        abs_gap=0.0,
+        solver_options=options,
+        load_solutions=False,
+        raise_exception_on_nonoptimal_result=False,
+    )
+    seconds = time.perf_counter() - started
+    result = flow.Result(bound=flow.round_up(outcome.objective_bound))
+    result.infeasible = outcome.termination_condition == TerminationCondition.provenInfeasible
+    if outcome.incumbent_objective is not None:
+        outcome.solution_loader.load_vars()
+        chosen = np.array([model.x[a].value > 0.5 for a in model.ARCS])
+        result.plan = flow.decode(instance, graph.state_arcs(instance), chosen)
+    result.detail = {
+        "arcs": len(model.x),
+        "nodes": int(getattr(outcome.extra_info, "mip_node_count", None) or 0),
+        "engine_s": float(outcome.timing_info.highs_time),
+    }
+    result.trace = ((seconds, None, result.bound),)
+    return result
+
+
+def _incidence(arcs: Arcs) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """Return the arcs leaving and entering each state."""
+    leaving: dict[int, list[int]] = defaultdict(list)
+    entering: dict[int, list[int]] = defaultdict(list)
+    for a, (tail, head) in enumerate(zip(arcs.tail.tolist(), arcs.head.tolist(), strict=True)):
+        leaving[tail].append(a)
+        entering[head].append(a)
+    return leaving, entering
+
+
+def _version_refusal() -> str | None:
+    solver: Callable[[], Any] = Highs
+    version = tuple(solver().version())
+    if version not in WRONG_VERSIONS:
+        return None
+    return f"HiGHS {'.'.join(map(str, version))} returns wrong optima; install highspy 1.12"

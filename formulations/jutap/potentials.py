@@ -1,0 +1,299 @@
+"""Exact backward potentials on the JUTAP state graph, compiled.
+
+One pass gives, for every state (cell, link), the least value of ``cost_scale * cost +
+energy_scale * energy`` over all walks to END, ties broken by the other criterion. It is label
+correcting (Bellman-Ford-Moore) in Gauss-Seidel order: sweeps over the grid in four alternating
+directions, looking only at cells next to one that changed. Negative arcs are allowed; a negative
+cycle shows as a cycle of the successor graph (Cherkassky & Goldberg, Math. Prog. 85, 1999).
+A sweep costs O(8 * states * links per cell); radio maps need 5 to 30 of them.
+"""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from opt_istn.jutap.graph import reachable_cells, start_state, state_cells
+from opt_istn.jutap.instance import Instance, IntArray
+
+INFINITE = np.int64(2**61)  # two of them still fit into int64
+_OVERFLOW = 2**60
+_CHECK_EVERY = 16  # sweeps between looks for a cycle, beyond the powers of two
+
+
+class Grid(NamedTuple):
+    """What the compiled kernels read of an instance.
+
+    ``active`` marks the cells in play, shape (N*N,); ``cell`` and ``kind`` are the cell and the
+    kind of link of every state; the rest is as in `Instance`.
+    """
+
+    size: int
+    end: int
+    ptr: IntArray
+    link: IntArray
+    kind: IntArray
+    cell: IntArray
+    active: NDArray[np.bool]
+    transition: IntArray
+    move: IntArray
+    energy: IntArray
+    enter: IntArray
+
+
+@dataclass(frozen=True)
+class Potentials:
+    """Result of a backward pass; all arrays are indexed by state.
+
+    Parameters
+    ----------
+    value, tie
+        Least scaled value to END and, among the walks that attain it, the least energy (the least
+        cost if ``cost_scale`` is 0). `INFINITE` where END cannot be reached.
+    successor
+        Next state on such a walk, -1 at END and where there is none.
+    negative_cycle
+        Whether the walks have no least value; the arrays are then meaningless.
+    cost_scale, energy_scale
+        As asked for.
+    """
+
+    value: IntArray
+    tie: IntArray
+    successor: IntArray
+    negative_cycle: bool
+    cost_scale: int
+    energy_scale: int
+
+    def cost(self, state: int) -> int:
+        """Return the cost of the walk from `state`."""
+        if self.cost_scale == 0:
+            return int(self.tie[state])
+        return (int(self.value[state]) - self.energy_scale * int(self.tie[state])) // self.cost_scale
+
+    def energy(self, state: int) -> int:
+        """Return the energy of the walk from `state`, in millijoules."""
+        if self.cost_scale == 0:
+            return int(self.value[state]) // self.energy_scale
+        return int(self.tie[state])
+
+    def walk(self, state: int) -> list[int]:
+        """Return the states of the walk from `state` to END, both included."""
+        states = [state]
+        while self.successor[states[-1]] >= 0:
+            states.append(int(self.successor[states[-1]]))
+        return states
+
+
+def grid_of(instance: Instance, active: NDArray[np.bool] | None = None) -> Grid:
+    """Return the kernels' view of an instance; by default the cells reachable from START."""
+    ptr, link = instance.usable
+    return Grid(
+        size=instance.grid,
+        end=instance.end,
+        ptr=ptr,
+        link=link,
+        kind=np.maximum(link - instance.num_mbs + 1, 0),
+        cell=state_cells(instance),
+        active=reachable_cells(instance) if active is None else active,
+        transition=instance.transition,
+        move=np.array(instance.cost.move, dtype=np.int64),
+        energy=np.array(instance.energy_mj, dtype=np.int64),
+        enter=instance.enter,
+    )
+
+
+def largest_scale(grid: Grid, energy_scale_per_cost: float) -> int:
+    """Return a power of two up to 4096 by which costs may be scaled without leaving int64."""
+    arc = np.abs(grid.move).max() + np.abs(grid.transition).max() + np.abs(grid.enter).max()
+    arc = float(arc) + energy_scale_per_cost * float(grid.energy.max())
+    scale = 4096
+    while scale > 1 and arc * scale * len(grid.cell) * _CHECK_EVERY > _OVERFLOW:
+        scale //= 2
+    return scale
+
+
+def potentials(
+    instance: Instance, cost_scale: int, energy_scale: int, grid: Grid | None = None
+) -> Potentials:
+    """Compute the potentials of every state that START can reach (or of `grid`'s active cells).
+
+    Raises
+    ------
+    ValueError
+        If both scales are 0 or one is negative.
+    """
+    if cost_scale < 0 or energy_scale < 0 or cost_scale + energy_scale == 0:
+        raise ValueError("potentials: expected scales >= 0, not both 0")
+    grid = grid_of(instance) if grid is None else grid
+    states = len(grid.cell)
+    value = np.full(states, INFINITE)
+    tie = np.full(states, INFINITE)
+    successor = np.full(states, -1, dtype=np.int64)
+    at_end = slice(grid.ptr[grid.end], grid.ptr[grid.end + 1])
+    value[at_end] = tie[at_end] = 0
+    dirty = np.zeros(grid.size**2, dtype=np.bool_)
+    _mark(grid.end, grid.size, dirty)
+    scales = (cost_scale, energy_scale)
+    other = (1, 0) if cost_scale == 0 else (0, 1)
+    first, second = _weigh(grid, *scales), _weigh(grid, *other)
+    sweeps, cycle = 0, False
+    while not cycle and _sweep(grid, first, second, sweeps % 4, dirty, value, tie, successor):
+        sweeps += 1
+        if sweeps % _CHECK_EVERY == 0 or sweeps.bit_count() == 1:
+            cycle = _has_cycle(successor)
+    return Potentials(value, tie, successor, bool(cycle), *scales)
+
+
+def cell_energy(grid: Grid, source: int) -> IntArray:
+    """Return the least energy between `source` and every active cell, shape (N*N,).
+
+    Moves can be reversed, so this is the energy both from and to `source`.
+    """
+    energy = np.full(grid.size**2, INFINITE)
+    energy[source] = 0
+    dirty = np.zeros(grid.size**2, dtype=np.bool_)
+    _mark(source, grid.size, dirty)
+    sweeps = 0
+    while _sweep_energy(grid.size, grid.active, grid.energy, sweeps % 4, dirty, energy):
+        sweeps += 1
+    return energy
+
+
+def corridor(instance: Instance, grid: Grid, budget: int) -> Grid:
+    """Return `grid` with only the cells through which some walk keeps the energy budget."""
+    total = cell_energy(grid, instance.start) + cell_energy(grid, instance.end)
+    return grid._replace(active=grid.active & (total <= budget))
+
+
+def start_of(instance: Instance) -> int:
+    """Return the state of START with its initial link."""
+    return start_state(instance)
+
+
+def restrict_to_end(instance: Instance) -> Grid:
+    """Return the view with every cell from which END can be reached, whatever START is."""
+    reached = np.zeros(instance.num_cells, dtype=bool)
+    ptr, _ = instance.usable
+    row, column = divmod(instance.end, instance.grid)
+    reached[instance.end] = ptr[instance.end + 1] > ptr[instance.end]
+    for up in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            near = (row + up) * instance.grid + column + right
+            inside = 0 <= row + up < instance.grid and 0 <= column + right < instance.grid
+            if inside and near != instance.end and not reached[near] and ptr[near] < ptr[near + 1]:
+                moved = replace(instance, start=near, start_link=int(instance.links(near)[0]))
+                reached |= reachable_cells(moved)
+    return grid_of(instance, reached)
+
+
+class _Weights(NamedTuple):
+    move: IntArray
+    transition: IntArray
+    enter: IntArray
+
+
+def _weigh(grid: Grid, cost_scale: int, energy_scale: int) -> _Weights:
+    return _Weights(
+        cost_scale * grid.move + energy_scale * grid.energy,
+        cost_scale * grid.transition,
+        cost_scale * grid.enter,
+    )
+
+
+@njit(cache=True)
+def _mark(cell, size, dirty):  # type: ignore[no-untyped-def]
+    row, column = cell // size, cell % size
+    for r in range(max(row - 1, 0), min(row + 2, size)):
+        for c in range(max(column - 1, 0), min(column + 2, size)):
+            dirty[r * size + c] = True
+    dirty[cell] = False
+
+
+@njit(cache=True)
+def _sweep(grid, first, second, order, dirty, value, tie, successor):  # type: ignore[no-untyped-def]
+    size = grid.size
+    changed_any = False
+    for i in range(size):
+        row = i if order < 2 else size - 1 - i
+        for j in range(size):
+            column = j if order % 2 == 0 else size - 1 - j
+            cell = row * size + column
+            if not dirty[cell]:
+                continue
+            dirty[cell] = False
+            if cell == grid.end or not grid.active[cell]:
+                continue
+            if _relax_cell(grid, first, second, row, column, value, tie, successor):
+                changed_any = True
+                _mark(cell, size, dirty)
+    return changed_any
+
+
+@njit(cache=True)
+def _relax_cell(grid, first, second, row, column, value, tie, successor):  # type: ignore[no-untyped-def]
+    size = grid.size
+    cell = row * size + column
+    changed = False
+    for r in range(max(row - 1, 0), min(row + 2, size)):
+        for c in range(max(column - 1, 0), min(column + 2, size)):
+            near = r * size + c
+            if near == cell or not grid.active[near]:
+                continue
+            turn = 1 if r != row and c != column else 0
+            base1 = first.move[turn] + first.enter[near]
+            base2 = second.move[turn] + second.enter[near]
+            for t in range(grid.ptr[near], grid.ptr[near + 1]):
+                if value[t] >= INFINITE:
+                    continue
+                for s in range(grid.ptr[cell], grid.ptr[cell + 1]):
+                    v1, v2 = base1 + value[t], base2 + tie[t]
+                    if grid.link[s] != grid.link[t] or grid.kind[s] != 0:
+                        v1 += first.transition[grid.kind[s], grid.kind[t]]
+                        v2 += second.transition[grid.kind[s], grid.kind[t]]
+                    if v1 < value[s] or (v1 == value[s] and v2 < tie[s]):
+                        value[s], tie[s], successor[s] = v1, v2, t
+                        changed = True
+    return changed
+
+
+@njit(cache=True)
+def _sweep_energy(size, active, energy_of, order, dirty, energy):  # type: ignore[no-untyped-def]
+    changed_any = False
+    for i in range(size):
+        row = i if order < 2 else size - 1 - i
+        for j in range(size):
+            column = j if order % 2 == 0 else size - 1 - j
+            cell = row * size + column
+            if not dirty[cell]:
+                continue
+            dirty[cell] = False
+            if not active[cell]:
+                continue
+            best = energy[cell]
+            for r in range(max(row - 1, 0), min(row + 2, size)):
+                for c in range(max(column - 1, 0), min(column + 2, size)):
+                    turn = 1 if r != row and c != column else 0
+                    near = energy[r * size + c] + energy_of[turn]
+                    if near < best and (r != row or c != column):
+                        best = near
+            if best < energy[cell]:
+                energy[cell] = best
+                changed_any = True
+                _mark(cell, size, dirty)
+    return changed_any
+
+
+@njit(cache=True)
+def _has_cycle(successor):  # type: ignore[no-untyped-def]
+    seen = np.zeros(len(successor), dtype=np.int64)
+    for first in range(len(successor)):
+        state = first
+        while state >= 0 and seen[state] == 0:
+            seen[state] = first + 1
+            state = successor[state]
+        if state >= 0 and seen[state] == first + 1:
+            return True
+    return False
