@@ -1,0 +1,52 @@
+# Two commands need nothing before them: `make demo` and `make test`. Both make their own .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := opt_istn formulations learners bench tests
+
+.PHONY: demo test lint bench bench-smoke clean
+
+demo: .venv/.core
+	mkdir -p out
+	$(BIN)/opt-istn compare jutap-paper jutap-paper-terrestrial jutap-paper-k1.02 \
+	  --solvers labels,pyomo,cpsat,straight,greedy,random,blind,terrestrial,lagrangian \
+	  --seeds 2 --time-limit 60 --jobs 2 -o out/demo.jsonl
+	$(BIN)/opt-istn report out/demo.jsonl -o out/report.html
+	$(BIN)/opt-istn generate jutap-paper --seed 0 -o out/jutap-paper.json
+	$(BIN)/opt-istn solve out/jutap-paper.json --solver labels -o out/optimum.json
+	$(BIN)/opt-istn solve out/jutap-paper.json --solver greedy -o out/greedy.json
+	$(BIN)/opt-istn show out/jutap-paper.json out/optimum.json out/greedy.json -o out/map.png
+	@echo "Report page: out/report.html   Map: out/map.png   Runs: out/demo.jsonl"
+
+test: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests
+
+lint: .venv/.dev
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench-smoke: .venv/.dev
+	$(BIN)/python -m pytest -q bench --benchmark-disable
+
+bench: .venv/.dev
+	$(BIN)/python -m bench
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.core: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e .
+	touch $@
+
+.venv/.test: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[test]"
+	touch $@ .venv/.core
+
+.venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[test,bench,dev]"
+	touch $@ .venv/.test .venv/.core
+
+clean:
+	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,0 +1,1 @@
+"""Speed of the exact methods, each measured beside its peers in one run. Not shipped."""

@@ -1,0 +1,67 @@
+"""JUTAP: the exact engines and their peers on the same instances.
+
+The measured region is one verb: solve an instance that is in memory, kernels compiled.
+Peers get their own data structure built outside the clock.
+"""
+
+from typing import Any
+
+import pytest
+
+from bench.subjects import PEERS, instance
+from formulations.jutap.labels import Labels
+from opt_istn import Budget, Status, registry
+from opt_istn.jutap.evaluate import evaluate
+
+SMALL = ["jutap-paper", "jutap-paper-k1.02", "jutap-paper-k1.05", "jutap-paper-terrestrial-k1.02"]
+LARGE = ["jutap-city", "jutap-city-k1.05", "jutap-region", "jutap-region-k1.02"]
+
+
+def _optimum(preset: str) -> int:
+    cost = Labels().solve(instance(preset), Budget()).cost
+    assert cost is not None
+    return cost
+
+
+def _solve(benchmark: Any, describe: Any, preset: str, method: str, rounds: int) -> None:
+    subject = instance(preset)
+    solver = registry.make(f"jutap.{method}", "jutap", {})
+    solver.prepare()
+    claims = benchmark.pedantic(solver.solve, (subject, Budget(), 0), rounds=rounds)
+    assert claims.status is Status.OPTIMAL
+    assert evaluate(subject, claims.plan).cost == claims.bound == _optimum(preset)
+    describe(subject, method=method, cost=claims.cost, **claims.detail)
+
+
+@pytest.mark.parametrize("preset", SMALL)
+@pytest.mark.parametrize(("method", "rounds"), [("labels", 50), ("pyomo", 1), ("cpsat", 1)])
+def test_engine(benchmark: Any, describe: Any, preset: str, method: str, rounds: int) -> None:
+    """Every engine proves the same integer; how long does it take at the paper's size."""
+    _solve(benchmark, describe, preset, method, rounds)
+
+
+@pytest.mark.parametrize("preset", LARGE)
+def test_scale(benchmark: Any, describe: Any, preset: str, request: pytest.FixtureRequest) -> None:
+    """Label setting on a city and on a region."""
+    if not request.config.getoption("--large"):
+        pytest.skip("large instances run with --large")
+    _solve(benchmark, describe, preset, "labels", 3)
+
+
+@pytest.mark.parametrize("preset", [*SMALL, "jutap-city"])
+@pytest.mark.parametrize("peer", PEERS)
+def test_peer(
+    benchmark: Any, describe: Any, preset: str, peer: str, request: pytest.FixtureRequest
+) -> None:
+    """Other people's shortest-path codes on the same graph, where they apply."""
+    if preset == "jutap-city" and not request.config.getoption("--large"):
+        pytest.skip("large instances run with --large")
+    subject, code = instance(preset), PEERS[peer]
+    if subject.num_cells > code.max_cells:
+        pytest.skip(f"{peer} does not finish at {subject.num_cells} cells")
+    if subject.energy_budget_mj is not None and not code.constrained:
+        pytest.skip(f"{peer} has no resource constraint")
+    data = code.build(subject)
+    cost = benchmark.pedantic(code.run, (data,), rounds=3)
+    assert cost == _optimum(preset)
+    describe(subject, method=peer, cost=cost)

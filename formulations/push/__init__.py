@@ -1,0 +1,1 @@
+"""Exact methods and heuristics for PUSH."""

@@ -1,0 +1,91 @@
+"""Simulated annealing on push slots: incumbents for the exact method.
+
+The saving of a plan is computed in O(contents + slots): insertions in order, the i-th lives until
+the (i + L)-th enters.
+"""
+
+import numpy as np
+from numba import njit
+
+from opt_istn.push.instance import IntArray, UserProblem
+
+
+def anneal(
+    problem: UserProblem, plan: IntArray, steps: int, heat: float, rng: np.random.Generator
+) -> tuple[IntArray, int]:
+    """Improve a plan and return the best one met with its saving in microseconds.
+
+    Parameters
+    ----------
+    plan
+        Push slot of each content, T for never, shape (n,).
+    steps
+        Moves tried; each gives one content another slot.
+    heat
+        First temperature in microseconds; it falls geometrically to a hundredth.
+    """
+    slots = problem.weight.shape[1]
+    useful = problem.pushable & (problem.weight[:, ::-1].cumsum(axis=1)[:, ::-1] > 0)
+    options = [np.append(np.flatnonzero(row), slots) for row in useful]
+    ptr = np.cumsum([0, *map(len, options)])
+    flat = np.concatenate([*options, np.empty(0, dtype=np.int64)])
+    saved = cumulative(problem)
+    # random numbers are drawn outside the kernel, so that the generator is the caller's
+    draws = rng.random((steps, 3))
+    best, value = _anneal(saved, problem.cache_size, plan, ptr, flat, draws, heat)
+    return best, int(value)
+
+
+def cumulative(problem: UserProblem) -> IntArray:
+    """Return the saving of holding content f in slots 0..t-1 at column t, shape (n, T + 1)."""
+    total = np.cumsum(problem.weight, axis=1)
+    return np.concatenate([np.zeros((len(total), 1), dtype=np.int64), total], axis=1)
+
+
+@njit(cache=True, nogil=True)
+def saving(saved, places, plan):  # type: ignore[no-untyped-def]
+    """Return what a plan saves: shape (n,) of push slots, T for never."""
+    contents, slots = saved.shape[0], saved.shape[1] - 1
+    start = np.zeros(slots + 2, dtype=np.int64)
+    for f in range(contents):
+        start[plan[f] + 1] += 1
+    for t in range(slots + 1):
+        start[t + 1] += start[t]
+    used = start[slots]
+    slot = np.empty(contents, dtype=np.int64)
+    order = np.empty(contents, dtype=np.int64)
+    for f in range(contents):
+        position = start[plan[f]]
+        start[plan[f]] += 1
+        order[position], slot[position] = f, plan[f]
+    total = 0
+    for i in range(used):
+        end = slot[i + places] if i + places < used else slots
+        total += saved[order[i], end] - saved[order[i], slot[i]]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _anneal(saved, places, plan, ptr, options, draws, heat):  # type: ignore[no-untyped-def]
+    plan = plan.copy()
+    value = saving(saved, places, plan)
+    best, best_value = plan.copy(), value
+    steps, contents = len(draws), len(plan)
+    if contents == 0:
+        return best, best_value
+    for i in range(steps):
+        f = int(draws[i, 0] * contents)
+        width = ptr[f + 1] - ptr[f]
+        old = plan[f]
+        plan[f] = options[ptr[f] + int(draws[i, 1] * width)]
+        if plan[f] == old:
+            continue
+        new = saving(saved, places, plan)
+        temperature = heat * 0.01 ** (i / steps)
+        if new >= value or draws[i, 2] < np.exp((new - value) / temperature):
+            value = new
+            if value > best_value:
+                best, best_value = plan.copy(), value
+        else:
+            plan[f] = old
+    return best, best_value
