@@ -7,3 +7,5 @@ from opt_istn.jutap.instance import Instance as Instance
 from opt_istn.jutap.instance import read as read_instance
 from opt_istn.jutap.plan import Plan as Plan
 from opt_istn.jutap.plan import read as read_plan
+
+__all__ = ["Cost", "Evaluation", "Instance", "Plan", "evaluate", "read_instance", "read_plan"]

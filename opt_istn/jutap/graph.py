@@ -6,6 +6,7 @@ is part of the graph.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -79,19 +80,18 @@ def state_arcs(instance: Instance) -> Arcs:
     reached = reachable_cells(instance)
     tails = np.flatnonzero(reached[cells] & (cells != instance.end))
     rows, columns = np.divmod(cells[tails], instance.grid)
-    parts = []
+    parts: list[tuple[IntArray, IntArray, IntArray]] = []
     for up in (-1, 0, 1):
         for right in (-1, 0, 1):
             row, column = rows + up, columns + right
-            inside = (0 <= row) & (row < instance.grid) & (0 <= column) & (column < instance.grid)
+            inside = (row >= 0) & (row < instance.grid) & (column >= 0) & (column < instance.grid)
             inside &= (up, right) != (0, 0)
             target = (row * instance.grid + column)[inside]
             fan = np.where(reached[target], ptr[target + 1] - ptr[target], 0)
             tail = np.repeat(tails[inside], fan)
             within = np.arange(len(tail)) - np.repeat(np.cumsum(fan) - fan, fan)
             head = np.repeat(ptr[target], fan) + within
-            turn = abs(up) + abs(right) - 1
-            parts.append((tail, head, np.full(len(tail), max(turn, 0))))
+            parts.append((tail, head, np.full(len(tail), int(up != 0 and right != 0))))
     tail, head, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
     kinds = np.maximum(ids - instance.num_mbs + 1, MBS)
     link = instance.transition[kinds[tail], kinds[head]]
@@ -100,7 +100,7 @@ def state_arcs(instance: Instance) -> Arcs:
     return Arcs(tail, head, cost, np.array(instance.energy_mj)[turn])
 
 
-def to_networkx(instance: Instance) -> nx.DiGraph:
+def to_networkx(instance: Instance) -> "nx.DiGraph[Any]":
     """Export the state graph for use with one's own algorithms.
 
     Nodes are (cell, link) pairs and the sink ``"END"``, which every state of END reaches by an arc
@@ -112,7 +112,7 @@ def to_networkx(instance: Instance) -> nx.DiGraph:
     reached = reachable_cells(instance)
     arcs = state_arcs(instance)
     nodes = list(zip(cells.tolist(), ids.tolist(), strict=True))
-    graph = nx.DiGraph(
+    graph: nx.DiGraph[Any] = nx.DiGraph(
         source=(instance.start, instance.start_link),
         target="END",
         energy_budget=instance.energy_budget_mj,
