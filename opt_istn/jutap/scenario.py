@@ -144,9 +144,13 @@ def _presets() -> dict[str, Scenario]:
         "jutap-paper": paper,
         "jutap-paper-terrestrial": replace(paper, geo=False),
     }
-    for name, grid, stations in (("jutap-city", 200, 40), ("jutap-region", 1000, 400)):
-        side = math.sqrt(stations / density)  # the paper's density of stations
-        base[name] = replace(paper, grid=grid, num_mbs=stations, cell_m=round(side / grid, 2))
+    # The paper's density of stations. At 150 m all of them are in sight, so with full load the
+    # larger areas would drown in interference; the load keeps about the paper's share of holes.
+    larger = (("jutap-city", 200, 40, 0.38), ("jutap-region", 1000, 400, 0.078))
+    for name, grid, stations, load in larger:
+        side = math.sqrt(stations / density)
+        cell = round(side / grid, 2)
+        base[name] = replace(paper, grid=grid, num_mbs=stations, cell_m=cell, load=load)
     budgets = {
         f"{name}-k{kappa:.2f}": replace(scenario, kappa=kappa)
         for name, scenario in base.items()

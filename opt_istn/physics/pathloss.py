@@ -80,7 +80,7 @@ def path_loss_db(
     clear = np.maximum(23.9 - 1.8 * lift, 20) * decade + tail
     if los:
         return np.asarray(clear)
-    return np.maximum(clear, -12 + (35 - 5.3 * lift) * decade + tail)
+    return np.asarray(np.maximum(clear, -12 + (35 - 5.3 * lift) * decade + tail))
 
 
 def shadowing_db(site: Site, height_m: float, *, los: bool) -> float:

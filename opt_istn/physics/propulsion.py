@@ -41,7 +41,7 @@ class Rotor:
     def induced_power_w(self) -> float:
         """Pi, induced power in hover."""
         lift = self.weight_n**1.5 / math.sqrt(2 * self.air_density * self.disc_area_m2)
-        return (1 + self.induced_correction) * lift
+        return float((1 + self.induced_correction) * lift)
 
 
 def power_w(speed_m_s: ArrayLike, rotor: Rotor | None = None) -> Array:
@@ -58,7 +58,7 @@ def power_w(speed_m_s: ArrayLike, rotor: Rotor | None = None) -> Array:
 
 def energy_j(speed_m_s: float, distance_m: ArrayLike, rotor: Rotor | None = None) -> Array:
     """Return the energy of flying a distance at constant speed, E(v, d) = P(v) d / v, in joules."""
-    return power_w(speed_m_s, rotor) * np.asarray(distance_m, dtype=float) / speed_m_s
+    return np.asarray(power_w(speed_m_s, rotor) * np.asarray(distance_m) / speed_m_s)
 
 
 def endurance_speed_m_s(rotor: Rotor | None = None) -> float:

@@ -1,0 +1,148 @@
+"""From parameters and a seed to an instance."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from opt_istn.files import InputError
+from opt_istn.jutap.instance import GEO
+from opt_istn.jutap.scenario import KAPPAS, PRESETS, Scenario, from_parameters, generate
+
+
+def test_same_seed_same_instance() -> None:
+    """A preset and a seed determine the instance; another seed gives another one."""
+    hashes = [generate(PRESETS["jutap-paper"], seed).sha256 for seed in (3, 3, 4)]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_paper_map_statistics() -> None:
+    """Over 30 maps about 12.6 % of the cells are holes, the median best SINR is about 4 dB."""
+    facts = [generate(PRESETS["jutap-paper"], seed).scenario for seed in range(30)]
+    holes = [fact["hole_share"] for fact in facts]
+    assert np.mean(holes) == pytest.approx(0.126, abs=0.01)
+    assert 0.06 < min(holes) < max(holes) < 0.20
+    assert np.mean([fact["median_best_sinr_db"] for fact in facts]) == pytest.approx(3.95, abs=0.25)
+
+
+def test_at_most_two_stations_qualify() -> None:
+    """At beta = -1 dB no cell lists more than two MBSs, because their SINRs exclude each other."""
+    for seed in range(5):
+        made = generate(PRESETS["jutap-paper-terrestrial"], seed)
+        assert np.diff(made.link_ptr).max() <= 2
+
+
+def test_geo() -> None:
+    """With GEO every cell offers it at 3.36 dB; without, or below the threshold, none does."""
+    paper = PRESETS["jutap-paper"]
+    with_geo = generate(paper, 0)
+    assert with_geo.scenario["geo_snr_db"] == pytest.approx(3.36, abs=0.005)
+    assert np.count_nonzero(with_geo.link_ids == with_geo.geo) == with_geo.num_cells
+    for other in (PRESETS["jutap-paper-terrestrial"], replace(paper, geo_bandwidth_hz=10e6)):
+        assert not (generate(other, 0).link_ids == with_geo.geo).any()
+    assert generate(PRESETS["jutap-paper-terrestrial"], 0).sha256 == with_geo.without_geo().sha256
+
+
+def test_weighted_costs() -> None:
+    """Each term of problem (4) is weighted and rounded to millionths on its own."""
+    cost = generate(PRESETS["jutap-paper"], 0).cost
+    assert cost.move == (282843, 400000)
+    handover = (cost.mbs_to_mbs, cost.geo_to_mbs, cost.mbs_to_geo, cost.geo_stay)
+    assert handover == (200000, 200000, 1000000, 100000)
+    assert (cost.hole_to_mbs, cost.hole_to_geo, cost.hole) == (-100000, -100000, 400000)
+    assert (
+        generate(replace(PRESETS["jutap-paper"], hole_to_geo="handover"), 0).cost.hole_to_geo
+        == 1000000
+    )
+
+
+def test_paper_reward() -> None:
+    """(6)-(7): straight moves cost w1, diagonal ones w1/sqrt(2), plus w1 times the distance left."""
+    made = generate(replace(PRESETS["jutap-paper"], reward="paper"), 0)
+    assert made.cost.move == (400000, 282843)
+    assert made.enter[0] == 400000
+    assert made.enter[made.end] == 0
+    assert made.enter[25 * 12 + 12] == 200000
+
+
+def test_energy_and_budgets() -> None:
+    """A move costs 1425.1 or 2015.4 J; budgets are kappa times 24 diagonal moves, rounded down."""
+    plain = generate(PRESETS["jutap-paper"], 0)
+    assert plain.energy_mj == (1425136, 2015446)
+    assert plain.energy_budget_mj is None
+    for kappa in KAPPAS:
+        made = generate(PRESETS[f"jutap-paper-k{kappa:.2f}"], 0)
+        assert made.energy_budget_mj == int(kappa * 24 * 2015446)
+
+
+def test_presets_share_the_density() -> None:
+    """City and region keep the paper's 1.11 stations a square kilometre."""
+    for name in ("jutap-paper", "jutap-city", "jutap-region"):
+        scenario = PRESETS[name]
+        area = (scenario.grid * scenario.cell_m / 1000) ** 2
+        assert scenario.num_mbs / area == pytest.approx(10 / 9, rel=0.01)
+
+
+def test_low_flight_draws_line_of_sight() -> None:
+    """Below 100 m line of sight is random: the same stations, but links depend on the draws."""
+    low = replace(PRESETS["jutap-paper"], altitude_m=60.0)
+    assert generate(low, 0).sha256 == generate(low, 0).sha256
+    assert generate(low, 0).sha256 != generate(replace(low, sampled_los=False), 0).sha256
+
+
+def test_start_link_is_terrestrial() -> None:
+    """The flight starts with the strongest MBS of START, or in HOLE, never with GEO."""
+    for seed in range(20):
+        made = generate(PRESETS["jutap-paper"], seed)
+        assert made.kind(made.start_link) != GEO
+        assert made.start_link == made.strongest[made.start]
+
+
+def test_progress_reaches_the_end() -> None:
+    """Progress is reported in rising shares up to 1."""
+    seen: list[float] = []
+    generate(
+        replace(PRESETS["jutap-city"], num_mbs=400, separation_m=50.0), 0, progress=seen.append
+    )
+    assert seen == sorted(seen)
+    assert len(seen) > 10
+    assert seen[-1] == 1.0
+
+
+def test_parameters_from_texts() -> None:
+    """``--set`` texts become values of the parameter's type."""
+    texts = {"kappa": "1.05", "geo": "false", "grid": "10", "reward": "paper", "start": "none"}
+    made = from_parameters(Scenario(), texts)
+    expected = Scenario(kappa=1.05, geo=False, grid=10, reward="paper", start=None)
+    assert made == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "message"),
+    [
+        ("kapa", "1", "did you mean 'kappa'"),
+        ("grid", "many", "expected int, found 'many'"),
+        ("geo", "perhaps", "expected true or false"),
+        ("kappa", "nan", "expected a finite number"),
+        ("kappa", "-1", "expected a positive number or none"),
+        ("w1", "-0.1", "expected a number >= 0"),
+        ("reward", "shaped", "expected one of objective, paper"),
+        ("altitude_m", "400", "at most 300 m"),
+        ("grid", "0", "expected a positive number"),
+        ("start", "625", "expected a cell 0..624"),
+        ("load", "2", "expected a share 0..1"),
+    ],
+)
+def test_wrong_parameters(key: str, text: str, message: str) -> None:
+    """A wrong parameter is refused by name with what was expected."""
+    with pytest.raises(InputError, match=message) as caught:
+        from_parameters(Scenario(), {key: text})
+    assert caught.value.field == key
+
+
+def test_stations_that_do_not_fit() -> None:
+    """A separation that leaves no room is an input error that names the parameter."""
+    crowded: dict[str, Any] = {"num_mbs": 40, "separation_m": 2000.0}
+    with pytest.raises(InputError, match="separation_m: no room for 40 points"):
+        generate(replace(Scenario(), **crowded), 0)
