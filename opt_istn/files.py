@@ -9,8 +9,10 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,8 @@ import msgspec
 
 T = TypeVar("T")
 
+_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
+MAX_LINE = 600  # characters of each part of an error
 MAX_BYTES = 2 << 30  # a decompressed file beyond this is refused rather than read into memory
 
 
@@ -41,8 +45,14 @@ class InputError(ValueError):
         super().__init__(field, expected, source)
 
     def __str__(self) -> str:
-        text = ": ".join(part for part in (self.source, self.field, self.expected) if part)
-        return " ".join(text.split())
+        return ": ".join(map(_short, filter(None, (self.source, self.field, self.expected))))
+
+
+def _short(text: str) -> str:
+    """Return `text` on one line, without its middle if it is damaged input of great length."""
+    line = " ".join(text.split())
+    half = MAX_LINE // 2
+    return line if len(line) <= MAX_LINE else f"{line[:half]}...{line[-half:]}"
 
 
 class _Header(msgspec.Struct):
@@ -59,14 +69,14 @@ def read_bytes(path: str | Path) -> bytes:
         If the file cannot be read, is not valid gzip, or is larger than `MAX_BYTES`.
     """
     try:
-        with open(path, "rb") as raw:
-            compressed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if compressed else open(path, "rb") as stream:
+        with open(path, "rb") as raw:  # opened once: it may be a pipe
+            compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+            stream = gzip.GzipFile(fileobj=raw) if compressed else raw
             data = stream.read(MAX_BYTES + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError("", f"expected a complete gzip file ({error})", str(path)) from None
-    except OSError as error:
-        raise InputError("", f"cannot be read ({error.strerror or error})", str(path)) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise unusable("cannot be read", error, path) from None
     if len(data) > MAX_BYTES:
         raise InputError("", f"expected at most {MAX_BYTES} bytes", str(path))
     return data
@@ -106,7 +116,27 @@ def decode_document(
     if header.version != version:
         hint = "; a newer opt-istn wrote this file" if header.version > version else ""
         raise InputError("version", f"expected {version}, found {header.version}{hint}", source)
-    return decode(data, schema, source)
+    document = decode(data, schema, source)
+    _refuse_duplicates(data, source)
+    return document
+
+
+def _refuse_duplicates(data: bytes, source: str) -> None:
+    """Refuse an object with two equal keys: readers differ in which of the two they believe."""
+    keys = [match[1] for match in _STRING.finditer(data) if match[2]]
+    if len(set(keys)) == len(keys) and not any(b"\\" in key for key in keys):
+        return  # no key occurs twice in the whole file, which is nearly always so
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(twice, "expected once, found more than once", source)
+
+    try:
+        json.loads(data, object_pairs_hook=check)
+    except RecursionError:
+        raise InputError("", "expected a JSON object that is less deeply nested", source) from None
 
 
 def document_format(data: bytes, source: str = "") -> str:
@@ -123,6 +153,12 @@ def canonical_sha256(document: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def unusable(what: str, error: OSError | ValueError, path: str | Path) -> InputError:
+    """Return the `InputError` for a file that the operating system refuses."""
+    reason = error.strerror if isinstance(error, OSError) else None
+    return InputError("", f"{what} ({reason or error})", str(path))
+
+
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` atomically: the old file or the whole new one, never a part.
 
@@ -134,24 +170,42 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = Path(path)
-    payload = gzip.compress(data, compresslevel=6, mtime=0) if target.suffix == ".gz" else data
-    temporary = ""
-    try:
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as stream:
-            temporary = stream.name
+    payload = gzip.compress(data, 6, mtime=0) if Path(path).suffix == ".gz" else data
+
+    def write(temporary: Path) -> None:
+        with open(temporary, "wb") as stream:
             stream.write(payload)
-            stream.flush()
+
+    write_through(path, write)
+
+
+def write_through(path: str | Path, write: Callable[[Path], None], suffix: str = "") -> None:
+    """Have `write` fill a temporary file, ending in `suffix`, that then becomes `path`.
+
+    Raises
+    ------
+    InputError
+        If the folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    temporary = None
+    try:
+        handle, name = tempfile.mkstemp(suffix, f".{target.name}.", target.parent)
+        temporary = Path(name)
+        os.close(handle)
+        write(temporary)
+        with open(temporary, "rb") as stream:
             os.fsync(stream.fileno())
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        os.chmod(temporary, mode)
-        os.replace(temporary, target)
-    except OSError as error:
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise unusable("cannot be written", error, path) from None
+    finally:
         if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        raise InputError("", f"cannot be written ({error.strerror or error})", str(path)) from None
+            temporary.unlink(missing_ok=True)  # gone already if it became the target
 
 
 def write_document(path: str | Path, document: dict[str, Any]) -> None:

@@ -4,8 +4,11 @@ A later line with the same key replaces an earlier one, which is how a run that 
 afterwards becomes `failed` without touching what was written.
 """
 
+import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +20,19 @@ from opt_istn.solver import Status
 
 FORMAT = "opt-istn/run"
 VERSION = 1
+_START = b'{"format":"opt-istn/run",'
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Failure(StrEnum):
+    """Why a run is `failed`."""
+
+    REFUTED = "refuted"  # it claimed what the evaluator or another run contradicts
+    INPUT = "input"  # it refused an input of its own, such as an agent file
+    CRASHED = "crashed"  # it ended, or answered, in a way no solver may
+    TIME = "time"  # killed well past its time limit
+    MEMORY = "memory"  # killed at its memory limit
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,8 +86,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         Measured on the child process; start-up (imports, compiling, reading) is not in `wall_s`.
     packages, cpu, threads, commit, dirty, time
         Environment: versions, CPU model, threads allowed, git state, UTC start time (ISO 8601).
-    error
-        Why the run failed.
+    failure, error
+        Why the run failed, as a kind and as text; for `no_plan` the text may say why.
     """
 
     format: str = FORMAT
@@ -104,7 +118,13 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     commit: str = ""
     dirty: bool | None = None
     time: str = ""
+    failure: Failure | None = None
     error: str = ""
+
+    @property
+    def proof(self) -> str:
+        """Name of the proof behind `bound` or behind the status; empty if none is claimed."""
+        return self.claim.proof if self.claim else ""
 
     @property
     def key(self) -> str:
@@ -112,12 +132,32 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return run_key(self.sha256, self.solver, self.parameters, self.seed, self.limits)
 
 
-def run_key(
-    sha256: str, solver: str, parameters: dict[str, Any], seed: int, limits: Limits
-) -> str:
+def run_key(sha256: str, solver: str, parameters: dict[str, Any], seed: int, limits: Limits) -> str:
     """Return the identity of a run as canonical JSON text."""
     parts = (sha256, solver, parameters, seed, limits)
     return msgspec.json.encode(parts, order="sorted").decode()
+
+
+@contextmanager
+def lock(path: str | Path) -> Iterator[None]:
+    """Keep others from appending to the file at `path`, which is created if need be.
+
+    Raises
+    ------
+    InputError
+        If another process holds the lock, or the file cannot be written.
+    """
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError) as error:
+        raise files.unusable("cannot be written", error, path) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError("", "another process is appending to it", str(path)) from None
+    finally:
+        os.close(handle)
 
 
 def append(path: str | Path, record: Record) -> None:
@@ -134,19 +174,19 @@ def append(path: str | Path, record: Record) -> None:
             stream.write(line)
             stream.flush()
             os.fsync(stream.fileno())
-    except OSError as error:
-        raise InputError("", f"cannot be written ({error.strerror or error})", str(path)) from None
+    except (OSError, ValueError) as error:
+        raise files.unusable("cannot be written", error, path) from None
 
 
 def read(path: str | Path) -> list[Record]:
     """Return the records of a file, the last one of each key, in order of first appearance.
 
-    Lines that are not complete JSON are left by a crash in the middle of an append and are
-    skipped; any other fault raises `InputError` naming file, line and field.
+    Beginnings of a record, and blocks of zeros, are what a crash in the middle of an append leaves:
+    they are skipped. Any other fault raises `InputError` naming file, line and field.
     """
     latest: dict[str, Record] = {}
     for number, line in enumerate(files.read_bytes(path).split(b"\n"), start=1):
-        if line.strip() and not _torn(line):
+        if not _torn(line):
             source = f"{path}:{number}"
             record = files.decode_document(line, Record, FORMAT, VERSION, source)
             latest[record.key] = record
@@ -160,8 +200,9 @@ def read_all(paths: Iterable[str | Path]) -> list[Record]:
 
 
 def _torn(line: bytes) -> bool:
+    """Return whether `line` is the beginning of a record, or empty but for zeros or white space."""
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
-    except msgspec.DecodeError:
-        return line.startswith(b'{"format":"opt-istn/run"') or b'{"format"'.startswith(line[:9])
+    except (msgspec.DecodeError, RecursionError):
+        return line.startswith(_START) or _START.startswith(line.rstrip(b"\0 \t\r"))
     return False

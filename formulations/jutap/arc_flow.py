@@ -5,7 +5,6 @@ START to END. Right only without negative cycles, so such instances are refused.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from pyomo.contrib.solver.solvers.highs import Highs
 from formulations.jutap import flow
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
-from opt_istn.jutap.graph import Arcs
 from opt_istn.jutap.instance import Instance
 from opt_istn.solver import Budget, Claims
 
@@ -40,7 +38,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     if instance.start == instance.end or not graph.reachable_cells(instance)[instance.end]:
         raise InputError("end", "expected an END that is not START and that START can reach")
     arcs = graph.state_arcs(instance)
-    leaving, entering = _incidence(arcs)
+    leaving, entering = flow.incidence(arcs)
     start = graph.start_state(instance)
     ends = np.flatnonzero(graph.state_cells(instance) == instance.end).tolist()
 
@@ -54,7 +52,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     cost = arcs.cost.tolist()
     model.COST_4 = pyo.Objective(expr=pyo.quicksum(cost[a] * x[a] for a in model.ARCS))
 
-    def flow_row(m: pyo.ConcreteModel, s: int) -> Any:
+    def flow_row(_: pyo.ConcreteModel, s: int) -> Any:
         return pyo.quicksum(x[a] for a in leaving[s]) == pyo.quicksum(x[a] for a in entering[s])
 
     model.FLOW = pyo.Constraint(model.STATES, rule=flow_row)
@@ -95,7 +93,7 @@ class ArcFlow:
     """
 
     max_arcs: int = 1_000_000
-    stochastic: bool = False
+    stochastic = False
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse negative cycles, too many arcs, and a HiGHS known to return wrong optima."""
@@ -148,16 +146,6 @@ def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
     }
     result.trace = ((seconds, None, result.bound),)
     return result
-
-
-def _incidence(arcs: Arcs) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-    """Return the arcs leaving and entering each state."""
-    leaving: dict[int, list[int]] = defaultdict(list)
-    entering: dict[int, list[int]] = defaultdict(list)
-    for a, (tail, head) in enumerate(zip(arcs.tail.tolist(), arcs.head.tolist(), strict=True)):
-        leaving[tail].append(a)
-        entering[head].append(a)
-    return leaving, entering
 
 
 def _version_refusal() -> str | None:

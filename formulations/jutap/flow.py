@@ -1,6 +1,7 @@
 """What the arc-flow engines share: which instances they take, and reading a plan off its arcs."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,16 @@ def refusal(instance: Instance, max_arcs: int) -> str | None:
     cells = graph.state_cells(instance)[cycle].tolist()
     walk = " -> ".join(map(str, [*cells, cells[0]]))
     return f"arc-flow models are wrong with a negative cycle, and the cells {walk} make one"
+
+
+def incidence(arcs: Arcs) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """Return the numbers of the arcs leaving and entering each state; empty lists by default."""
+    leaving: dict[int, list[int]] = defaultdict(list)
+    entering: dict[int, list[int]] = defaultdict(list)
+    for a, (tail, head) in enumerate(zip(arcs.tail.tolist(), arcs.head.tolist(), strict=True)):
+        leaving[tail].append(a)
+        entering[head].append(a)
+    return leaving, entering
 
 
 def decode(instance: Instance, arcs: Arcs, chosen: NDArray[np.bool]) -> Plan:

@@ -36,7 +36,7 @@ from opt_istn.solver import Budget, Claims, Status
 PROOF = "labels"
 _SLICE = 100_000  # labels expanded between two looks at the clock, about 0.1 s
 _CAPACITY = 1 << 14  # labels there is room for at first
-_BYTES_PER_LABEL = 56
+_BYTES_PER_LABEL = 8 * kernel.PER_LABEL
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _walk(labels: kernel.Search, rows: tuple[Potentials, ...], found: Relaxation
 
 
 def _tiny(reconnect: int) -> Instance:
-    """A 3 x 3 instance that runs every kernel; with a negative `reconnect`, in both orders."""
+    """Return a 3 x 3 instance that runs every kernel; a negative `reconnect` makes a cycle."""
     return Instance(
         name="tiny",
         grid=3,

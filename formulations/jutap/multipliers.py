@@ -88,9 +88,7 @@ def relax(
     return found
 
 
-def _bisect(
-    instance: Instance, grid: Grid, found: Relaxation, expired: Callable[[], bool]
-) -> None:
+def _bisect(instance: Instance, grid: Grid, found: Relaxation, expired: Callable[[], bool]) -> None:
     """Lower the multiplier from one that makes every arc positive, until a walk overspends."""
     worst = int(grid.move.min() + grid.enter.min() + min(grid.transition.min(), 0))
     slope = -worst / int(grid.energy.min())

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from opt_istn.jutap.graph import reachable_cells, start_state, state_cells
+from opt_istn.jutap.graph import reachable_cells, state_cells
 from opt_istn.jutap.instance import Instance, IntArray
 
 INFINITE = np.int64(2**61)  # two of them still fit into int64
@@ -71,7 +71,9 @@ class Potentials:
         """Return the cost of the walk from `state`."""
         if self.cost_scale == 0:
             return int(self.tie[state])
-        return (int(self.value[state]) - self.energy_scale * int(self.tie[state])) // self.cost_scale
+        return (
+            int(self.value[state]) - self.energy_scale * int(self.tie[state])
+        ) // self.cost_scale
 
     def energy(self, state: int) -> int:
         """Return the energy of the walk from `state`, in millijoules."""
@@ -166,11 +168,6 @@ def corridor(instance: Instance, grid: Grid, budget: int) -> Grid:
     """Return `grid` with only the cells through which some walk keeps the energy budget."""
     total = cell_energy(grid, instance.start) + cell_energy(grid, instance.end)
     return grid._replace(active=grid.active & (total <= budget))
-
-
-def start_of(instance: Instance) -> int:
-    """Return the state of START with its initial link."""
-    return start_state(instance)
 
 
 def restrict_to_end(instance: Instance) -> Grid:

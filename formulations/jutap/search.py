@@ -18,10 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from formulations.jutap.potentials import INFINITE, Grid
+from formulations.jutap.potentials import INFINITE
 from opt_istn.jutap.instance import IntArray
 
 DONE, PAUSED, FULL = 0, 1, 2
+
+PER_LABEL = 7  # arrays of Search that grow with the labels
 
 # positions in Search.numbers
 LABELS, QUEUE, EXPANDED, COST, LABEL, ROW = 0, 1, 2, 3, 4, 5
@@ -73,18 +75,18 @@ class Search(NamedTuple):
 
 def begin(states: int, capacity: int) -> Search:
     """Return an empty search with room for `capacity` labels."""
-    per_label = [np.empty(capacity, dtype=np.int64) for _ in range(7)]
+    per_label = [np.empty(capacity, dtype=np.int64) for _ in range(PER_LABEL)]
     per_state = [np.full(states, INFINITE) for _ in range(3)]
     numbers = np.zeros(6, dtype=np.int64)
     numbers[COST] = INFINITE
     numbers[LABEL] = -1
-    return Search(*per_label, *per_state, numbers)
+    return Search._make([*per_label, *per_state, numbers])
 
 
 def grow(search: Search) -> Search:
     """Return the search with twice the room."""
-    per_label = [np.concatenate([array, np.empty_like(array)]) for array in search[:7]]
-    return Search(*per_label, *search[7:])
+    per_label = [np.concatenate([array, np.empty_like(array)]) for array in search[:PER_LABEL]]
+    return Search._make([*per_label, *search[PER_LABEL:]])
 
 
 @njit(cache=True)

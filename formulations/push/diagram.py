@@ -1,8 +1,8 @@
 """The profile relaxation as an explicit layered diagram: priced, pruned, split.
 
 Nodes are the (layer, profile) pairs on some path worth more than a threshold. Every node has one
-arc that does not push and, if the profile allows, arcs that push the layer's content with one of its
-claims. A sweep over the diagram prices it in milliseconds. Where the best path pushes a content
+arc that does not push and, if the profile allows, arcs that push the layer's content with one of
+its claims. A sweep over the diagram prices it in milliseconds. Where the best path pushes a content
 twice, the diagram is *split* on that content: each node in its window gets a copy for "already
 pushed", which has no arcs pushing it again, so that content can no longer repeat. This is
 decremental state-space relaxation (Righini & Salani, Networks 51, 2008), content by content.
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from formulations.push.profile import Layers, Profiles, Relaxation, insert
+from formulations.push.profile import Relaxation, insert
 from opt_istn.push.instance import IntArray
 
 SINK = -1  # where arcs of the last layer lead

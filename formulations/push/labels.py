@@ -16,21 +16,67 @@ whose profiles are too many for the memory gets the bound of the FIFO-free inter
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from formulations.push import diagram as dd
 from formulations.push.anneal import anneal, cumulative, saving
 from formulations.push.diagram import Diagram
+from formulations.push.fifo_free import fifo_free_bound
 from formulations.push.profile import backward, num_profiles, relaxation
-from opt_istn.push.instance import IntArray, UserProblem
+from formulations.push.users import Task, UserResult, relaxed_bound, solve
+from opt_istn.push.instance import Instance, IntArray, UserProblem
+from opt_istn.push.testing import random_push
+from opt_istn.solver import Budget, Claims
 
+PROOF = "labels"
 MAX_PROFILES = 8_000_000  # dense tables beyond this many profiles are not built
 MAX_NODES = 1 << 24  # nodes of a diagram
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
 _PATIENCE = 8  # prices without progress before the step shrinks
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label setting on FIFO profiles. The seed decides the annealing, not what is proven."""
+
+    stochastic = True
+
+    def supports(self, instance: Any) -> str | None:
+        """Every PUSH instance is supported; large caches may end with a gap."""
+        return None if isinstance(instance, Instance) else "expected a PUSH instance"
+
+    def prepare(self) -> None:
+        """Compile the kernels, or load them from numba's cache."""
+        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve every user; the bound is the sum of the users' bounds."""
+        return solve(instance, _solve_task, budget, seed, PROOF)
+
+
+def _solve_task(task: Task) -> UserResult:
+    deadline = None if task.time_s is None else time.perf_counter() + task.time_s
+    rng = np.random.default_rng([task.seed, task.user])
+    search = UserSearch(task.problem, rng, lambda: _late(deadline, search, task.work))
+    saved = solve_user(search)
+    slots = task.problem.weight.shape[1]
+    pushed = np.flatnonzero(search.plan < slots).tolist()
+    return UserResult(
+        pushes=tuple((f, int(search.plan[f])) for f in pushed),
+        bound_us=max(task.problem.base_us - saved, relaxed_bound(task.problem)),
+        work=search.work["sweeps"],
+        counts={name: search.work[name] for name in ("splits", "nodes")},
+    )
+
+
+def _late(deadline: float | None, search: "UserSearch", work: int | None) -> bool:
+    if work is not None and search.work["sweeps"] >= work:
+        return True
+    return deadline is not None and time.perf_counter() >= deadline
 
 
 @dataclass
@@ -91,11 +137,11 @@ def solve_user(search: UserSearch) -> int:
     The incumbent is optimal exactly if the bound equals its saving.
     """
     problem = search.problem
-    if num_profiles(problem) > MAX_PROFILES:
-        return problem.base_us
+    bound = fifo_free_bound(problem)
+    if bound <= search.saved_us or num_profiles(problem) > MAX_PROFILES:
+        return max(bound, search.saved_us)
     relaxed = relaxation(problem)
     prices = np.zeros(len(problem.content), dtype=np.int64)
-    bound = problem.base_us
     for steps in (_FIRST_STEPS, _STEPS):
         values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
         bound = min(bound, int(values[0] + prices.sum()))

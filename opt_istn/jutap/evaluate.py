@@ -49,6 +49,11 @@ class Evaluation:
         return {name: getattr(self, name) for name in names}
 
 
+def bounded(instance: Instance) -> bool:
+    """Return whether costs cannot fall without limit, whatever the arcs: the budget is finite."""
+    return instance.energy_budget_mj is not None
+
+
 def handover_cost(instance: Instance, from_link: int, to_link: int) -> int:
     """Return w2 * eta (8) of holding `from_link` in one cell and `to_link` in the next.
 

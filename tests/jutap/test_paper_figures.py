@@ -22,7 +22,7 @@ def _walk(moves: str) -> tuple[int, ...]:
 
 
 def _everywhere(links: tuple[int, ...], cells: tuple[int, ...], num_mbs: int) -> Instance:
-    """A 25 x 25 map of 120 m cells on which the walk may hold just these links."""
+    """Return a 25 x 25 map of 120 m cells on which the walk may hold just these links."""
     rows = [[num_mbs - 1, num_mbs + 1] for _ in range(GRID**2)]
     strongest = np.full(GRID**2, num_mbs - 1)
     for cell, link in zip(cells, links, strict=True):

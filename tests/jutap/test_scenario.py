@@ -58,7 +58,7 @@ def test_weighted_costs() -> None:
 
 
 def test_paper_reward() -> None:
-    """(6)-(7): straight moves cost w1, diagonal ones w1/sqrt(2), plus w1 times the distance left."""
+    """(6)-(7): w1 straight, w1 / sqrt(2) diagonal, plus w1 times the distance that is left."""
     made = generate(replace(PRESETS["jutap-paper"], reward="paper"), 0)
     assert made.cost.move == (400000, 282843)
     assert made.enter[0] == 400000

@@ -56,7 +56,7 @@ def test_the_element_tapers_the_peak() -> None:
 
 
 def _double_sum(panel: Panel, theta: float, phi: float) -> float:
-    """The array gain as the Recommendation's table prints it."""
+    """Return the array gain as the table of the Recommendation prints it."""
     t, p = np.radians(theta), np.radians(phi)
     tilt, scan = np.radians(panel.down_tilt_deg), np.radians(panel.scan_deg)
     n, m = np.mgrid[0 : panel.rows, 0 : panel.columns]

@@ -1,0 +1,142 @@
+"""The interval formulations as matrices handed to HiGHS: the model of `interval`, without Pyomo."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from formulations.push import matrix, users
+from formulations.push.intervals import refusal
+from formulations.push.matrix import Program
+from formulations.push.users import Task, UserResult
+from opt_istn.push.instance import Instance
+from opt_istn.solver import Budget, Claims
+
+PROOF = "highs"
+WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
+_MAX_SEED = 2**31 - 1
+_STATUS = highspy.HighsModelStatus
+_STOPPED = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit)
+
+
+@dataclass(frozen=True)
+class Highs:
+    """Solver ``push.highs``. `Budget.work` limits the nodes of HiGHS.
+
+    Parameters
+    ----------
+    fifo
+        Formulation of the FIFO order, see `formulations.push.intervals`.
+    max_columns
+        Instances with a user whose model has more columns are refused.
+    """
+
+    fifo: Literal["profile", "big-m"] = "profile"
+    max_columns: int = 1_000_000
+    stochastic = False
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
+        return version_refusal() or refusal(instance, self.max_columns)
+
+    def prepare(self) -> None:
+        """Nothing to do: the engine is imported with this module."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve user by user with both gaps at 0."""
+        refused = version_refusal()
+        if refused:
+            raise RuntimeError(refused)
+        return users.solve(instance, self._user, budget, seed, PROOF)
+
+    def _user(self, task: Task) -> UserResult:
+        started = time.perf_counter()
+        build = matrix.profile if self.fifo == "profile" else matrix.big_m
+        program = build(task.problem)
+        engine = load(program)
+        _limit(engine, task, time.perf_counter() - started)
+        engine.run()
+        return _result(task, program, engine)
+
+
+def load(program: Program, integer: bool = True) -> highspy.Highs:
+    """Return a silent HiGHS holding `program`, or its LP relaxation."""
+    # the thread pool of HiGHS outlives a solve and refuses another number of threads
+    highspy.Highs.resetGlobalScheduler(True)
+    engine = highspy.Highs()
+    engine.silent()
+    table = program.matrix
+    rows, cols = table.shape
+    kinds = np.zeros(cols, dtype=np.int32)
+    kinds[: len(program.columns.start)] = int(integer)
+    cost = np.zeros(cols)
+    cost[: len(program.columns.start)] = -program.columns.gain
+    by_column, minimise = 1, 1
+    engine.passModel(
+        cols,
+        rows,
+        table.nnz,
+        by_column,
+        minimise,
+        0.0,
+        cost,
+        np.zeros(cols),
+        np.ones(cols),
+        np.full(rows, -highspy.kHighsInf),
+        program.upper,
+        table.indptr[:-1].astype(np.int32),
+        table.indices.astype(np.int32),
+        table.data,
+        kinds,
+    )
+    return engine
+
+
+def version_refusal() -> str | None:
+    """Return why the installed HiGHS is not used, else None."""
+    make: Callable[[], Any] = highspy.Highs
+    found: str = make().version()
+    if tuple(map(int, found.split("."))) not in WRONG_VERSIONS:
+        return None
+    return f"HiGHS {found} returns wrong optima; install highspy 1.12"
+
+
+def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:
+    options: dict[str, Any] = {
+        "threads": task.threads,
+        "random_seed": task.seed % _MAX_SEED,
+        "mip_rel_gap": 0.0,
+        "mip_abs_gap": 0.0,
+    }
+    if task.time_s is not None:
+        options["time_limit"] = max(task.time_s - spent, 0.0)
+    if task.work is not None:
+        options["mip_max_nodes"] = task.work
+    for name, value in options.items():
+        engine.setOptionValue(name, value)
+
+
+def _result(task: Task, program: Program, engine: highspy.Highs) -> UserResult:
+    status, info = engine.getModelStatus(), engine.getInfo()
+    if status != _STATUS.kOptimal and status not in _STOPPED:
+        raise RuntimeError(f"HiGHS ended with {engine.modelStatusToString(status)}")
+    # presolve may solve the model: then there was no tree, and no dual bound either
+    solved = status == _STATUS.kOptimal and info.mip_node_count < 0
+    bound = info.objective_function_value if solved else info.mip_dual_bound
+    x = program.columns
+    pushes: users.Pushes = ()
+    values: NDArray[np.float64] = np.array(engine.getSolution().col_value)[: len(x.start)]
+    if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+        chosen = np.flatnonzero(values > 0.5)
+        pushes = tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
+    nodes = max(int(info.mip_node_count), 0)
+    return UserResult(
+        pushes=pushes,
+        bound_us=users.round_up(task.problem.base_us + bound),
+        work=nodes,
+        counts={"columns": program.matrix.shape[1], "rows": program.matrix.shape[0]},
+    )

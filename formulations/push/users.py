@@ -1,0 +1,197 @@
+"""Running a method for one user over all users: caches share nothing, so plans and bounds add up.
+
+Users are taken in order. Each may use an equal share of the time and work that is left, so what
+one leaves over is carried on to the next. A user who was not reached gets the trivial bound
+`relaxed_bound` and no pushes; the sum of the users' bounds stays a valid bound.
+"""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from opt_istn.push.evaluate import lifetimes
+from opt_istn.push.instance import Instance, UserProblem
+from opt_istn.push.plan import Plan
+from opt_istn.solver import Budget, Claims, Status
+
+MAX_LISTED = 50  # users named in the claims' detail before it is cut off
+
+
+Pushes = tuple[tuple[int, int], ...]  # (index in UserProblem.content, slot), any order
+
+
+@dataclass(frozen=True)
+class Task:
+    """One user's problem and what may be spent on it.
+
+    Parameters
+    ----------
+    user
+        Number of the user in the instance.
+    problem
+        The user's contents, weights and cache.
+    time_s
+        Wall-clock seconds, None for no limit.
+    work
+        Limit in the method's own deterministic unit, None for no limit.
+    threads, seed
+        As in `opt_istn.solver`.
+    """
+
+    user: int
+    problem: UserProblem
+    time_s: float | None
+    work: int | None
+    threads: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class UserResult:
+    """What a method found for one user.
+
+    Parameters
+    ----------
+    pushes
+        Best pushes found; none if there are no others.
+    bound_us
+        Proven lower bound on the user's delay in microseconds, None if there is none.
+    work
+        Work done, in the unit of `Task.work`.
+    counts
+        Numbers worth keeping; those of all users are added up.
+    """
+
+    pushes: Pushes = ()
+    bound_us: int | None = None
+    work: int = 0
+    counts: Mapping[str, int | float] = field(default_factory=dict)
+
+
+Method = Callable[[Task], UserResult]
+
+
+@dataclass
+class _State:
+    """Progress: what each user costs and is bounded by, so far."""
+
+    cost: list[int]
+    bound: list[int]
+    push: list[tuple[int, int, int]]
+    counts: Counter[str]
+    skipped: int = 0
+
+
+def solve(instance: Instance, method: Method, budget: Budget, seed: int, proof: str) -> Claims:
+    """Run `method` on every user who has something to gain and add the results up.
+
+    Parameters
+    ----------
+    proof
+        Name of the proof method behind the bounds of `method`.
+    """
+    started = time.perf_counter()
+    problems = [instance.user(user) for user in range(instance.num_users)]
+    state = _State(
+        cost=[problem.base_us for problem in problems],
+        bound=[relaxed_bound(problem) for problem in problems],
+        push=[],
+        counts=Counter(),
+    )
+    gainful = [user for user, problem in enumerate(problems) if len(problem.content)]
+    trace = [(time.perf_counter() - started, sum(state.cost), sum(state.bound))]
+    for task in _tasks(problems, gainful, budget, seed, started, state):
+        _record(state, task, method(task))
+        trace.append((time.perf_counter() - started, sum(state.cost), sum(state.bound)))
+    cost, bound = sum(state.cost), sum(state.bound)
+    return Claims(
+        status=Status.OPTIMAL if state.cost == state.bound else Status.FEASIBLE,
+        plan=Plan(instance.sha256, tuple(sorted(state.push))),
+        cost=cost,
+        bound=bound,
+        proof=proof,
+        trace=tuple(trace),
+        detail=_detail(state),
+    )
+
+
+def delay_us(problem: UserProblem, pushes: Pushes) -> int:
+    """Return the user's delay under `pushes` (index, slot), by replaying the cache."""
+    kept = lifetimes([(slot, f) for f, slot in pushes], problem.cache_size)
+    num_slots = problem.weight.shape[1]
+    saved = (
+        int(problem.weight[f, first : int(min(end, num_slots))].sum())
+        for f, (first, end) in kept.items()
+    )
+    return problem.base_us - sum(saved)
+
+
+def relaxed_bound(problem: UserProblem) -> int:
+    """Return a lower bound on the delay: in every slot the L best contents pushable by then hit."""
+    exists = np.maximum.accumulate(problem.pushable, axis=1)
+    gains = np.sort(np.where(exists, problem.weight, 0), axis=0)
+    return problem.base_us - int(gains[-problem.cache_size :].sum())
+
+
+def round_up(bound: float) -> int | None:
+    """Return the integer lower bound that a float bound on an integer cost proves, if any.
+
+    The slack covers the engine's own arithmetic: a millionth, or a billionth of large bounds.
+    """
+    if not math.isfinite(bound):
+        return None
+    return math.ceil(bound - max(1e-6, 1e-9 * abs(bound)))
+
+
+def _tasks(
+    problems: list[UserProblem],
+    gainful: list[int],
+    budget: Budget,
+    seed: int,
+    started: float,
+    state: _State,
+) -> Iterator[Task]:
+    """Yield a task for each user with something to gain, while time and work are left."""
+    for position, user in enumerate(gainful):
+        left = len(gainful) - position
+        time_s = work = None
+        if budget.time_s is not None:
+            time_s = (budget.time_s - (time.perf_counter() - started)) / left
+        if budget.work is not None:
+            remaining = budget.work - state.counts["work"]
+            work = -(-remaining // left)
+        if (time_s is not None and time_s <= 0) or (work is not None and work <= 0):
+            state.skipped = left
+            return
+        yield Task(user, problems[user], time_s, work, budget.threads, seed)
+
+
+def _record(state: _State, task: Task, result: UserResult) -> None:
+    """Add one user's result; the delay is replayed, not taken from the engine."""
+    problem, user = task.problem, task.user
+    cost = delay_us(problem, result.pushes)
+    if cost <= state.cost[user]:
+        state.cost[user] = cost
+        state.push += [(user, int(problem.content[f]), slot) for f, slot in result.pushes]
+    if result.bound_us is not None:
+        state.bound[user] = max(state.bound[user], result.bound_us)
+    state.counts.update({**result.counts, "work": result.work})
+
+
+def _detail(state: _State) -> dict[str, int | float | str]:
+    """Return counts, and the users without a proof as ``user:delay-bound`` in microseconds."""
+    gaps = [cost - bound for cost, bound in zip(state.cost, state.bound, strict=True)]
+    unproven = [f"{user}:{gap}" for user, gap in enumerate(gaps) if gap]
+    detail: dict[str, int | float | str] = {
+        "users": len(gaps),
+        "users_proven": len(gaps) - len(unproven),
+        "users_skipped": state.skipped,
+    }
+    if unproven:
+        more = ["..."] * (len(unproven) > MAX_LISTED)
+        detail["unproven"] = " ".join([*unproven[:MAX_LISTED], *more])
+    return {**detail, **state.counts}

@@ -1,0 +1,123 @@
+"""Commands about instances and plans: presets, generate, evaluate, show, export."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from opt_istn.cli import output
+from opt_istn.files import InputError
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+InstanceFile = Annotated[str, typer.Argument(metavar="INSTANCE", help="Instance file.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (presets, generate, evaluate, show, export):
+        app.command()(command)
+
+
+def presets(*, json: Json = False) -> None:
+    """List the scenarios that instances can be generated from."""
+    from opt_istn import problems
+
+    rows = [
+        {"problem": problem.name, "preset": name}
+        for problem in problems.every()
+        for name in problem.presets()
+    ]
+    if json:
+        output.as_json(rows)
+    else:
+        output.as_table([tuple(row.values()) for row in rows], ("problem", "preset"))
+
+
+def generate(
+    preset: Annotated[str, typer.Argument(help="Name of a preset; see `opt-istn presets`.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
+    out: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Instance file.")],
+    set_: Settings = None,
+    name: Annotated[str, typer.Option(help="Name of the instance.")] = "",
+    *,
+    json: Json = False,
+) -> None:
+    """Generate an instance from a preset and a seed."""
+    from opt_istn import problems
+
+    problem = problems.of_preset(preset)
+    scenario = problem.scenario(preset, output.settings(set_ or []))
+    with output.progress(f"generating {preset}", quiet=json) as advance:
+        instance = problem.generate(scenario, seed, name or f"{preset}-{seed}", advance)
+    instance.write(out)
+    result = {"name": instance.name, "instance": instance.sha256, "file": out}
+    if json:
+        output.as_json(result)
+    else:
+        output.as_table(output.pairs(result))
+
+
+def evaluate(
+    instance: InstanceFile,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Plan file.")],
+    *,
+    json: Json = False,
+) -> int:
+    """Judge a plan: its cost, its terms, and what makes it infeasible (exit code 4)."""
+    from opt_istn import problems
+
+    loaded = problems.read_instance(instance)
+    problem = problems.get(loaded.problem)
+    try:
+        judged = problem.evaluate(loaded, problems.read_plan(plan, problem.name))
+    except InputError as error:
+        raise InputError(error.field, error.expected, error.source or plan) from None
+    result = {
+        "instance": loaded.sha256,
+        "feasible": not judged.violations,
+        "cost": judged.cost,
+        "violations": judged.violations,
+        **judged.terms(),
+    }
+    if json:
+        output.as_json(result)
+    else:
+        result["violations"] = "; ".join(judged.violations) or None
+        output.as_table(output.pairs(result))
+    return 4 if judged.violations else 0
+
+
+def show(
+    instance: InstanceFile,
+    out: Annotated[str, typer.Option("-o", "--output", metavar="FIGURE", help="Figure file.")],
+    plans: Annotated[list[str] | None, typer.Argument(metavar="PLAN...", help="Plans.")] = None,
+) -> None:
+    """Draw an instance, and plans on it."""
+    from opt_istn import problems
+    from opt_istn.report import figures
+
+    loaded = problems.read_instance(instance)
+    read = [problems.read_plan(path, loaded.problem) for path in plans or []]
+    figures.draw(loaded, read, out)
+
+
+def export(
+    instance: InstanceFile,
+    model: Annotated[str, typer.Option(help="Formulation, such as arc-flow.")],
+    out: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Model file.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="mps or lp; by default the file name's ending.")
+    ] = "",
+) -> None:
+    """Write an instance as a MIP model for another solver."""
+    from opt_istn import files, problems, registry
+
+    ending = f".{format_}" if format_ else Path(out).suffix
+    if ending not in (".mps", ".lp"):
+        raise InputError("--format", "expected mps or lp")
+    loaded = problems.read_instance(instance)
+    write = registry.model(model, loaded.problem)
+    files.write_through(out, lambda temporary: write(loaded, temporary), ending)

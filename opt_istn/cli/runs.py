@@ -1,0 +1,239 @@
+"""Commands about runs: solvers, solve, compare, table, report, verify."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opt_istn.cli import output
+from opt_istn.cli.instances import InstanceFile, Json, Settings
+from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.harness import Choice
+    from opt_istn.record import Record, Source
+    from opt_istn.solver import Budget
+
+TimeLimit = Annotated[
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds a run may take.")
+]
+Work = Annotated[
+    int | None, typer.Option(min=1, help="Limit in the solver's own unit, such as labels or nodes.")
+]
+Memory = Annotated[
+    int | None, typer.Option(min=1, metavar="MIB", help="Memory a run may use, enforced.")
+]
+Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
+RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (solvers, solve, compare, table, report, verify):
+        app.command()(command)
+
+
+def solvers(*, json: Json = False) -> None:
+    """List the installed solvers; none of them is imported for that."""
+    from opt_istn import registry
+
+    rows = [
+        {"solver": name, "package": " ".join(registry.distribution(name))}
+        for name in registry.names()
+    ]
+    if json:
+        output.as_json(rows)
+    else:
+        output.as_table([tuple(row.values()) for row in rows], ("solver", "package"))
+
+
+def solve(
+    instance: InstanceFile,
+    solver: Annotated[str, typer.Option(help="Solver id; see `opt-istn solvers`.")],
+    set_: Settings = None,
+    time_limit: TimeLimit = None,
+    work: Work = None,
+    memory: Memory = None,
+    threads: Threads = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
+    out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
+    *,
+    json: Json = False,
+) -> int:
+    """Run one solver on one instance and judge what it returns."""
+    from opt_istn import files, harness, problems, worker
+    from opt_istn.record import Source
+
+    budget = _budget(time_limit, work, memory, threads)
+    worker.warm_up(threads)
+    loaded = problems.read_instance(instance)
+    parameters = output.settings(set_ or [])
+    run = harness.run_one(loaded, Source(file=instance), solver, parameters, seed, budget)
+    if out and run.plan and run.failure is None:
+        files.write_document(out, run.plan)
+    result = _summary(run)
+    if json:
+        output.as_json(result)
+    else:
+        shown = {key: value for key, value in result.items() if key not in ("plan", "error")}
+        output.as_table(output.pairs(shown))
+    if run.error:
+        output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
+    return _exit_code(run)
+
+
+def compare(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INSTANCE|PRESET...", help="Instance files, presets.")
+    ],
+    solvers: Annotated[
+        str, typer.Option(help="Solver ids, separated by commas; parameters as id@key=value@...")
+    ],
+    out: Annotated[
+        str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
+    set_: Settings = None,
+    time_limit: TimeLimit = 60.0,
+    work: Work = None,
+    memory: Memory = None,
+    threads: Threads = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    *,
+    retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
+    json: Json = False,
+) -> int:
+    """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
+    from opt_istn import harness
+    from opt_istn.record import Failure
+
+    budget = _budget(time_limit, work, memory, threads)
+    sources = _sources(inputs, output.settings(set_ or []))
+    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget)
+    runs: dict[str, Record] = {}
+    with output.progress(f"{len(comparison.tasks)} runs", quiet=json) as advance:
+        for run in comparison.run(out, jobs, retry_failed=retry_failed):
+            runs[run.key] = run
+            advance(len(runs) / len(comparison.tasks))
+    _print_table(list(runs.values()), "json" if json else "text")
+    return 4 if any(run.failure == Failure.REFUTED for run in runs.values()) else 0
+
+
+def table(
+    files: RunsFiles,
+    format_: Annotated[
+        str, typer.Option("--format", help="text, markdown, latex, csv or json.")
+    ] = "text",
+) -> None:
+    """Print the gap table of records."""
+    from opt_istn import record
+
+    known = ("text", "markdown", "latex", "csv", "json")
+    if format_ not in known:
+        raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
+    _print_table(record.read_all(files), format_)
+
+
+def report(
+    files: RunsFiles,
+    out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
+) -> None:
+    """Write the report page of records."""
+    from opt_istn import audit, record
+    from opt_istn.report import page
+
+    page.write_page(audit.audited(record.read_all(files)), out)
+
+
+def verify(files: RunsFiles, *, json: Json = False) -> int:
+    """Check records from the ground up; exit code 4 if one says something that is not so."""
+    from opt_istn import record
+    from opt_istn import verify as checking
+
+    found = set()
+    for check in checking.verify(record.read_all(files)):
+        run = check.record
+        found.add(check.finding)
+        words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
+        if json:
+            names = ("finding", "solver", "seed", "instance", "reason")
+            values = (check.finding, run.solver, run.seed, run.sha256, check.reason)
+            output.as_json(dict(zip(names, values, strict=True)))
+        else:
+            print("  ".join(words) + (f": {check.reason}" if check.reason else ""))
+    if checking.Finding.REFUTED in found:
+        return 4
+    if checking.Finding.UNAVAILABLE in found:
+        raise InputError("source", "expected every record's instance to be available")
+    return 0
+
+
+def _budget(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
+    from opt_istn.solver import Budget
+
+    try:
+        return Budget(time_s, work, memory, threads)
+    except ValueError as error:
+        raise InputError("", str(error)) from None
+
+
+def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
+    """Take what looks like a file, or is one, as a file and anything else as a preset."""
+    from opt_istn.record import Source
+
+    sources = []
+    for text in inputs:
+        is_file = text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+        sources.append(Source(file=text) if is_file else Source(preset=text, overrides=overrides))
+    if overrides and all(source.file for source in sources):
+        raise InputError("--set", "it changes the parameters of presets, but none is compared")
+    return sources
+
+
+def _choices(text: str) -> list["Choice"]:
+    from opt_istn.harness import Choice
+
+    choices = []
+    for item in text.split(","):
+        name, *parameters = item.strip().split("@")
+        if not name:
+            raise InputError("--solvers", "expected solver ids separated by commas")
+        choices.append(Choice(name, output.settings(parameters)))
+    return choices
+
+
+def _summary(run: "Record") -> dict[str, Any]:
+    from opt_istn.audit import gap
+
+    result = {
+        "instance": run.sha256,
+        "solver": run.solver,
+        "status": run.status,
+        "cost": run.cost,
+        "bound": run.bound,
+        "gap": gap(run.cost, run.bound),
+        "seconds": run.wall_s,
+        "plan": run.plan,
+        **run.terms,
+    }
+    return result | {"error": run.error} if run.error else result
+
+
+def _exit_code(run: "Record") -> int:
+    from opt_istn.record import Failure
+    from opt_istn.solver import Status
+
+    if run.error.startswith("not supported"):
+        return 2
+    if run.status in (Status.NO_PLAN, Status.BOUND_ONLY):
+        return 3
+    codes = {Failure.REFUTED: 4, Failure.TIME: 3, Failure.MEMORY: 3, Failure.INPUT: 2}
+    return 0 if run.failure is None else codes.get(run.failure, 1)
+
+
+def _print_table(runs: Sequence["Record"], format_: str) -> None:
+    from opt_istn import audit
+    from opt_istn.report import table as tables
+
+    print(tables.render(tables.gap_table(audit.audited(runs)), format_).rstrip("\n"))

@@ -1,0 +1,184 @@
+"""The table of problems, and dispatch from a file or a name to the problem's own modules.
+
+A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
+``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
+cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
+Nothing else in the frame knows a problem by name.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from opt_istn import files
+from opt_istn.files import InputError
+
+PACKAGES = {
+    "jutap": "opt_istn.jutap",
+    "push": "opt_istn.push",
+}
+
+Progress = Callable[..., None]  # called with (share done) or (steps done, steps in all)
+
+
+class Document(Protocol):
+    """What instances and plans share: a JSON document of a file format."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document of the file format."""
+        ...
+
+    def write(self, path: str | Path) -> None:
+        """Write the document to a file, atomically."""
+        ...
+
+
+class Instance(Document, Protocol):
+    """What the frame needs of an instance; everything else is the problem's own business."""
+
+    @property
+    def problem(self) -> str:
+        """Name of the problem."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Printable name."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the problem."""
+        ...
+
+
+class Evaluation(Protocol):
+    """What a plan is worth, by the problem's judge."""
+
+    @property
+    def violations(self) -> tuple[str, ...]:
+        """What makes the plan infeasible."""
+        ...
+
+    @property
+    def cost(self) -> int | None:
+        """Cost in the problem's integer unit; None if the plan cannot be priced."""
+        ...
+
+    def terms(self) -> dict[str, Any]:
+        """Return the problem's own terms."""
+        ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name
+        Name of the problem, the first part of its solvers' ids and presets.
+    package
+        Import name of the package with the four modules, imported on use.
+    """
+
+    name: str
+    package: str
+
+    def instance(self, data: bytes, source: str = "") -> Instance:
+        """Build an instance from the JSON text of its file."""
+        built: Instance = self._module("instance").from_bytes(data, source)
+        return built
+
+    def plan(self, data: bytes, source: str = "") -> Document:
+        """Build a plan from the JSON text of its file."""
+        built: Document = self._module("plan").from_bytes(data, source)
+        return built
+
+    def evaluate(self, instance: Instance, plan: Document) -> Evaluation:
+        """Judge `plan` on `instance`."""
+        judged: Evaluation = self._module("evaluate").evaluate(instance, plan)
+        return judged
+
+    def bounded(self, instance: Instance) -> bool:
+        """Whether it is evident that no plan can be arbitrarily cheap."""
+        evident = getattr(self._module("evaluate"), "bounded", None)
+        return bool(evident and evident(instance))
+
+    def presets(self) -> Mapping[str, Any]:
+        """Return the scenarios by preset name."""
+        table: Mapping[str, Any] = self._module("scenario").PRESETS
+        return table
+
+    def scenario(self, preset: str, overrides: Mapping[str, str]) -> Any:
+        """Return the scenario of a preset with some parameters replaced."""
+        base = self.presets()[preset]
+        return self._module("scenario").from_parameters(base, dict(overrides))
+
+    def generate(
+        self, scenario: Any, seed: int, name: str, progress: Progress | None = None
+    ) -> Instance:
+        """Generate the instance of `scenario` and `seed`."""
+        built: Instance = self._module("scenario").generate(scenario, seed, name, progress)
+        return built
+
+    def formats(self) -> tuple[str, str]:
+        """Return the format names of instance and plan files."""
+        return self._module("instance").FORMAT, self._module("plan").FORMAT
+
+    def _module(self, noun: str) -> Any:
+        return import_module(f"{self.package}.{noun}")
+
+
+def get(name: str) -> Problem:
+    """Return a problem by name."""
+    if name not in PACKAGES:
+        raise InputError("", unknown("problem", name, PACKAGES))
+    return Problem(name, PACKAGES[name])
+
+
+def every() -> list[Problem]:
+    """Return all problems."""
+    return [Problem(name, package) for name, package in PACKAGES.items()]
+
+
+def of_preset(preset: str) -> Problem:
+    """Return the problem a preset belongs to."""
+    known: list[str] = []
+    for problem in every():
+        names = problem.presets()
+        if preset in names:
+            return problem
+        known += names
+    raise InputError("", unknown("preset", preset, known))
+
+
+def read_instance(path: str | Path) -> Instance:
+    """Read an instance file of any problem."""
+    data = files.read_bytes(path)
+    kinds = {problem.formats()[0]: problem for problem in every()}
+    return _of_format(data, kinds, str(path)).instance(data, str(path))
+
+
+def read_plan(path: str | Path, problem: str) -> Document:
+    """Read a plan file of the named problem."""
+    return get(problem).plan(files.read_bytes(path), str(path))
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """Return the text for an unknown name: what it may have been meant to be, and what exists."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {name!r}; {hint}known: {', '.join(names) or 'none'}"
+
+
+def _of_format(data: bytes, kinds: Mapping[str, Problem], source: str) -> Problem:
+    found = files.document_format(data, source)
+    if found not in kinds:
+        expected = " or ".join(map(repr, kinds))
+        raise InputError("format", f"expected {expected}, found {found!r}", source)
+    return kinds[found]

@@ -1,0 +1,145 @@
+"""PUSH scenarios: presets, and instances drawn from them."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opt_istn.files import InputError
+from opt_istn.physics.frames import Array
+from opt_istn.push import parameters
+from opt_istn.push.births import contents
+from opt_istn.push.constellation import heads, utc
+from opt_istn.push.demand import request_probability
+from opt_istn.push.draw import REQUESTS, Draw, draw, stream
+from opt_istn.push.instance import Instance, IntArray
+from opt_istn.push.law import Law, entropy_of, law_of
+from opt_istn.push.parameters import Scenario
+
+_PAPER = Scenario()
+_WIDE = replace(_PAPER, cache_items=30)
+
+
+def _flat(scenario: Scenario) -> Scenario:
+    """Return `scenario` with demand that peaks at birth: no reason to wait with a push."""
+    return replace(scenario, freshness=0.7, lag_slots=0, burst=0.0)
+
+
+PRESETS: dict[str, Scenario] = {
+    "push-tiny": replace(
+        _PAPER,
+        num_users=2,
+        num_contents=6,
+        num_slots=4,
+        cache_items=2,
+        requests_per_user=6.0,
+        roi_fraction=0.8,
+        lag_slots=0,
+        burst=0.0,
+    ),
+    "push-paper": _PAPER,
+    "push-paper-flat": _flat(_PAPER),
+    "push-paper-wide": _WIDE,
+    "push-paper-wide-flat": _flat(_WIDE),
+    **{f"push-cache-{items}": replace(_PAPER, cache_items=items) for items in range(20, 46, 5)},
+    **{f"push-users-{users}": replace(_WIDE, num_users=users) for users in range(6, 19, 3)},
+    "push-day": replace(
+        _PAPER, num_users=1, num_slots=180, requests_per_user=547.0, roi_fraction=1.0
+    ),
+    "push-fleet": replace(_PAPER, num_users=600, cache_items=10),
+}
+
+
+def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
+    """Return `base` with some parameters replaced, given as texts.
+
+    Raises
+    ------
+    InputError
+        If a parameter does not exist or its value is out of range; names it.
+    """
+    values: dict[str, Any] = base.document()
+    for name in overrides:
+        if name not in values:
+            close = difflib.get_close_matches(name, values, n=1)
+            rule = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(values)}"
+            raise InputError(name, f"unknown parameter; {rule}")
+    return parameters.parse({**values, **overrides})
+
+
+def generate(
+    scenario: Scenario,
+    seed: int,
+    name: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> Instance:
+    """Generate an instance: the same scenario and seed give the same instance.
+
+    Parameters
+    ----------
+    name
+        Name of the instance.
+    progress
+        Called with the slots done and all slots.
+    """
+    drawn = draw(scenario, entropy_of(seed))
+    law = law_of(scenario)
+    births = drawn.births
+    known = (births.traits, births.release, drawn.roi, scenario.num_slots)
+    probability = request_probability(law.demand, *known)
+    lot = stream(drawn.entropy, REQUESTS).random(probability.shape)
+    return Instance(
+        name=name,
+        num_slots=scenario.num_slots,
+        slot_s=scenario.slot_s,
+        cache_size=np.full(scenario.num_users, scenario.cache_items),
+        release=births.release,
+        cluster=drawn.constellation.cluster[births.satellite],
+        roi=drawn.roi,
+        link_up=drawn.link_up,
+        requests=_requests(drawn, np.less(lot, probability), progress),
+        contents=contents(births, scenario.footprint_deg),
+        scenario=_document(drawn, law, seed),
+    )
+
+
+def _requests(
+    drawn: Draw, asked: NDArray[np.bool], progress: Callable[[int, int], None] | None
+) -> IntArray:
+    """Return the rows of an instance's requests for those asked, shape (M, F, T)."""
+    rows = [np.zeros((0, 6), dtype=np.int64)]
+    for slot, delay in enumerate(drawn.delays_us(np.any(asked, axis=0).T)):
+        u, f = np.nonzero(asked[:, :, slot])
+        rows.append(np.column_stack([u, f, np.full_like(u, slot), delay[u, f]]))
+        if progress:
+            progress(slot + 1, drawn.scenario.num_slots)
+    return np.concatenate(rows)
+
+
+def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:
+    """Return the parameters, the seed and what policies and learners may know of the world."""
+    users, storage = drawn.users, drawn.storage
+    return {
+        **drawn.scenario.document(),
+        "seed": seed,
+        "start_utc": utc(drawn.constellation, drawn.start_s),
+        "users": {
+            "lat_deg": _rounded(users.lat_deg),
+            "lon_deg": _rounded(users.lon_deg),
+            "box_deg": _rounded(users.box_deg),
+        },
+        "law": law.document(),
+        "satellites": {
+            "heads": heads(drawn.constellation).tolist(),
+            "origin": drawn.births.satellite.tolist(),
+            "holder": storage.satellite.tolist(),
+            "evicted": storage.evicted.tolist(),
+        },
+    }
+
+
+def _rounded(values: Array) -> Any:
+    return values.round(4).tolist()

@@ -1,0 +1,228 @@
+"""Names to solvers, by entry points; nothing is imported until it is used.
+
+A solver id is ``<problem>.<method>`` as registered in the entry-point group `GROUP`, the method
+alone where the problem is known, or ``module:Attribute`` (also ``path/to/file.py:Attribute``) for
+a solver that is not installed.
+"""
+
+import dataclasses
+import importlib.util
+import re
+import sys
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from opt_istn.files import InputError
+from opt_istn.problems import unknown
+from opt_istn.solver import Solver
+
+GROUP = "opt_istn.solvers"
+MODELS = "opt_istn.models"
+_PROTOCOL = ("stochastic", "supports", "prepare", "solve")
+
+
+def names() -> list[str]:
+    """Return the ids of all installed solvers, sorted; imports none of them."""
+    return sorted(_entry_points())
+
+
+def distribution(solver_id: str) -> tuple[str, ...]:
+    """Return the name of the distribution an installed solver comes from, none if unknown."""
+    entry = _entry_points().get(solver_id)
+    return (entry.dist.name,) if entry and entry.dist else ()
+
+
+def applies(solver_id: str, problem: str) -> bool:
+    """Return whether `solver_id` names a solver of `problem`, as far as its name tells."""
+    if ":" in solver_id:
+        return True
+    known = _entry_points()
+    full = solver_id if "." in solver_id else f"{problem}.{solver_id}"
+    return full in known and full.startswith(f"{problem}.")
+
+
+def complete(solver_id: str, problem: str) -> str:
+    """Return the full id of a solver, a short one being completed with `problem`.
+
+    Raises
+    ------
+    InputError
+        If no such solver is installed; names the closest ones.
+    """
+    known = _entry_points()
+    if ":" in solver_id or solver_id in known:
+        return solver_id
+    if f"{problem}.{solver_id}" in known:
+        return f"{problem}.{solver_id}"
+    candidates = [name for name in known if name.startswith(f"{problem}.")]
+    if "." not in solver_id:
+        candidates = [name.partition(".")[2] for name in candidates]
+    raise InputError("solver", unknown("solver", solver_id, candidates))
+
+
+def make(solver_id: str, problem: str, parameters: Mapping[str, Any]) -> Solver:
+    """Import and construct a solver.
+
+    Parameters
+    ----------
+    solver_id
+        Full or short id, or ``module:Attribute``.
+    problem
+        Problem of the instance it is for.
+    parameters
+        Fields of the solver's dataclass; strings are converted to the field's type.
+
+    Raises
+    ------
+    InputError
+        If there is no such solver or parameter, a value has the wrong type, or a package that
+        the solver needs is not installed.
+    """
+    full = complete(solver_id, problem)
+    if ":" not in full and not full.startswith(f"{problem}."):
+        raise InputError("solver", f"{full} cannot solve a {problem} instance")
+    kind = _load_attribute(full) if ":" in full else _load(_entry_points()[full])
+    if not callable(kind):
+        raise InputError("solver", f"{full} is not a class")
+    typed = _typed(full, kind, parameters)
+    try:
+        made = kind(**typed)
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(full, str(error)) from None
+    lacking = [name for name in _PROTOCOL if not hasattr(made, name)]
+    if lacking:
+        raise InputError("solver", f"{full} is not a solver: it lacks {', '.join(lacking)}")
+    solver: Solver = made
+    return solver
+
+
+def changed_parameters(solver: Solver) -> dict[str, Any]:
+    """Return the parameters of `solver` that differ from their defaults, as JSON values."""
+    changed = {}
+    for field in _fields(type(solver)):
+        value = getattr(solver, field.name)
+        if field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+        else:
+            default = field.default
+        if value != default:
+            changed[field.name] = msgspec.to_builtins(value, enc_hook=str)
+    return changed
+
+
+def model(name: str, problem: str) -> Callable[[Any, Path], None]:
+    """Import what writes a MIP model, ``export(instance, path)``; ``mps`` or ``lp`` by the suffix.
+
+    Models are entry points ``<problem>.<model>`` of the group `MODELS`.
+    """
+    known = _entry_points(MODELS)
+    full = f"{problem}.{name}"
+    if full not in known:
+        names = [key.partition(".")[2] for key in known if key.startswith(f"{problem}.")]
+        raise InputError("model", unknown("model", name, names))
+    write: Callable[[Any, Path], None] = _load(known[full])
+    return write
+
+
+@cache
+def _entry_points(group: str = GROUP) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def _load(entry: EntryPoint) -> Any:
+    try:
+        return entry.load()
+    except ImportError as error:
+        reason = _remedy(entry, error)
+    except AttributeError as error:
+        reason = str(error)
+    raise InputError("solver", f"{entry.name} cannot be imported: {reason}")
+
+
+def _remedy(entry: EntryPoint, error: ImportError) -> str:
+    """Return which extra of the solver's distribution provides the missing module."""
+    missing = (error.name or "").partition(".")[0].lower()
+    requirements = entry.dist.requires if entry.dist else None
+    for requirement in requirements or []:
+        package = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"""extra\s*==\s*["']([\w.-]+)""", requirement)
+        if missing and package and extra and package[0].lower().replace("-", "_") == missing:
+            target = f"{entry.dist.name}[{extra[1]}]" if entry.dist else ""
+            return f"{missing} is missing; it comes with the extra: pip install '{target}'"
+    return str(error)
+
+
+def _load_attribute(full: str) -> Any:
+    place, _, attribute = full.rpartition(":")
+    try:
+        module = _file_module(Path(place)) if place.endswith(".py") else _named_module(place)
+        found = module
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, OSError, ValueError, SyntaxError) as error:
+        raise InputError("solver", f"{full} cannot be imported: {error}") from None
+    return found
+
+
+def _named_module(name: str) -> Any:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # as `python -m` does, so that a module beside the user is found
+    return import_module(name)
+
+
+def _file_module(path: Path) -> Any:
+    name = f"opt_istn_solver_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up by name
+    spec.loader.exec_module(module)
+    return module
+
+
+def _fields(kind: Any) -> list[Any]:
+    if not dataclasses.is_dataclass(kind):
+        return []
+    fields = dataclasses.fields(kind)
+    return [field for field in fields if field.init and field.name not in _PROTOCOL]
+
+
+def _typed(full: str, kind: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in _fields(kind)]
+    types = typing.get_type_hints(kind) if parameters and known else {}
+    typed = {}
+    for name, value in parameters.items():
+        if name not in known:
+            raise InputError("parameters", unknown(f"{full} parameter", name, known))
+        typed[name] = _convert(full, name, value, types[name])
+    return typed
+
+
+def _convert(full: str, name: str, value: Any, wanted: Any) -> Any:
+    try:
+        return msgspec.convert(value, wanted, strict=not isinstance(value, str), dec_hook=_build)
+    except msgspec.ValidationError as error:
+        reason = str(error).partition(" - at `$")[0]
+    if isinstance(value, str):  # lists and the like are written as JSON: --set layers=[64,64]
+        try:
+            return msgspec.json.decode(value, type=wanted, dec_hook=_build)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            pass
+    raise InputError(name, f"{full}: {reason}, found {value!r}")
+
+
+def _build(wanted: Any, value: Any) -> Any:
+    if wanted is Path and isinstance(value, str):
+        return Path(value)
+    raise msgspec.ValidationError(f"Expected `{getattr(wanted, '__name__', wanted)}`")

@@ -1,0 +1,269 @@
+"""Reading and writing files: whatever is wrong is one line that names it."""
+
+import gzip
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opt_istn import InputError, files
+from opt_istn.jutap import instance as instances
+from opt_istn.jutap import plan as plans
+from tests.planted import best_plan, tiny
+
+Edit = Callable[[dict[str, Any]], Any]
+
+
+def _document() -> dict[str, Any]:
+    return json.loads(json.dumps(tiny().document()))
+
+
+def _set(*path: str | int, to: Any) -> Edit:
+    def edit(document: dict[str, Any]) -> None:
+        place: Any = document
+        for step in path[:-1]:
+            place = place[step]
+        place[path[-1]] = to
+
+    return edit
+
+
+NUMBERS = ["grid", "num_mbs", "start", "end", "start_link", "energy_budget_mj", "cell_m", "version"]
+OTHERS = ["name", "links", "strongest", "cost", "energy_mj", "association", "scenario", "format"]
+COSTS = ["move", "mbs_to_mbs", "geo_to_mbs", "mbs_to_geo", "geo_stay", "hole_to_mbs", "hole"]
+
+WRONG_INSTANCES: list[tuple[str, Edit]] = [
+    *((name, _set(name, to="x" * 3)) for name in NUMBERS),
+    *((name, _set(name, to=1.5)) for name in NUMBERS if name != "cell_m"),
+    *((name, _set(name, to=-1)) for name in NUMBERS),
+    *((name, _set(name, to=10**30)) for name in NUMBERS if name not in ("cell_m", "version")),
+    *((name, _set(name, to=True)) for name in NUMBERS),
+    *((name, _set(name, to=7)) for name in OTHERS),
+    *((name, lambda d, name=name: d.pop(name)) for name in [*NUMBERS, *OTHERS]),
+    *((f"cost.{name}", _set("cost", name, to="1")) for name in COSTS),
+    *((f"cost.{name}", _set("cost", name, to=10**9 + 1)) for name in COSTS[1:]),
+    *((f"`{name}`", lambda d, name=name: d["cost"].pop(name)) for name in COSTS),
+    ("start", _set("start", to=9)),
+    ("end", _set("end", to=9)),
+    ("start_link", _set("start_link", to=1)),
+    ("links", _set("links", to=[[0]] * 8)),
+    ("links[3]", _set("links", 3, to=[0, 0])),
+    ("links[3]", _set("links", 3, to=[0, 1])),
+    ("links[3]", _set("links", 3, to=[3])),
+    ("links[3][0]", _set("links", 3, to=[-1])),
+    ("strongest[4]", _set("strongest", 4, to=1)),
+    ("strongest", _set("strongest", to=[])),
+    ("energy_mj", _set("energy_mj", to=[1000])),
+    ("energy_mj", _set("energy_mj", to=[0, 1000])),
+    ("cost.enter", _set("cost", "enter", to=[0])),
+    ("cost.move", _set("cost", "move", to=[1])),
+    ("association", _set("association", to="weakest")),
+    ("cell_m", _set("cell_m", to=0)),
+    ("color", _set("color", to="red")),
+    ("colour", _set("cost", "colour", to="red")),
+    ("format", _set("format", to="opt-istn/push")),
+    ("version", _set("version", to=2)),
+]
+
+
+@pytest.mark.parametrize(("field", "edit"), WRONG_INSTANCES)
+def test_wrong_instances_name_the_field(field: str, edit: Edit) -> None:
+    """Every field of an instance file, wrong in turn, is refused by name in one line."""
+    document = _document()
+    edit(document)
+    with pytest.raises(InputError) as caught:
+        instances.from_bytes(json.dumps(document).encode(), "it.json")
+    text = str(caught.value)
+    assert text.startswith("it.json: ")
+    assert field.strip("`") in text
+    assert "\n" not in text
+
+
+WRONG_PLANS: list[tuple[str, Edit]] = [
+    ("instance", _set("instance", to="abc")),
+    ("instance", _set("instance", to=5)),
+    ("cells", _set("cells", to=[])),
+    ("cells", _set("cells", to=[0.5])),
+    ("cells", _set("cells", to=[-1, 0, 0])),
+    ("cells", _set("cells", to=[2**40, 0, 0])),
+    ("links", _set("links", to=[0])),
+    ("links", _set("links", to="000")),
+    ("extra", _set("extra", to=1)),
+    ("format", _set("format", to="opt-istn/jutap")),
+    ("version", _set("version", to=0)),
+    *((name, lambda d, name=name: d.pop(name)) for name in ("cells", "links", "instance")),
+]
+
+
+@pytest.mark.parametrize(("field", "edit"), WRONG_PLANS)
+def test_wrong_plans_name_the_field(field: str, edit: Edit) -> None:
+    """Every field of a plan file, wrong in turn, is refused by name."""
+    document = best_plan(tiny()).document()
+    edit(document)
+    with pytest.raises(InputError, match=field):
+        plans.from_bytes(json.dumps(document).encode(), "plan.json")
+
+
+def test_newer_versions_are_called_newer() -> None:
+    """A file of a newer version says that a newer program wrote it."""
+    document = _document() | {"version": 99}
+    with pytest.raises(InputError, match="version: expected 1, found 99; a newer opt-istn"):
+        instances.from_bytes(json.dumps(document).encode())
+
+
+BAD_TEXTS = {
+    "empty": b"",
+    "nothing": b"null",
+    "list": b"[]",
+    "text": b"hello",
+    "nan": b'{"format":"opt-istn/jutap","version":NaN}',
+    "infinite": b'{"format":"opt-istn/jutap","version":1e999}',
+    "not UTF-8": b'{"format":"\xff","version":1}',
+    "UTF-16": '{"format":"opt-istn/jutap","version":1}'.encode("utf-16"),
+    "byte order mark": b'\xef\xbb\xbf{"format":"opt-istn/jutap","version":1}',
+    "lone surrogate": b'{"format":"\\ud800","version":1}',
+    "deep": b'{"format":"opt-istn/jutap","version":1,"scenario":' + b"[" * 200_000,
+    "huge number": b'{"format":"opt-istn/jutap","version":' + b"9" * 100_000 + b"}",
+    "cut": b'{"format":"opt-istn/jutap","vers',
+    "binary": bytes(range(256)),
+    "cut gzip": gzip.compress(b"{}" * 1000)[:-9],
+    "damaged gzip": b"\x1f\x8b" + b"\0" * 50,
+    "lying gzip": gzip.compress(b"x" * 1000)[:-8] + b"\0" * 8,
+}
+
+
+@pytest.mark.parametrize("kind", BAD_TEXTS)
+def test_bad_texts_are_refused(kind: str, tmp_path: Path) -> None:
+    """What is no JSON document of ours is refused in one line that names the file."""
+    file = tmp_path / "bad.json"
+    file.write_bytes(BAD_TEXTS[kind])
+    with pytest.raises(InputError) as caught:
+        instances.read(file)
+    text = str(caught.value)
+    assert text.startswith(str(file))
+    assert "\n" not in text
+
+
+def _edited(old: str, new: str) -> bytes:
+    text = json.dumps(_document(), separators=(",", ":"))
+    assert old in text
+    return text.replace(old, new).encode()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('"grid":3', '"grid":3,"grid":3', "grid"),
+        ('"grid":3', '"grid":3,"gr\\u0069d":4', "grid"),
+        ('"hole":200', '"hole":200,"hole":0', "hole"),
+        ('"scenario":{}', '"scenario":{"a":{"b":1,"b":2}}', "b"),
+    ],
+)
+def test_duplicate_keys_are_refused(old: str, new: str, key: str) -> None:
+    """An object with two equal keys means two things, so it is refused."""
+    with pytest.raises(InputError, match=f"{key}: expected once"):
+        instances.from_bytes(_edited(old, new))
+
+
+def test_equal_keys_of_different_objects_are_fine() -> None:
+    """The same key in different objects is no duplicate."""
+    new = '"scenario":{"grid":1,"a":{"grid":2,"x\\"y":":"}}'
+    assert instances.from_bytes(_edited('"scenario":{}', new)).scenario["grid"] == 1
+
+
+@pytest.mark.parametrize("path", ["nowhere.json", "", "a\0b.json", "x" * 5000, "/", "\ud800"])
+def test_unreadable_paths_are_refused(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that is missing, a folder, too long or no path at all is an input error."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="cannot be read"):
+        files.read_bytes(path)
+
+
+@pytest.mark.parametrize("path", ["nowhere/a.json", "", "a\0b.json", "x" * 5000, "/", "a/"])
+def test_unwritable_paths_are_refused(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path that cannot be written is an input error and leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match="cannot be written"):
+        files.write_bytes(path, b"{}")
+    assert [file.name for file in tmp_path.rglob("*")] == ["a"]
+
+
+def test_pipes_can_be_read(tmp_path: Path) -> None:
+    """A named pipe, which can be opened but once, is read like a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(b"{}"),))
+    writer.start()
+    assert files.read_bytes(pipe) == b"{}"
+    writer.join()
+
+
+def test_too_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small gzip file that expands beyond the limit is refused."""
+    monkeypatch.setattr(files, "MAX_BYTES", 1000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(b"0" * 10_000))
+    with pytest.raises(InputError, match="at most 1000 bytes"):
+        files.read_bytes(tmp_path / "bomb.gz")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz"])
+def test_round_trip(name: str, tmp_path: Path) -> None:
+    """What is written is read back with the same hash, compressed or not, in equal bytes."""
+    tiny().write(tmp_path / name)
+    first = (tmp_path / name).read_bytes()
+    again = instances.read(tmp_path / name)
+    again.write(tmp_path / name)
+    assert again.sha256 == tiny().sha256
+    assert (tmp_path / name).read_bytes() == first
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace", "chmod"])
+def test_failed_writing_leaves_the_old_file(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If writing fails at any step, the old content is whole and no temporary file is left."""
+
+    def fail(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = tmp_path / "a.json"
+    file.write_bytes(b"old")
+    monkeypatch.setattr(os if step == "fsync" else Path, step, fail)
+    with pytest.raises(InputError, match="No space left"):
+        files.write_bytes(file, b"new")
+    assert file.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
+    """An interrupt in the middle of writing leaves the old content and nothing else."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    file = tmp_path / "a.json"
+    file.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        files.write_through(file, write)
+    assert file.read_bytes() == b"old"
+    assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_writing_keeps_the_mode(tmp_path: Path) -> None:
+    """A replaced file keeps its permissions, a new one gets the usual ones."""
+    file = tmp_path / "a.json"
+    files.write_bytes(file, b"1")
+    assert file.stat().st_mode & 0o777 == 0o666 & ~files._umask()
+    file.chmod(0o600)
+    files.write_bytes(file, b"2")
+    assert file.stat().st_mode & 0o777 == 0o600

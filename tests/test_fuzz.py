@@ -1,0 +1,166 @@
+"""Ten thousand damaged files: each is either read, or refused in one line."""
+
+import gzip
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from opt_istn import Budget, InputError, harness, record
+from opt_istn.cli import main
+from opt_istn.jutap import evaluate
+from opt_istn.jutap import instance as instances
+from opt_istn.jutap import plan as plans
+from opt_istn.jutap.instance import Instance
+from opt_istn.record import Source
+from opt_istn.verify import verify
+from tests.planted import best_plan, tiny
+
+FILES = 10_000
+VALUES: list[Any] = [
+    *(None, True, -1, 0, 1, 2, 3, 10**9, 2**31, 2**63, 2**64, -(2**63), 10**30, 0.5, -0.0, 1e300),
+    *("", "0", "\x00", "é", "NaN", "full", "strongest", [], [[]], [0], [0, 0], {}, {"a": 1}),
+]
+TOKENS = [b"NaN", b"Infinity", b"1e999", b"9" * 5000, b'"\\ud800"', b"\xff", b"[" * 3000, b"\0"]
+
+
+def _instance() -> Instance:
+    """Return an instance with every kind of link, and costs of entering cells."""
+    rows = [[0, 3], [0, 1, 3], [1], [0], [2, 3], [1, 3], [0, 1], [0], [1]]
+    return tiny(
+        num_mbs=2,
+        link_ptr=np.cumsum([0, *map(len, rows)]),
+        link_ids=np.concatenate(rows),
+        strongest=np.array([0, 1, 1, 0, 2, 1, 0, 0, 1]),
+        cost=replace(tiny().cost, enter=tuple(range(9))),
+        scenario={"seed": 1, "radio": {"beta_db": -1.0, "mbs": [[0.0, 1.5], [2.5, 3.0]]}},
+    )
+
+
+def _break_bytes(data: bytes, rng: random.Random) -> bytes:
+    """Damage some bytes: cut, delete, insert, overwrite, repeat."""
+    text = bytearray(data)
+    for _ in range(rng.randrange(1, 4)):
+        start = rng.randrange(len(text) + 1)
+        end = min(len(text), start + rng.randrange(1, 20))
+        kind = rng.randrange(5)
+        if kind == 0:
+            del text[start:]
+        elif kind == 1:
+            del text[start:end]
+        elif kind == 2:
+            text[start:start] = rng.choice(TOKENS) if rng.random() < 0.3 else rng.randbytes(2)
+        elif kind == 3 and start < end:
+            text[start:end] = rng.randbytes(end - start)
+        else:
+            text[start:start] = text[start:end]
+    return bytes(text)
+
+
+def _break_values(document: Any, rng: random.Random) -> bytes:
+    """Replace, remove or add values somewhere in the document."""
+    document = json.loads(json.dumps(document))
+    for _ in range(rng.randrange(1, 3)):
+        place = document
+        while True:
+            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+            key = rng.choice(keys) if keys else None
+            inner = place[key] if key is not None else None
+            if not isinstance(inner, dict | list) or not inner or rng.random() < 0.4:
+                break
+            place = inner
+        _replace(place, key, rng)
+    return json.dumps(document).encode()
+
+
+def _replace(place: Any, key: Any, rng: random.Random) -> None:
+    value = rng.choice(VALUES)
+    if key is None:
+        return
+    if rng.random() < 0.15:
+        del place[key]
+    elif rng.random() < 0.15 and isinstance(place, dict):
+        place[rng.choice(["a", "", "grid", "cells"])] = value
+    elif rng.random() < 0.3 and isinstance(place[key], int):
+        place[key] += rng.choice([-1, 1, 3])
+    else:
+        place[key] = value
+
+
+def _damaged(document: Any, rng: random.Random) -> bytes:
+    if rng.random() < 0.4:
+        return _break_bytes(json.dumps(document).encode(), rng)
+    return _break_values(document, rng)
+
+
+def _one_line(error: InputError) -> None:
+    text = str(error)
+    assert text
+    assert "\n" not in text
+    assert len(text) < 2000
+
+
+def test_damaged_instances_and_plans() -> None:
+    """A damaged instance or plan is refused in one line, or is whole and can be judged."""
+    rng = random.Random(1)
+    instance = _instance()
+    plan = replace(best_plan(instance), cells=(0, 4, 5, 2), links=(0, 3, 1, 1))
+    assert not evaluate(instance, plan).violations
+    outcomes = {"read": 0, "refused": 0}
+    for i in range(FILES):
+        document = (plan if i % 2 else instance).document()
+        data = _damaged(document, rng)
+        try:
+            if i % 2:
+                evaluate(instance, plans.from_bytes(data, "it"))
+            else:
+                again = instances.from_bytes(data, "it")
+                evaluate(again, replace(plan, instance=again.sha256))
+            outcomes["read"] += 1
+        except InputError as error:
+            _one_line(error)
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > FILES / 100
+
+
+def test_damaged_records(tmp_path: Path) -> None:
+    """A file with a damaged record is refused in one line, or read with whole records only."""
+    rng = random.Random(2)
+    source = Source(file="it.json")
+    run = harness.run_one(tiny(), source, "tests.planted:Honest", {}, 0, Budget())
+    line = msgspec.json.encode(run)
+    document = json.loads(line)
+    file = tmp_path / "runs.jsonl"
+    for _ in range(FILES // 10):
+        file.write_bytes(_damaged(document, rng) + b"\n" + line + b"\n")
+        try:
+            runs = record.read(file)
+            assert msgspec.structs.replace(run) in runs
+            list(verify(runs))
+        except InputError as error:
+            _one_line(error)
+
+
+def test_damaged_files_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No damaged file makes a command end in a traceback or write half a file."""
+    monkeypatch.chdir(tmp_path)
+    rng = random.Random(3)
+    tiny().write("good.json")
+    for i in range(300):
+        compress = gzip.compress if i % 3 == 0 else bytes
+        Path("it.json").write_bytes(compress(_damaged(tiny().document(), rng)))
+        Path("plan.json").write_bytes(_damaged(best_plan(tiny()).document(), rng))
+        for command in (["it.json", "plan.json"], ["good.json", "plan.json"]):
+            code = main(["evaluate", *command])
+            out, err = capsys.readouterr()
+            assert code in (0, 2, 4)
+            assert bool(out) == (code != 2)
+            assert err.count("\n") == (code == 2)
+    assert sorted(file.name for file in Path().iterdir()) == ["good.json", "it.json", "plan.json"]
