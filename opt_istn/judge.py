@@ -61,7 +61,8 @@ def judge(instance: Instance, claims: RawClaims) -> Verdict:
             plan=plan.document(),
         )
     refuted = _refuted(claims, verdict, priced)
-    if claims.status == Status.UNBOUNDED and problems.get(instance.problem).bounded(instance):
+    boundless = claims.status == Status.UNBOUNDED and not refuted
+    if boundless and problems.get(instance.problem).bounded(instance):
         refuted = "claimed unbounded, but no plan of this instance can be arbitrarily cheap"
     if refuted:
         return replace(verdict, status=Status.FAILED, bound=None, refuted=refuted)

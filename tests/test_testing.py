@@ -26,12 +26,14 @@ class Twisted:
     stochastic = False
 
     def supports(self, instance: Instance) -> str | None:
+        """Refuse nothing."""
         return Labels().supports(instance)
 
     def prepare(self) -> None:
         """Nothing to do."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Any:
+        """Solve, then twist."""
         return self.twist(instance, Labels().solve(instance, budget, seed))
 
 
@@ -65,7 +67,7 @@ def unproven(_: Instance, claims: Claims) -> Claims:
     return replace(claims, proof="")
 
 
-def detour(instance: Instance, claims: Claims) -> Claims:
+def stop_short(_: Instance, claims: Claims) -> Claims:
     if claims.plan is None or len(claims.plan.cells) < 2:
         return claims
     plan = replace(claims.plan, cells=claims.plan.cells[:-1], links=claims.plan.links[:-1])
@@ -90,7 +92,7 @@ def optimistic(_: Instance, claims: Claims) -> Claims:
         (unbounded, "claimed unbounded"),
         (unplanned, "without a plan"),
         (unproven, "without naming the proof"),
-        (detour, "not in END"),
+        (stop_short, "not in END"),
         (backwards, "trace go back"),
         (optimistic, "the trace has the bound"),
         (lambda *_: None, "not Claims"),

@@ -60,11 +60,9 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     model.START = pyo.Constraint(expr=out - back == 1)
     model.END = pyo.Constraint(expr=pyo.quicksum(x[a] for s in ends for a in entering[s]) == 1)
     if instance.energy_budget_mj is not None:
-        # what all arcs together need is as good as any larger budget, and safe as a float
-        budget = min(instance.energy_budget_mj, int(arcs.energy.sum()))
         energy = arcs.energy.tolist()
         used = pyo.quicksum(energy[a] * x[a] for a in model.ARCS)
-        model.ENERGY_5a = pyo.Constraint(expr=used <= budget)
+        model.ENERGY_5a = pyo.Constraint(expr=used <= flow.energy_limit(instance))
     return model
 
 

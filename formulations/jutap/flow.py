@@ -102,6 +102,25 @@ def decode(instance: Instance, arcs: Arcs, chosen: NDArray[np.bool]) -> Plan:
     return Plan(instance.sha256, tuple(cells[path].tolist()), tuple(ids[path].tolist()))
 
 
+def energy_limit(instance: Instance) -> float:
+    """Return a limit that separates the same walks as the energy budget, but robustly in floats.
+
+    Half-way between the largest energy within the budget and the smallest one beyond it that any
+    number of straight and diagonal moves can have. An engine's feasibility tolerance, which is
+    relative to the row, then cannot admit a walk that is 1 mJ too long, unless there is no room.
+    """
+    budget, (straight, diagonal) = instance.energy_budget_mj, instance.energy_mj
+    if budget is None:
+        return math.inf
+    most = len(instance.usable[1])  # a simple path enters each state once
+    budget = min(budget, most * max(straight, diagonal))
+    straights = np.arange(min(most, budget // straight) + 2) * straight
+    diagonals = np.maximum(budget - straights, -1) // diagonal  # -1: too long already
+    within = (straights + diagonals * diagonal)[diagonals >= 0]
+    beyond = straights + (diagonals + 1) * diagonal
+    return float(within.max() + beyond.min()) / 2
+
+
 def round_up(bound: float | None) -> int | None:
     """Return the integer lower bound that a float bound on an integer cost proves.
 

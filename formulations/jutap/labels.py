@@ -134,13 +134,12 @@ def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
     frugal = potentials(run.instance, 0, 1, run.grid)
     found = relax(run.instance, run.grid, run.start, limit, cheapest, frugal, run.expired)
     by_energy = cheapest.negative_cycle
-    tightest = found.tightest or frugal
-    rows = (tightest if by_energy else cheapest, frugal, tightest)
+    rows = (found.tightest if by_energy else cheapest, frugal, found.tightest)
     ends = _completions(rows)
     labels = kernel.begin(len(run.grid.cell), _CAPACITY)
     numbers = labels.numbers
     numbers[kernel.COST] = found.incumbent.cost(run.start)
-    bound = int(numbers[kernel.COST]) if found.bound is None else found.bound
+    bound = found.bound
     run.note(int(numbers[kernel.COST]), bound)
     kernel.offer(run.grid, labels, ends, limit, by_energy, run.start, 0, 0, -1)
     while bound < numbers[kernel.COST] and _may_go_on(run, labels):

@@ -9,9 +9,15 @@ a negative cycle, multipliers are first bisected towards the smallest one withou
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from formulations.jutap.potentials import Grid, Potentials, largest_scale, potentials
+from formulations.jutap.potentials import (
+    INFINITE,
+    Grid,
+    Potentials,
+    largest_scale,
+    potentials,
+)
 from opt_istn.jutap.instance import Instance
 
 MAX_TRIALS = 24
@@ -27,10 +33,10 @@ class Relaxation:
         State of START and the energy budget in millijoules.
     incumbent
         Potentials whose walk from START is the cheapest known within the budget.
-    bound
-        Lower bound on the cost of every walk within the budget; None before the first trial.
     tightest
         Potentials that give the bound: ``cost_scale`` is S, ``energy_scale`` is S * lambda.
+    bound
+        Lower bound on the cost of every walk within the budget.
     outside
         Potentials whose walk is the cheapest known in excess of the budget, if any.
     trials
@@ -40,16 +46,16 @@ class Relaxation:
     start: int
     budget: int
     incumbent: Potentials
-    bound: int | None = None
-    tightest: Potentials | None = None
+    tightest: Potentials
+    bound: int = -int(INFINITE)
     outside: Potentials | None = None
-    trials: int = field(default=0)
+    trials: int = 0
 
     def learn(self, trial: Potentials) -> bool:
         """Take in the pass of one multiplier; return whether its walk is within the budget."""
         value, weight = int(trial.value[self.start]), trial.energy_scale
         bound = -((weight * self.budget - value) // trial.cost_scale)
-        if self.bound is None or bound > self.bound:
+        if bound > self.bound:
             self.bound, self.tightest = bound, trial
         inside = trial.energy(self.start) <= self.budget
         if not inside:
@@ -79,7 +85,7 @@ def relax(
     expired
         Asked between trials (never before the first bound is known) whether to stop.
     """
-    found = Relaxation(start, budget, frugal)
+    found = Relaxation(start, budget, frugal, frugal)
     if cheapest.negative_cycle:
         _bisect(instance, grid, found, expired)
     else:
@@ -93,9 +99,9 @@ def _bisect(instance: Instance, grid: Grid, found: Relaxation, expired: Callable
     worst = int(grid.move.min() + grid.enter.min() + min(grid.transition.min(), 0))
     slope = -worst / int(grid.energy.min())
     scale = largest_scale(grid, slope)
-    cyclic, weight = 0, int(scale * slope) + 1
-    sound = weight
-    while sound - cyclic > 1 and found.trials < MAX_TRIALS:
+    cyclic, sound = 0, int(scale * slope) + 1
+    weight = sound
+    while found.trials == 0 or (sound - cyclic > 1 and found.trials < MAX_TRIALS):
         trial = potentials(instance, scale, weight, grid)
         found.trials += 1
         if trial.negative_cycle:
@@ -104,7 +110,7 @@ def _bisect(instance: Instance, grid: Grid, found: Relaxation, expired: Callable
             sound = weight
         else:
             return
-        if found.bound is not None and expired():
+        if expired():
             return
         weight = (sound + cyclic) // 2
 

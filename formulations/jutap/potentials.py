@@ -20,6 +20,7 @@ from opt_istn.jutap.instance import Instance, IntArray
 
 INFINITE = np.int64(2**61)  # two of them still fit into int64
 _OVERFLOW = 2**60
+_RESOLUTION = 4096
 _CHECK_EVERY = 16  # sweeps between looks for a cycle, beyond the powers of two
 
 
@@ -107,13 +108,16 @@ def grid_of(instance: Instance, active: NDArray[np.bool] | None = None) -> Grid:
     )
 
 
-def largest_scale(grid: Grid, energy_scale_per_cost: float) -> int:
-    """Return a power of two up to 4096 by which costs may be scaled without leaving int64."""
+def largest_scale(grid: Grid, slope: float) -> int:
+    """Return a power of two by which costs, and a multiplier of `slope`, are scaled.
+
+    Large enough to resolve both to about 1/4096 where int64 leaves room for the walks' values.
+    """
     arc = np.abs(grid.move).max() + np.abs(grid.transition).max() + np.abs(grid.enter).max()
-    arc = float(arc) + energy_scale_per_cost * float(grid.energy.max())
-    scale = 4096
-    while scale > 1 and arc * scale * len(grid.cell) * _CHECK_EVERY > _OVERFLOW:
-        scale //= 2
+    widest = (float(arc) + slope * float(grid.energy.max())) * len(grid.cell) * _CHECK_EVERY
+    scale = 1
+    while min(scale, scale * slope) < _RESOLUTION and 2 * scale * widest < _OVERFLOW:
+        scale *= 2
     return scale
 
 

@@ -73,7 +73,7 @@ def build(
     while size <= capacity:
         fits, *arrays = _unfold(layers, relaxed.profiles, values, offsets, prices, target, size)
         if fits:
-            return Diagram(*arrays, layers.content, layers.slot)
+            return Diagram._make([*arrays, layers.content, layers.slot])
         size *= 4
     return None
 
@@ -82,7 +82,7 @@ def build(
 def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-untyped-def]
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = layers.first[t], layers.first[t + 1]
-    stages = np.empty((high - low + 1, profiles.count[layers.height[t]]), dtype=np.int64)
+    stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=np.int64)
     for rank in range(stages.shape[1]):
         stages[high - low, rank] = values[offsets[t + 1] + profiles.shift[rank]]
     for k in range(high - 1, low - 1, -1):
@@ -100,7 +100,7 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
     gain = np.empty(3 * capacity, dtype=np.int64)
     rank = np.zeros(capacity, dtype=np.int64)
     worth = np.zeros(capacity, dtype=np.int64)
-    number = np.full(profiles.count[layers.height.max()], -1, dtype=np.int64)
+    number = np.full(profiles.number[layers.height.max()], -1, dtype=np.int64)
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
         nodes = 1
@@ -208,7 +208,8 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
     """Return the diagram in which `content` is pushed at most once, pruned again; O(arcs)."""
     value, _ = sweep(diagram, prices)
     target = threshold - int(prices.sum())
-    return Diagram(*_split(diagram, content, prices, value, target), *diagram[5:])
+    arrays = _split(diagram, content, prices, value, target)
+    return Diagram._make([*arrays, diagram.content, diagram.slot])
 
 
 @njit(cache=True, nogil=True)

@@ -55,8 +55,9 @@ def _slot_prices(
     column = np.concatenate([column, np.arange(len(gain))])
     shape = (slots + contents, len(gain))
     matrix = csr_array((np.ones(len(row)), (row, column)), shape=shape)
-    limits = np.concatenate([np.full(slots, places), np.ones(contents)])
-    solved = linprog(-gain.astype(float), A_ub=matrix, b_ub=limits, method="highs")
+    limits = np.array([places] * slots + [1] * contents)
+    cost = -gain.astype(float)
+    solved = linprog(cost, matrix, limits, method="highs")  # type: ignore[call-overload] # sparse
     if solved.status != 0:
         return np.zeros(slots, dtype=np.int64)
     prices: IntArray = np.maximum(np.rint(-solved.ineqlin.marginals[:slots]), 0).astype(np.int64)

@@ -142,6 +142,7 @@ def solve_user(search: UserSearch) -> int:
         return max(bound, search.saved_us)
     relaxed = relaxation(problem)
     prices = np.zeros(len(problem.content), dtype=np.int64)
+    root = None
     for steps in (_FIRST_STEPS, _STEPS):
         values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
         bound = min(bound, int(values[0] + prices.sum()))
@@ -150,7 +151,8 @@ def solve_user(search: UserSearch) -> int:
             return max(bound, search.saved_us)
         priced = price(search, root, prices, steps, search.saved_us)
         bound, prices = min(bound, priced.bound), priced.prices
-    return _close(search, root, prices, max(bound, search.saved_us))
+    bound = max(bound, search.saved_us)
+    return bound if root is None else _close(search, root, prices, bound)
 
 
 def _close(search: UserSearch, root: Diagram, prices: IntArray, bound: int) -> int:
@@ -235,7 +237,7 @@ def price(
         slope = np.where((current <= 0) & (times < 1), 0.0, times - 1.0)
         mixed = 0.7 * slope + 0.3 * mixed
         mixed[(current <= 0) & (mixed < 0)] = 0
-        if best.bound <= target or not mixed.any():
+        if best.bound <= target or not mixed.any() or search.expired():
             break
         current = np.maximum(current + ratio * (bound - target) / (mixed @ mixed) * mixed, 0)
         if idle >= _PATIENCE:

@@ -62,7 +62,7 @@ class Profiles(NamedTuple):
         Whether an insertion is possible (the oldest entry is 0).
     lift
         C(v + L - 1, L) for every v.
-    count
+    number
         Number of profiles of each height, C(h + L, L).
     """
 
@@ -71,7 +71,7 @@ class Profiles(NamedTuple):
     top: IntArray
     free: np.ndarray[tuple[int], np.dtype[np.bool_]]
     lift: IntArray
-    count: IntArray
+    number: IntArray
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ def make_profiles(places: int, height: int) -> Profiles:
         [[comb(a, b) for b in range(places + 2)] for a in range(height + places + 1)],
         dtype=np.int64,
     )
-    count = np.array([comb(h + places, places) for h in range(height + 1)], dtype=np.int64)
-    shift, base, top, free = _tabulate(places, int(count[-1]), binomial)
-    return Profiles(shift, base, top, free, binomial[places - 1 : -1, places].copy(), count)
+    number = np.array([comb(h + places, places) for h in range(height + 1)], dtype=np.int64)
+    shift, base, top, free = _tabulate(places, int(number[-1]), binomial)
+    return Profiles(shift, base, top, free, binomial[places - 1 : -1, places].copy(), number)
 
 
 @njit(cache=True, nogil=True)
@@ -164,13 +164,13 @@ def _tabulate(places, total, binomial):  # type: ignore[no-untyped-def]
 def backward(layers, profiles, prices):  # type: ignore[no-untyped-def]
     """Return the value of the relaxation at the start of every slot, all profiles.
 
-    Row t of the result starts at ``offsets[t]`` and has ``count[height[t]]`` entries.
+    Row t of the result starts at ``offsets[t]`` and has ``number[height[t]]`` entries.
     O(sum over layers of claims * C(H + L - 1, L - 1)).
     """
     slots = len(layers.first) - 1
     offsets = np.zeros(slots + 2, dtype=np.int64)
     for t in range(slots + 1):
-        offsets[t + 1] = offsets[t] + profiles.count[layers.height[t]]
+        offsets[t + 1] = offsets[t] + profiles.number[layers.height[t]]
     values = np.zeros(offsets[slots + 1], dtype=np.int64)
     for t in range(slots - 1, -1, -1):
         now = values[offsets[t] : offsets[t + 1]]

@@ -56,7 +56,7 @@ def reachable_cells(instance: Instance) -> NDArray[np.bool]:
     inside = labels == labels.flat[instance.start]
     touched = ndimage.binary_dilation(inside, structure=eight).ravel()
     reached: NDArray[np.bool] = inside.ravel()
-    reached[instance.end] |= touched[instance.end]
+    reached[instance.end] = touched[instance.end] and flyable[instance.end]
     return reached
 
 

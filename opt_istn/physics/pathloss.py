@@ -15,6 +15,7 @@ Site = Literal["uma", "rma"]
 
 MAST_M = {"uma": 25.0, "rma": 35.0}
 VALID_TO_M = {"uma": 4_000.0, "rma": 10_000.0}
+LOWEST_AERIAL_M = {"uma": 22.5, "rma": 10.0}  # users at or below are on the ground
 MAX_HEIGHT_M = 300.0
 
 
@@ -33,10 +34,8 @@ def los_probability(site: Site, height_m: float, distance_2d_m: ArrayLike) -> Ar
     distance = np.asarray(distance_2d_m, dtype=float)
     if height_m > (100 if site == "uma" else 40):
         return np.ones_like(distance)
-    if site == "uma" and height_m <= 22.5:
-        return _ground_uma(height_m, distance)
-    if site == "rma" and height_m <= 10:
-        return np.where(distance <= 10, 1.0, np.exp(-(distance - 10) / 1000))
+    if height_m <= LOWEST_AERIAL_M[site]:
+        return _ground_uma(height_m, distance) if site == "uma" else _ground_rma(distance)
     decade = np.log10(height_m)
     if site == "uma":
         scale, near = 4300 * decade - 3800, max(460 * decade - 700, 18)
@@ -46,11 +45,16 @@ def los_probability(site: Site, height_m: float, distance_2d_m: ArrayLike) -> Ar
     return np.asarray(near / far + np.exp(-far / scale) * (1 - near / far))
 
 
+def _ground_rma(distance: Array) -> Array:
+    return np.where(distance <= 10, 1.0, np.exp(-(distance - 10) / 1000))
+
+
 def _ground_uma(height_m: float, distance: Array) -> Array:
     far = np.maximum(distance, 18)
     plain = 18 / far + np.exp(-far / 63) * (1 - 18 / far)
     lift = ((height_m - 13) / 10) ** 1.5 if height_m > 13 else 0.0
-    return np.asarray(plain * (1 + lift * 1.25 * (far / 100) ** 3 * np.exp(-far / 150)))
+    raised = plain * (1 + lift * 1.25 * (far / 100) ** 3 * np.exp(-far / 150))
+    return np.asarray(np.minimum(raised, 1.0))  # the table's product passes 1 just beyond 18 m
 
 
 def path_loss_db(
@@ -64,9 +68,9 @@ def path_loss_db(
         For NLOS in urban macro above 100 m, which the table does not define, or below the
         table's heights (22.5 m uma, 10 m rma).
     """
-    low = 22.5 if site == "uma" else 10
+    low = LOWEST_AERIAL_M[site]
     if not low < height_m <= MAX_HEIGHT_M:
-        raise ValueError(f"path_loss_db: expected a height of {low}..300 m, found {height_m}")
+        raise ValueError(f"path_loss_db: expected a height of {low:g}..300 m, found {height_m}")
     decade = np.log10(np.asarray(distance_3d_m, dtype=float))
     lift = np.log10(height_m)
     if site == "uma":

@@ -104,8 +104,9 @@ def performance_profile(
     profiles = {}
     for solver, row in zip(times, table, strict=True):
         solved = np.isfinite(row)
-        ratios = np.ones(int(solved.sum()))
-        np.divide(row[solved], best[solved], out=ratios, where=best[solved] > 0)
+        fastest = row[solved] == best[solved]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a best time of 0: infinitely slower
+            ratios = np.where(fastest, 1.0, row[solved] / best[solved])
         tau, counts = np.unique(ratios, return_counts=True)
         profiles[solver] = (tau, np.cumsum(counts) / table.shape[1])
     return profiles

@@ -79,7 +79,7 @@ def random_jutap(
         Sizes; drawn from 2..3 and 1..3 if None.
     budget
         ``tight`` is what the most frugal walk needs, ``infeasible`` 1 mJ less, ``binding`` up to
-        two moves more, ``loose`` four times as much; drawn if None.
+        one move more, ``loose`` four times as much; drawn if None.
     costs
         ``paper``: problem (4) with one of four weightings; ``negative``: one with a negative arc;
         ``cyclic``: HOLE -> MBS so rewarding that negative cycles are likely; ``ties``: 0..2.
@@ -102,16 +102,15 @@ def random_jutap(
     """
     n = int(rng.integers(2, 4)) if grid is None else grid
     mbs = int(rng.integers(1, 4)) if num_mbs is None else num_mbs
-    start, end = int(rng.integers(n * n)), int(rng.integers(n * n))
-    end = start if start_is_end else end
+    start, *others = rng.integers(n * n, size=3).tolist()
+    end = start if start_is_end else max(others, key=lambda cell: _apart(cell, start, n))
     end = start // n * n + end % n if one_row else end
-    rows = _links(rng, n, mbs)
     closed = rng.random(n * n) < no_fly
     cells = np.arange(n * n)
     closed |= one_row & (cells // n != start // n)
-    if cut_off:
-        closed |= np.maximum(abs(cells // n - end // n), abs(cells % n - end % n)) == 1
+    closed |= cut_off & (_apart(cells, end, n) == 1)
     closed[start] = False
+    rows = _links(rng, n, mbs)
     rows = [[] if shut else row for shut, row in zip(closed, rows, strict=True)]
     if start_in_hole:
         rows[start] = [mbs, mbs + 1]
@@ -214,7 +213,7 @@ def _limit(rng: np.random.Generator, instance: Instance, kind: BudgetKind) -> In
     more = {
         "tight": 0,
         "infeasible": -1,
-        "binding": int(rng.integers(2 * max(instance.energy_mj) + 1)),
+        "binding": int(rng.integers(max(instance.energy_mj) + 1)),
         "loose": 3 * needed,
     }
     if kind == "none":
@@ -235,6 +234,11 @@ def _least_energy(instance: Instance) -> int:
             for near, used in around:
                 heapq.heappush(queue, (energy + used, near))
     return 0
+
+
+def _apart(cells: Any, cell: int, n: int) -> Any:
+    """Return the least number of moves between cells on an open grid."""
+    return np.maximum(abs(cells // n - cell // n), abs(cells % n - cell % n))
 
 
 def _links(rng: np.random.Generator, n: int, mbs: int) -> list[list[int]]:

@@ -1,13 +1,14 @@
 """From parameters and a seed to an instance."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import GEO
+from opt_istn.jutap.instance import GEO, from_bytes
 from opt_istn.jutap.scenario import KAPPAS, PRESETS, Scenario, from_parameters, generate
 
 
@@ -24,6 +25,51 @@ def test_paper_map_statistics() -> None:
     assert np.mean(holes) == pytest.approx(0.126, abs=0.01)
     assert 0.06 < min(holes) < max(holes) < 0.20
     assert np.mean([fact["median_best_sinr_db"] for fact in facts]) == pytest.approx(3.95, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    ("changed", "share"),
+    [
+        ({"load": 0.5}, 0.008),
+        ({"load": 0.25}, 0.0),
+        ({"mbs_floor_dbi": -20.0}, 0.143),
+        ({"mbs_floor_dbi": -10.0}, 0.236),
+        ({"mbs_columns": 1}, 0.229),
+    ],
+)
+def test_what_holes_depend_on(changed: dict[str, Any], share: float) -> None:
+    """Interference and the array's nulls make the holes: shares known from other seeds."""
+    scenario = replace(PRESETS["jutap-paper"], **changed)
+    holes = [generate(scenario, seed).scenario["hole_share"] for seed in range(30)]
+    assert np.mean(holes) == pytest.approx(share, abs=0.01)
+
+
+def test_file_keeps_the_instance() -> None:
+    """What is generated survives its file format, with every parameter it was drawn from."""
+    made = generate(PRESETS["jutap-paper-k1.05"], 2, "kept")
+    again = from_bytes(msgspec.json.encode(made.document()))
+    assert again.sha256 == made.sha256
+    assert again.scenario == made.scenario
+    assert {item.name for item in fields(Scenario)} < set(again.scenario)
+
+
+def test_share_beyond_the_model() -> None:
+    """The recorded share is that of cell-station pairs beyond 4 km (urban) or 10 km (rural)."""
+    made = generate(replace(PRESETS["jutap-city"], grid=50, cell_m=300.0, num_mbs=8), 0)
+    xy = np.array(made.scenario["mbs_xy_m"])
+    reach = np.where(np.array(made.scenario["mbs_height_m"]) == 35, 10_000, 4_000)
+    row, column = np.divmod(np.arange(2500), 50)
+    cells = (np.stack([column, row], axis=1) + 0.5) * 300.0
+    far = np.hypot(*(cells[:, None] - xy).transpose(2, 0, 1)) > reach
+    assert 0.1 < far.mean() < 0.9
+    assert made.scenario["extrapolated_share"] == pytest.approx(far.mean(), abs=1e-4)
+
+
+def test_city_holes() -> None:
+    """The load of the city keeps its share of holes near the paper's; full load would drown it."""
+    city = PRESETS["jutap-city"]
+    assert generate(city, 0).scenario["hole_share"] == pytest.approx(0.126, abs=0.03)
+    assert generate(replace(city, load=1.0), 0).scenario["hole_share"] > 0.4
 
 
 def test_at_most_two_stations_qualify() -> None:
@@ -102,9 +148,8 @@ def test_start_link_is_terrestrial() -> None:
 def test_progress_reaches_the_end() -> None:
     """Progress is reported in rising shares up to 1."""
     seen: list[float] = []
-    generate(
-        replace(PRESETS["jutap-city"], num_mbs=400, separation_m=50.0), 0, progress=seen.append
-    )
+    many = replace(PRESETS["jutap-paper"], grid=100, num_mbs=150, separation_m=50.0)
+    generate(many, 0, progress=seen.append)
     assert seen == sorted(seen)
     assert len(seen) > 10
     assert seen[-1] == 1.0
@@ -132,6 +177,11 @@ def test_parameters_from_texts() -> None:
         ("grid", "0", "expected a positive number"),
         ("start", "625", "expected a cell 0..624"),
         ("load", "2", "expected a share 0..1"),
+        ("num_mbs", "10001", "expected at most 10000"),
+        ("num_mbs", "0", "expected a positive number"),
+        ("mbs_rows", "0", "expected a positive number"),
+        ("site_lat_deg", "91", "expected a latitude -90..90"),
+        ("geo_longitude_deg", "100", "expected a satellite above the site's horizon"),
     ],
 )
 def test_wrong_parameters(key: str, text: str, message: str) -> None:
@@ -139,6 +189,12 @@ def test_wrong_parameters(key: str, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         from_parameters(Scenario(), {key: text})
     assert caught.value.field == key
+
+
+def test_negative_seed() -> None:
+    """A negative seed is an input error, not a crash of the random generator."""
+    with pytest.raises(InputError, match="seed: expected a number >= 0, found -1"):
+        generate(Scenario(), -1)
 
 
 def test_stations_that_do_not_fit() -> None:

@@ -1,4 +1,6 @@
-"""ITU-R M.2101 arrays against two independent implementations."""
+"""ITU-R M.2101 arrays against two independent implementations, SHARC and pycraf."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +19,29 @@ WIDE = Panel(
     side_lobe_db=35,
     down_tilt_deg=0,
 )
+
+
+@pytest.mark.parametrize(
+    ("scan", "tilt", "theta", "phi", "gain"),
+    [
+        (45, 45, 45, 45, 1.594268),
+        (45, 90, 60, 0, 10.454087),
+        (32.5, 25.2, 115.2, 32.5, 11.9636),  # steered at the user
+        (45, -45, 45, 45, 5.9491),  # the same
+    ],
+)
+def test_two_by_two_steered(
+    scan: float, tilt: float, theta: float, phi: float, gain: float
+) -> None:
+    """A steered 2 x 2 array has the gains of SHARC's tests of Table 4 (its tolerance: 1e-4)."""
+    panel = replace(WIDE, scan_deg=scan, down_tilt_deg=tilt)
+    assert float(array_gain_dbi(panel, theta, phi)) == pytest.approx(gain, abs=1e-4)
+
+
+def test_single_element() -> None:
+    """One element has the gain of SHARC's test of Table 3."""
+    element = Panel(element_gain_dbi=5, horizontal_width_deg=80, vertical_width_deg=60)
+    assert float(element_gain_dbi(element, 100, 40)) == pytest.approx(1.6667, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The GEO link against pymap3d, ns-3 and the ITU patterns."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -10,25 +12,25 @@ OTTAWA = (45.4, -75.7, 150.0)
 
 def test_geometry_from_ottawa() -> None:
     """Slant range, elevation and azimuth of Anik F2 from Ottawa agree with pymap3d."""
-    assert geo.slant_range_m(-111.1, *OTTAWA) == pytest.approx(38_858_609, abs=500)
-    assert geo.elevation_deg(-111.1, *OTTAWA) == pytest.approx(27.2046, abs=1e-3)
-    assert geo.azimuth_deg(-111.1, *OTTAWA) == pytest.approx(224.9701, abs=1e-3)
+    assert geo.slant_range_m(-111.1, *OTTAWA) == pytest.approx(38_858_609, abs=1)
+    assert geo.elevation_deg(-111.1, *OTTAWA) == pytest.approx(27.2046, abs=6e-5)
+    assert geo.azimuth_deg(-111.1, *OTTAWA) == pytest.approx(224.9701, abs=6e-5)
 
 
 def test_off_axis_angle() -> None:
     """Ottawa lies 0.411 degrees off the beam centred at 50 N 70 W."""
-    assert geo.off_axis_deg(geo.Beam(), *OTTAWA) == pytest.approx(0.41091, abs=2e-4)
+    assert geo.off_axis_deg(geo.Beam(), *OTTAWA) == pytest.approx(0.41091, abs=6e-6)
 
 
 def test_free_space() -> None:
     """Free-space loss to Ottawa at 2.1 GHz is 190.682 dB."""
-    assert float(geo.free_space_db(38_858_609, 2.1)) == pytest.approx(190.682, abs=1e-3)
+    assert float(geo.free_space_db(38_858_609, 2.1)) == pytest.approx(190.682, abs=5e-4)
 
 
-@pytest.mark.parametrize(("ghz", "loss"), [(2.1, 2.044), (2.0, 2.2)])
+@pytest.mark.parametrize(("ghz", "loss"), [(2.1, 2.044), (2.0, 2.199)])
 def test_scintillation(ghz: float, loss: float) -> None:
     """Ionospheric scintillation is 6.22 / f^1.5 dB."""
-    assert geo.scintillation_db(ghz) == pytest.approx(loss, abs=2e-3)
+    assert geo.scintillation_db(ghz) == pytest.approx(loss, abs=5e-4)
 
 
 def test_ns3_ntn_total() -> None:
@@ -40,17 +42,26 @@ def test_ns3_ntn_total() -> None:
 
 @pytest.mark.parametrize(("angle", "gain"), [(10, -30.5363), (20, -36.3048)])
 def test_circular_aperture(angle: float, gain: float) -> None:
-    """The uniform aperture agrees with ns-3's test of TR 38.811 (a = 0.10707 m, 28 GHz)."""
-    assert float(geo.aperture_pattern_db(angle, 0.10707, 28)) == pytest.approx(gain, abs=5e-3)
+    """A uniform aperture of ten wavelengths' radius has the gains of ns-3's test of TR 38.811."""
+    radius = 10 * 299_792_458 / 28e9
+    assert float(geo.aperture_pattern_db(angle, radius, 28)) == pytest.approx(gain, abs=5e-5)
+
+
+@pytest.mark.parametrize(("radius", "loss"), [(11, -21.3), (6, -4.24)])
+def test_reference_dishes(radius: float, loss: float) -> None:
+    """The GEO dishes of 3GPP TR 38.821, 22 m and 12 m, lose 21.3 and 4.24 dB towards Ottawa."""
+    decimals = 0.05 if radius == 11 else 0.005
+    found = float(geo.aperture_pattern_db(0.41091, radius, 2.1))
+    assert found == pytest.approx(loss, abs=decimals)
 
 
 @pytest.mark.parametrize(
     ("half_width", "loss"),
-    [(0.2, -14.7), (0.3, -5.8), (0.4, -3.18), (0.5, -2.01), (0.6, -1.39), (0.8, -0.78)],
+    [(0.2, -14.69), (0.3, -5.84), (0.4, -3.18), (0.5, -2.01), (0.6, -1.39), (0.8, -0.77)],
 )
 def test_tapered_aperture(half_width: float, loss: float) -> None:
     """Off-axis loss at 0.411 degrees for several beams."""
-    assert float(geo.tapered_pattern_db(0.41091, half_width)) == pytest.approx(loss, abs=0.06)
+    assert float(geo.tapered_pattern_db(0.41091, half_width)) == pytest.approx(loss, abs=5e-3)
 
 
 def test_half_power_angle() -> None:
@@ -59,11 +70,23 @@ def test_half_power_angle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ratio", "gain"), [(1, -3), (2, -12), (3, -20), (6, -20), (7, -21.1275), (10, -25)]
+    ("side_lobe", "gains"),
+    [
+        (-20, (0, -3, -12, -20, -20, -20, -20, -21.12, -22.57, -23.85, -25, -50)),
+        (-30, (0, -3, -12, -27, -30, -30, -30, -31.12, -32.57, -33.85, -35, -50)),
+    ],
 )
-def test_reference_pattern(ratio: float, gain: float) -> None:
-    """ITU-R S.672 with a near side lobe of -20 dB, as in SHARC's tests."""
-    assert float(geo.reference_pattern_db(ratio, 1.0)) == pytest.approx(gain, abs=1e-3)
+def test_reference_pattern(side_lobe: Literal[-20, -30], gains: tuple[float, ...]) -> None:
+    """ITU-R S.672 for a peak of 50 dBi is as in SHARC's tests (their tolerance: 0.01 dB)."""
+    angles = [*range(11), 100]
+    found = geo.reference_pattern_db(angles, 1.0, side_lobe, peak_gain_dbi=50)
+    assert found == pytest.approx(gains, abs=1e-2)
+
+
+def test_reference_pattern_meets_its_side_lobe() -> None:
+    """The main lobe of ITU-R S.672 comes down to the side lobe at its edge, for every L_s."""
+    for side_lobe, edge in geo.S672_MAIN_LOBE.items():
+        assert -3 * edge**2 == pytest.approx(side_lobe, abs=0.15)
 
 
 @pytest.mark.parametrize(
@@ -72,15 +95,19 @@ def test_reference_pattern(ratio: float, gain: float) -> None:
         (0.4, 180e3, 3.36),
         (0.4, 360e3, 0.35),
         (0.4, 1e6, -4.09),
-        (0.4, 5e6, -11.1),
+        (0.4, 5e6, -11.08),
         (0.5, 180e3, 4.53),
+        (0.5, 360e3, 1.52),
+        (0.5, 5e6, -9.90),
         (0.8, 180e3, 5.77),
+        (0.8, 360e3, 2.76),
+        (0.8, 5e6, -8.67),
     ],
 )
 def test_snr(half_width: float, bandwidth: float, snr: float) -> None:
     """SNR at Ottawa for the beam widths and bandwidths of the budget."""
     beam = geo.Beam(half_width_deg=half_width, bandwidth_hz=bandwidth)
-    assert geo.snr_db(beam, *OTTAWA) == pytest.approx(snr, abs=0.04)
+    assert geo.snr_db(beam, *OTTAWA) == pytest.approx(snr, abs=6e-3)
 
 
 def test_almost_uniform() -> None:

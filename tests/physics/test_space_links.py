@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from opt_istn.physics import orbits, rain
 from opt_istn.physics.frames import elevation_rad, geodetic_to_ecef
 from opt_istn.physics.orbits import Shell, circular_positions_m, period_s
