@@ -21,7 +21,7 @@ PACKAGES = {
     "push": "opt_istn.push",
 }
 
-Progress = Callable[..., None]  # called with (share done) or (steps done, steps in all)
+Progress = Callable[[float], None]  # called with the share done, 0..1
 
 
 class Document(Protocol):

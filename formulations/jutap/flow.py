@@ -124,11 +124,12 @@ def energy_limit(instance: Instance) -> float:
 def round_up(bound: float | None) -> int | None:
     """Return the integer lower bound that a float bound on an integer cost proves.
 
-    The slack covers the engine's own arithmetic: a millionth, or a billionth of large bounds.
+    The slack for the engine's own arithmetic is a hundredth, which costs nothing: only a bound
+    within it above an integer is rounded down.
     """
     if bound is None or not math.isfinite(bound):
         return None
-    return math.ceil(bound - max(1e-6, 1e-9 * abs(bound)))
+    return math.ceil(bound - max(1e-2, 1e-12 * abs(bound)))
 
 
 def without_engine(instance: Instance, proof: str) -> Claims | None:

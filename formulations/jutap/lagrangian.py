@@ -17,7 +17,7 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.solver import Budget, Claims, Status
 
-PROOF = "lagrangian"
+PROOF = "labels"  # the compiled passes are those of jutap.labels: no independent proof
 
 
 @dataclass(frozen=True)

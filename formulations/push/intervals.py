@@ -28,7 +28,7 @@ What the rows are worth: LP relaxation above the best saving in %, then CPU seco
 one thread. One user, uniform births, geometric (0.25) request ages, 0.14-1 s a request; HiGHS 1.12,
 CP-SAT 9.15 without presolve; T slots / contents / requests / L, seed of the draw::
 
-                            LP above optimum      HiGHS            CP-SAT
+                             LP above best      HiGHS            CP-SAT
                             big-m    profile   big-m  profile   big-m  profile
     18/60/91/3     s0        3.9       0.51     2.3     1.5      0.20    0.42
                    s1        2.7       0.98     0.4     0.7      0.09    0.14
@@ -39,12 +39,13 @@ CP-SAT 9.15 without presolve; T slots / contents / requests / L, seed of the dra
                    s1       11.3       1.23       -     64         -     49
     60/200/500/3   s0        1.0       0.17       -     10         -     22
     180/280/547/3  s0        5.8       1.39       -   > 88         -   > 68   (0.5 %, 3.9 % left)
+    18/280/547/30  s0       14.7       2.43       -   > 74         -      -   (2.4 % left)
 
-Taken away from the profile rows one at a time (18/60/91/3 s0, s3; 18/90/200/10 s0): without the sums
-over a content in REACH and FIFO the LP is 0.72, 2.35 and 4.00 % above, and the last is not proven in
-60 s; ``hold[p, k] <= hold[p, k-1]`` changes no LP. Other rows tried on top of the claims: big-M
-rows lifted by the claims that reach the slot, with M telescoped over slots (3.1, 3.7, 7.7 %), the
-same on reach variables (2.9, 3.5, 7.4 %); added to the profile rows they change nothing.
+Without the sums over a content in REACH and FIFO the LP is 0.72, 2.35 and 4.00 % above (18/60/91/3
+s0 and s3, 18/90/200/10 s0) instead of 0.51, 1.38 and 1.29, and the last is not proven in 60 s.
+Rows that turned out to be worth nothing on top of the profile rows: ``hold[p, k] <= hold[p, k-1]``
+(the same LP), and big-M rows lifted by all claims that reach the slot, M telescoped over the slots
+(alone 3.1, 3.7 and 7.1 %, shared between contents through a variable 2.9, 3.5 and 7.4 %).
 """
 
 from dataclasses import dataclass

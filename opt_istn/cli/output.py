@@ -9,7 +9,7 @@ import msgspec
 
 from opt_istn.files import InputError
 
-Advance = Callable[..., None]
+Advance = Callable[[float], None]
 
 
 def as_json(value: Any) -> None:
@@ -37,7 +37,7 @@ def complain(text: str) -> None:
 
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Advance]:
-    """Show a progress bar on stderr if that is a terminal; yields ``advance(done, total=1)``."""
+    """Show a progress bar on stderr if that is a terminal; yields ``advance(share done)``."""
     from rich import progress as bars
     from rich.console import Console
 
@@ -51,7 +51,7 @@ def progress(what: str, *, quiet: bool) -> Iterator[Advance]:
     hidden = quiet or not console.is_terminal
     with bars.Progress(*columns, console=console, disable=hidden, transient=True) as shown:
         task = shown.add_task(what, total=1.0)
-        yield lambda done, total=1.0: shown.update(task, completed=done, total=total)
+        yield lambda share: shown.update(task, completed=share)
 
 
 def settings(items: Sequence[str]) -> dict[str, str]:

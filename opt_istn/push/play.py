@@ -265,9 +265,7 @@ def world_of(instance: Instance) -> World | None:
     return World(parameters.from_document(document), Law(law, tuple(delays)))
 
 
-def _looks(
-    instance: Instance, world: World | None
-) -> tuple[tuple[Mapping[str, Any], ...], Array]:
+def _looks(instance: Instance, world: World | None) -> tuple[tuple[Mapping[str, Any], ...], Array]:
     """Return the attributes of all contents without their images, and the images' codes."""
     seen = tuple(
         MappingProxyType({name: value for name, value in content.items() if name != "image"})

@@ -74,7 +74,7 @@ def generate(
     scenario: Scenario,
     seed: int,
     name: str,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> Instance:
     """Generate an instance: the same scenario and seed give the same instance.
 
@@ -83,7 +83,7 @@ def generate(
     name
         Name of the instance.
     progress
-        Called with the slots done and all slots.
+        Called with the share of the slots done, 0..1.
     """
     drawn = draw(scenario, entropy_of(seed))
     law = law_of(scenario)
@@ -107,7 +107,7 @@ def generate(
 
 
 def _requests(
-    drawn: Draw, asked: NDArray[np.bool], progress: Callable[[int, int], None] | None
+    drawn: Draw, asked: NDArray[np.bool], progress: Callable[[float], None] | None
 ) -> IntArray:
     """Return the rows of an instance's requests for those asked, shape (M, F, T)."""
     rows = [np.zeros((0, 6), dtype=np.int64)]
@@ -115,7 +115,7 @@ def _requests(
         u, f = np.nonzero(asked[:, :, slot])
         rows.append(np.column_stack([u, f, np.full_like(u, slot), delay[u, f]]))
         if progress:
-            progress(slot + 1, drawn.scenario.num_slots)
+            progress((slot + 1) / drawn.scenario.num_slots)
     return np.concatenate(rows)
 
 
