@@ -53,7 +53,9 @@ def _cspy_graph(subject: Instance) -> tuple[Any, float]:
     for a, b, arc in made.edges(data=True):
         if b != made.graph["source"]:  # cspy allows no arc into its source
             cost, energy = float(arc["cost"]), float(arc["energy"])
-            graph.add_edge(names.get(a, str(a)), names.get(b, str(b)), weight=cost, res_cost=[energy])
+            graph.add_edge(
+                names.get(a, str(a)), names.get(b, str(b)), weight=cost, res_cost=[energy]
+            )
     budget = subject.energy_budget_mj
     return graph, float(2**40 if budget is None else budget)
 

@@ -130,7 +130,6 @@ def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
         load_solutions=False,
         raise_exception_on_nonoptimal_result=False,
     )
-    seconds = time.perf_counter() - started
     result = flow.Result(bound=flow.round_up(outcome.objective_bound))
     result.infeasible = outcome.termination_condition == TerminationCondition.provenInfeasible
     if outcome.incumbent_objective is not None:
@@ -142,7 +141,7 @@ def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
         "nodes": int(getattr(outcome.extra_info, "mip_node_count", None) or 0),
         "engine_s": float(outcome.timing_info.highs_time),
     }
-    result.trace = ((seconds, None, result.bound),)
+    result.seconds = time.perf_counter() - started
     return result
 
 

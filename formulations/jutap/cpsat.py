@@ -1,17 +1,17 @@
 """JUTAP as an arc-flow model for CP-SAT, in integers throughout.
 
-The flow rows are those of `arc_flow`. Three things make it fast, and none of them can make it
-wrong:
+The flow rows are those of `arc_flow`. Three things make it fast; the last two leave
+the model what it is, whatever their numbers:
 
 1. arcs that no walk within the energy budget can use are left out (Dijkstra on the cells);
 2. the objective is written in reduced costs, c(u, v) + h(v) - h(u), with h the cost to go: on a
    flow from START to END that is the same objective minus the constant h(START), whatever h is;
 3. a walk within the budget is given as a hint.
 
-Presolve stays off. OR-Tools 9.15 has certified wrong optima with it (google/or-tools #5293,
-#5274), so every bound claimed here comes from a solve without it. With 1-3 that is also the
-faster way: 25 x 25 cells take 0.03 s instead of 0.5 s with presolve, 10 s without 2 and 3; rows
-are faster than `add_circuit`.
+Presolve stays off. OR-Tools 9.15 has certified wrong optima with it (google/or-tools 5293 and
+5274), so every bound claimed here comes from a solve without it. With 1-3 that is also the
+faster way: 25 x 25 cells solve in 0.03 s, with presolve in 0.5 s, without 2 and 3 in 10 s. Rows
+are no slower than `add_circuit`.
 """
 
 import time
@@ -46,9 +46,12 @@ class CpSat:
     ----------
     max_arcs
         Instances with more arc variables are refused.
+    guided
+        Help the engine as said above; without, it gets the plain model.
     """
 
     max_arcs: int = 2_000_000
+    guided: bool = True
     stochastic = False
 
     def supports(self, instance: Instance) -> str | None:
@@ -62,7 +65,9 @@ class CpSat:
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build and solve; bound and cost are integers."""
         trivial = flow.without_engine(instance, PROOF)
-        return trivial or flow.claims(instance, _run(instance, budget, seed), PROOF)
+        return trivial or flow.claims(
+            instance, _run(instance, budget, seed, guided=self.guided), PROOF
+        )
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,9 @@ class _Trace(cp_model.CpSolverSolutionCallback):
         self.rows.append((time.perf_counter() - self._started, known, proven))
 
 
-def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
+def _run(instance: Instance, budget: Budget, seed: int, *, guided: bool) -> flow.Result:
     started = time.perf_counter()
-    model = _build(instance)
+    model = _build(instance, guided=guided)
     solver = _engine(budget, seed, time.perf_counter() - started)
     trace = _Trace(model.constant, started)
     solver.best_bound_callback = trace.note_bound
@@ -112,11 +117,11 @@ def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
         "deterministic_time": solver.response_proto.deterministic_time,
     }
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        chosen = np.array(solver.boolean_values(model.use))
+        # not solver.boolean_values, which goes through a pandas index and fails beyond 10**6
+        chosen = np.array(solver.response_proto.solution, dtype=bool)
         result.plan = flow.decode(instance, model.arcs, chosen)
-        trace.note_bound(solver.best_objective_bound)
-        result.bound = trace.rows[-1][2]
-    result.trace = tuple(trace.rows)
+        result.bound = _add(flow.round_up(solver.best_objective_bound), model.constant)
+    result.trace, result.seconds = tuple(trace.rows), time.perf_counter() - started
     return result
 
 
@@ -127,7 +132,7 @@ def _engine(budget: Budget, seed: int, spent: float) -> cp_model.CpSolver:
     parameters.random_seed = seed % _MAX_SEED
     parameters.absolute_gap_limit = 0.0
     parameters.cp_model_presolve = False
-    parameters.presolve_inclusion_work_limit = 0  # the step behind #5293, should presolve return
+    parameters.presolve_inclusion_work_limit = 0  # the step at fault, should presolve return
     if budget.time_s is not None:
         parameters.max_time_in_seconds = max(budget.time_s - spent, 0.0)
     if budget.work is not None:
@@ -135,11 +140,13 @@ def _engine(budget: Budget, seed: int, spent: float) -> cp_model.CpSolver:
     return solver
 
 
-def _build(instance: Instance) -> _Model:
+def _build(instance: Instance, *, guided: bool) -> _Model:
     arcs = graph.state_arcs(instance)
-    arcs = _select(arcs, _within_budget(instance, arcs))
-    cheapest, walk = _guide(instance)
-    togo = np.where(np.abs(cheapest.value) < 2**60, cheapest.value, 0)
+    togo, walk = np.zeros(len(instance.usable[1]), dtype=np.int64), list[int]()
+    if guided:
+        arcs = _select(arcs, _within_budget(instance, arcs))
+        cheapest, walk = _guide(instance)
+        togo = np.where(np.abs(cheapest.value) < 2**60, cheapest.value, 0)
     start = graph.start_state(instance)
     at_end = graph.state_cells(instance) == instance.end
 

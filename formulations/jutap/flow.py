@@ -29,13 +29,16 @@ class Result:
         Integer lower bound the engine has proven, None if it has none.
     infeasible
         The engine has proven that no flow exists.
+    seconds
+        When the engine was done.
     trace, detail
-        As in `opt_istn.solver.Claims`.
+        As in `opt_istn.solver.Claims`; the outcome itself need not be in the trace.
     """
 
     plan: Plan | None = None
     bound: int | None = None
     infeasible: bool = False
+    seconds: float = 0.0
     trace: tuple[tuple[float, int | None, int | None], ...] = ()
     detail: dict[str, Any] | None = None
 
@@ -152,9 +155,12 @@ def claims(instance: Instance, result: Result, proof: str) -> Claims:
         return Claims(Status.INFEASIBLE, proof=proof, trace=trace, detail=detail)
     proof = proof if result.bound is not None else ""
     judged = None if result.plan is None else evaluate(instance, result.plan)
-    if judged is not None and judged.feasible:
-        status = Status.OPTIMAL if judged.cost == result.bound else Status.FEASIBLE
-        return Claims(status, result.plan, judged.cost, result.bound, proof, trace, detail)
+    cost = judged.cost if judged is not None and judged.feasible else None
+    if (cost, result.bound) != (None, None):
+        trace = (*trace, (result.seconds, cost, result.bound))
+    if cost is not None:
+        status = Status.OPTIMAL if cost == result.bound else Status.FEASIBLE
+        return Claims(status, result.plan, cost, result.bound, proof, trace, detail)
     status = Status.NO_PLAN if result.bound is None else Status.BOUND_ONLY
     # a plan that overdraws the energy budget by the engine's tolerance stays attached, unclaimed
     return Claims(status, result.plan, None, result.bound, proof, trace, detail)

@@ -131,6 +131,8 @@ def _intersect(
             scale * walk.cost(start) + weight * walk.energy(start)
             for walk in (found.incumbent, found.outside)
         )
+        if trial.negative_cycle:  # rounding fell below the smallest sound multiplier
+            return
         found.learn(trial)
         if int(trial.value[start]) >= known:
             return

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from formulations.push.profile import Relaxation, insert
+from formulations.push.profile import Relaxation, SmallArray, insert
 from opt_istn.push.instance import IntArray
 
 SINK = -1  # where arcs of the last layer lead
@@ -47,7 +47,7 @@ class Diagram(NamedTuple):
 
 def build(
     relaxed: Relaxation,
-    values: IntArray,
+    values: SmallArray,
     offsets: IntArray,
     prices: IntArray,
     threshold: int,
@@ -82,7 +82,7 @@ def build(
 def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-untyped-def]
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = layers.first[t], layers.first[t + 1]
-    stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=np.int64)
+    stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=np.int32)
     for rank in range(stages.shape[1]):
         stages[high - low, rank] = values[offsets[t + 1] + profiles.shift[rank]]
     for k in range(high - 1, low - 1, -1):
@@ -104,7 +104,7 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
         nodes = 1
-    stages = np.empty((1, 1), dtype=np.int64)
+    stages = np.empty((1, 1), dtype=np.int32)
     for k in range(total):
         t, begin, end = layers.slot[k], first[k], nodes
         if k == layers.first[t]:

@@ -9,8 +9,9 @@ For each user:
    the two. The diagram is pruned to such plans, priced again, and split on the contents that the
    best paths push twice, until it is empty (the threshold is a bound) or a better plan shows up.
 
-Prices are integers, so all bounds are. Stopped by a limit, a user keeps its best bound. A user
-whose profiles are too many for the memory gets the bound of the FIFO-free interval relaxation.
+Prices are integers, so all bounds are. Stopped by a limit, a user keeps its best bound. Users
+with many profiles (large caches) start from the prices and the bound of the linear relaxation
+(see `lp`), and end there, with a longer annealing, if the profiles are too many for the memory.
 """
 
 import time
@@ -21,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from formulations.push import diagram as dd
+from formulations.push import lp
 from formulations.push.anneal import anneal, cumulative, saving
 from formulations.push.diagram import Diagram
-from formulations.push.fifo_free import fifo_free_bound
 from formulations.push.profile import backward, num_profiles, relaxation
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
@@ -31,11 +32,14 @@ from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "labels"
-MAX_PROFILES = 8_000_000  # dense tables beyond this many profiles are not built
+FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
+MAX_PROFILES = 20_000_000  # dense tables beyond this many profiles are not built
+MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
 MAX_NODES = 1 << 24  # nodes of a diagram
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
+_EXTRA_ROUNDS, _EXTRA_STEPS = 10, 300_000  # annealing of users too large to search
 _PATIENCE = 8  # prices without progress before the step shrinks
 
 
@@ -61,7 +65,7 @@ class Labels:
 def _solve_task(task: Task) -> UserResult:
     deadline = None if task.time_s is None else time.perf_counter() + task.time_s
     rng = np.random.default_rng([task.seed, task.user])
-    search = UserSearch(task.problem, rng, lambda: _late(deadline, search, task.work))
+    search = UserSearch(task.problem, rng, lambda: _late(deadline, search, task.work), deadline)
     saved = solve_user(search)
     slots = task.problem.weight.shape[1]
     pushed = np.flatnonzero(search.plan < slots).tolist()
@@ -91,11 +95,14 @@ class UserSearch:
         Source of the annealing's randomness.
     expired
         Tells whether the time is up.
+    deadline
+        When it is, on the performance counter; None for never.
     """
 
     problem: UserProblem
     rng: np.random.Generator
     expired: Callable[[], bool]
+    deadline: float | None = None
     plan: IntArray = field(init=False)
     saved_us: int = field(init=False, default=0)
     saved: IntArray = field(init=False)
@@ -109,6 +116,20 @@ class UserSearch:
         never = np.full(len(weight), weight.shape[1])
         steps = min(400 * len(weight), 200_000)
         self.plan, self.saved_us = anneal(self.problem, never, steps, self.heat, self.rng)
+
+    def time_left(self) -> float | None:
+        """Return the seconds left, None for no limit."""
+        return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.01)
+
+    def anneal_on(self, bound: int) -> None:
+        """Spend more annealing where no search will improve the incumbent."""
+        for _ in range(_EXTRA_ROUNDS):
+            if self.expired() or self.saved_us >= bound:
+                return
+            heat = 0.3 * self.heat
+            plan, value = anneal(self.problem, self.plan, _EXTRA_STEPS, heat, self.rng)
+            if value > self.saved_us:
+                self.plan, self.saved_us = plan, value
 
     def try_path(self, diagram: Diagram, pushes: IntArray, steps: int) -> None:
         """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""
@@ -137,17 +158,23 @@ def solve_user(search: UserSearch) -> int:
     The incumbent is optimal exactly if the bound equals its saving.
     """
     problem = search.problem
-    bound = fifo_free_bound(problem)
-    if bound <= search.saved_us or num_profiles(problem) > MAX_PROFILES:
+    bound, prices = problem.base_us, np.zeros(len(problem.content), dtype=np.int64)
+    profiles = num_profiles(problem)
+    if profiles > FEW_PROFILES and bound > search.saved_us:
+        start = lp.relax(problem, search.time_left())
+        bound, prices = start.saved_us, start.prices
+    if profiles > MAX_PROFILES or problem.base_us > MAX_DELAY_US:
+        search.anneal_on(bound)
         return max(bound, search.saved_us)
-    relaxed = relaxation(problem)
-    prices = np.zeros(len(problem.content), dtype=np.int64)
-    root = None
+    relaxed, root = relaxation(problem), None
     for steps in (_FIRST_STEPS, _STEPS):
+        if bound <= search.saved_us or search.expired():
+            return max(bound, search.saved_us)
         values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
         bound = min(bound, int(values[0] + prices.sum()))
         root = dd.build(relaxed, values, offsets, prices, search.saved_us, MAX_NODES)
-        if root is None or bound <= search.saved_us or search.expired():
+        if root is None:
+            search.anneal_on(bound)
             return max(bound, search.saved_us)
         priced = price(search, root, prices, steps, search.saved_us)
         bound, prices = min(bound, priced.bound), priced.prices

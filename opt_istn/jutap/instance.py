@@ -146,7 +146,7 @@ class Instance:
         keep = (self.link_ids >= self.num_mbs) | (self.link_ids == self.strongest[cells])
         ptr = np.zeros(self.num_cells + 1, dtype=np.int64)
         np.cumsum(np.bincount(cells[keep], minlength=self.num_cells), out=ptr[1:])
-        return ptr, self.link_ids[keep]
+        return _frozen(ptr), _frozen(self.link_ids[keep])
 
     @cached_property
     def transition(self) -> IntArray:
@@ -156,21 +156,19 @@ class Instance:
         HOLE column.
         """
         c = self.cost
-        return np.array(
-            [
-                [c.mbs_to_mbs, c.hole, c.mbs_to_geo],
-                [c.hole_to_mbs, c.hole, c.hole_to_geo],
-                [c.geo_to_mbs, c.hole, c.geo_stay],
-            ],
-            dtype=np.int64,
-        )
+        rows = [
+            [c.mbs_to_mbs, c.hole, c.mbs_to_geo],
+            [c.hole_to_mbs, c.hole, c.hole_to_geo],
+            [c.geo_to_mbs, c.hole, c.geo_stay],
+        ]
+        return _frozen(np.array(rows, dtype=np.int64))
 
     @cached_property
     def enter(self) -> IntArray:
         """Cost of entering each cell, zeros if there is none, shape (N*N,)."""
         if self.cost.enter is None:
-            return np.zeros(self.num_cells, dtype=np.int64)
-        return np.array(self.cost.enter, dtype=np.int64)
+            return _frozen(np.zeros(self.num_cells, dtype=np.int64))
+        return _frozen(np.array(self.cost.enter, dtype=np.int64))
 
     @cached_property
     def sha256(self) -> str:
@@ -362,6 +360,11 @@ def _check_links(x: Instance) -> None:
         "strongest[{}]",
         f"expected an MBS listed in this cell's links, {b} where there is none",
     )
+
+
+def _frozen(array: IntArray) -> IntArray:
+    array.flags.writeable = False
+    return array
 
 
 def _expect(ok: bool | np.bool, name: str, expected: str) -> None:

@@ -49,7 +49,7 @@ PRESETS: dict[str, Scenario] = {
     "push-day": replace(
         _PAPER, num_users=1, num_slots=180, requests_per_user=547.0, roi_fraction=1.0
     ),
-    "push-fleet": replace(_PAPER, num_users=600, cache_items=10),
+    "push-fleet": replace(_PAPER, num_users=600),
 }
 
 

@@ -16,7 +16,8 @@ CostKind = Literal["paper", "negative", "cyclic", "ties"]
 State = tuple[int, int]
 Step = tuple[State, int, int]  # next state, cost, energy
 
-_WEIGHTS = ((0.4, 0.2, 0.4), (0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6))
+# the paper's weightings, then some that make detours, and so budgets, matter more
+_WEIGHTS = ((0.4, 0.2, 0.4), (0.6, 0.2, 0.2), (0.2, 0.6, 0.2), (0.2, 0.2, 0.6), (0.1, 0.3, 0.6))
 _UNITS = (10, 1000, 10**6)
 _ENERGIES = ((10, 14), (5, 12), (9, 4), (7, 7), (1_700_003, 2_404_164), (10**9, 10**9))
 
@@ -81,7 +82,7 @@ def random_jutap(
         ``tight`` is what the most frugal walk needs, ``infeasible`` 1 mJ less, ``binding`` up to
         one move more, ``loose`` four times as much; drawn if None.
     costs
-        ``paper``: problem (4) with one of four weightings; ``negative``: one with a negative arc;
+        ``paper``: problem (4) with one of five weightings; ``negative``: one with a negative arc;
         ``cyclic``: HOLE -> MBS so rewarding that negative cycles are likely; ``ties``: 0..2.
     hole_to_geo
         Whether HOLE -> GEO is priced as a reconnection or as a handover.

@@ -1,0 +1,50 @@
+"""Solver ``push.expected``: the optimum against expected requests, births being known.
+
+Requests do not depend on pushes, so no policy that cannot see requests has a lower expected delay
+than the best plan on expected requests (`opt_istn.push.expected`). That problem is an instance
+like any other and is solved by `push.labels`; all requests after a birth are possible, so its
+tables are as tall as the horizon, and large caches end with a gap. The plan also knows the births
+to come, which an online policy does not.
+
+``expected_us`` in the detail is the expected delay of the plan; ``expected_bound_us`` bounds that
+of every policy that cannot see requests. Neither bounds the delay of the requests as drawn, so the
+claims carry no bound.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from formulations.push.labels import Labels
+from formulations.push.policies import lawless
+from opt_istn.push.evaluate import evaluate
+from opt_istn.push.expected import expected_instance
+from opt_istn.push.instance import Instance
+from opt_istn.solver import Budget, Claims, Status
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The exact method on expected requests."""
+
+    stochastic = True
+
+    def supports(self, instance: Any) -> str | None:
+        """Instances that were generated from a scenario are supported."""
+        reason = Labels().supports(instance)
+        if reason is None and "seed" not in instance.scenario:
+            return "expected an instance that names the scenario and seed it was drawn from"
+        return reason or lawless(instance)
+
+    def prepare(self) -> None:
+        """Compile the exact method."""
+        Labels().prepare()
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve the expected instance; its plan is one of `instance`."""
+        found = Labels().solve(expected_instance(instance), budget, seed)
+        plan = replace(found.plan, instance=instance.sha256)
+        detail = dict(found.detail)
+        for name, value in (("expected_us", found.cost), ("expected_bound_us", found.bound)):
+            if value is not None:
+                detail[name] = value
+        return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
