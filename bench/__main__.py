@@ -83,9 +83,8 @@ def table(benchmarks: list[dict[str, Any]]) -> str:
     for mark in sorted(benchmarks, key=lambda m: (m["extra_info"]["states"], m["group"])):
         info, median = mark["extra_info"], mark["stats"]["median"]
         ratio = median / labels[info["instance"]]
-        lines.append(
-            f"| {info['instance']} | {info['states']} | {info['method']} | {median:.3g} | {ratio:.3g} |"
-        )
+        cells = (info["instance"], info["states"], info["method"], f"{median:.3g}", f"{ratio:.3g}")
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--large", action="store_true", help="include jutap-city and jutap-region")
 
 
-@pytest.fixture()
+@pytest.fixture
 def describe(benchmark: Any) -> Any:
     """Return a function that files a benchmark under its instance and notes its sizes."""
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 
 from formulations.push.anneal import saving
-from formulations.push.policies import Informed, Online, world_of
+from formulations.push.policies import Informed, Online, known_world
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import Sight, affinity, every_kind, expected_saving_us, see
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
@@ -65,7 +65,7 @@ class ThresholdPolicy:
 
     def start(self, context: Context) -> None:
         """Set each user's threshold from the scores of all kinds of contents."""
-        self._world = world_of(context)
+        self._world = known_world(context)
         scores = self.score(self._world, every_kind(self._world))
         self._least = thresholds(context, scores, turnover(context, self._keep))
         self._liked = np.zeros((context.num_users, 0), dtype=bool)
@@ -112,7 +112,7 @@ class GreedyPolicy:
 
     def start(self, context: Context) -> None:
         """Set each user's price."""
-        self._context, self._world = context, world_of(context)
+        self._context, self._world = context, known_world(context)
         kinds = from_birth(self._world, every_kind(self._world))
         slots_kept = turnover(context, self._keep)
         stays = np.maximum(np.rint(slots_kept).astype(int), 1)
@@ -275,7 +275,7 @@ def thresholds(context: Context, scores: Array, slots: Array) -> Array:
     slots
         In which each user's cache is turned over once, shape (M,).
     """
-    scenario = world_of(context).scenario
+    scenario = known_world(context).scenario
     births = scenario.num_contents / scenario.num_slots * scenario.roi_fraction
     part = np.minimum(context.cache_size / (births * slots), 1.0)
     rows = zip(scores, part.tolist(), strict=True)

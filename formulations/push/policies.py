@@ -49,7 +49,7 @@ def lawless(instance: Instance) -> str | None:
     return "expected an instance that names its law of requests (scenario.law)"
 
 
-def world_of(context: Context) -> World:
+def known_world(context: Context) -> World:
     """Return the scenario and law of an instance that `lawless` lets through."""
     if context.world is None:
         raise ValueError("this policy has to know the law of requests; the instance names none")

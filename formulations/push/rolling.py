@@ -5,6 +5,7 @@ which is exact: requests do not depend on pushes. Births to come are sampled fro
 law given how many there were. All contents known and not yet pushed have one slot for all futures,
 newborn ones of a future one in that future; simulated annealing chooses the slots for the best
 mean, and the pushes of the current slot are made. Everything else is decided again in the next.
+Links are taken to stay up. Contents that hardly anybody would push are left out of the annealing.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from formulations.push.futures import Futures, anneal
 from formulations.push.heuristics import from_birth, pairs, thresholds
-from formulations.push.policies import Informed, world_of
+from formulations.push.policies import Informed, known_world
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import every_kind, expected_saving_us, see
 from opt_istn.push.draw import draw
@@ -43,12 +44,12 @@ class RollingPolicy:
 
     def start(self, context: Context) -> None:
         """Tabulate what every kind of content saves, and where births fall."""
-        self._context, self._world = context, world_of(context)
+        self._context, self._world = context, known_world(context)
         self._rng = context.rng
         kinds = from_birth(self._world, every_kind(self._world))
         fast = np.full(context.num_users, _TURNOVER)
         self._least = thresholds(context, kinds.sum(axis=2), fast)[:, None]
-        self._kinds = shifted(kinds)
+        self._kinds = accumulated(kinds)
         self._good = kinds.sum(axis=2) >= self._least
         self._regions = regions(self._world, self._rng)
         users, slots = context.num_users, context.num_slots
@@ -89,7 +90,7 @@ class RollingPolicy:
         rate = rng.gamma(1 / burst, size=left) + 1e-12 if burst > 0 else np.ones(left)
         counts = rng.multinomial(number, rate / rate.sum()) if left else np.zeros(0, dtype=int)
         release = np.repeat(observation.slot + 1 + np.arange(left), counts)
-        kind = rng.integers(self._kinds.shape[2], size=len(release))
+        kind = rng.integers(self._kinds.shape[1], size=len(release))
         region = self._regions[:, rng.integers(self._regions.shape[1], size=len(release))]
         return Birth(release, kind, region)
 
@@ -125,7 +126,8 @@ class RollingPolicy:
         for k, (x, mine) in enumerate(zip(births, wanted, strict=True)):
             end = known + int(mine.sum())
             begin[k, known:end] = x.release[mine]
-            saved[k, known:end] = self._kinds[user, x.release[mine], x.kind[mine]]
+            age = np.maximum(np.arange(slots + 1) - x.release[mine, None], 0)
+            saved[k, known:end] = self._kinds[user, x.kind[mine, None], age]
         return Futures(saved, begin, int(self._context.cache_size[user]), known)
 
 
@@ -155,15 +157,6 @@ def regions(world: World, rng: np.random.Generator) -> NDArray[np.bool]:
     """Return whose regions of interest contents of other draws of the world meet, shape (M, n)."""
     seeds = rng.integers(2**62, size=(_DRAWS, 3)).tolist()
     return np.concatenate([draw(world.scenario, tuple(s)).roi for s in seeds], axis=1)
-
-
-def shifted(saved: Array) -> IntArray:
-    """Return the cumulative saving of every kind by slot of birth, shape (M, T, kinds, T + 1)."""
-    users, kinds, slots = saved.shape
-    table = np.zeros((users, slots, kinds, slots))
-    for birth in range(slots):
-        table[:, birth, :, birth:] = saved[:, :, : slots - birth]
-    return accumulated(table)
 
 
 def accumulated(saved: Array) -> IntArray:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from opt_istn.report import statistics
-from opt_istn.report.groups import Incident, Series
+from opt_istn.report.groups import Series
+from opt_istn.report.incidents import Incident, reason_of
 from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
@@ -91,7 +92,7 @@ def row_of(series: Series, seed: int) -> dict[str, Any]:
     """Return the values of one solver in one group."""
     runs, units = series.runs, series.units
     interval = statistics.bootstrap_interval(units, seed)
-    reasons = sorted({(run.error or run.status).partition("\n")[0] for run in series.failed})
+    reasons = sorted({reason_of(run) for run in series.failed})
     seconds, memory = series.seconds, [r.peak_memory_mb for r in runs if r.peak_memory_mb]
     integral = _integrals(series)
     return {
@@ -111,6 +112,7 @@ def row_of(series: Series, seed: int) -> dict[str, Any]:
         "gap_high_percent": _percent(interval.high if interval else None),
         "gap_iqm_percent": _percent(statistics.interquartile_mean(units)),
         "gap_runs": sum(map(len, series.gaps.values())),
+        "bound_gap_percent": _percent(statistics.mean(series.bound_gaps)),
         "cost_mean": statistics.mean([float(run.cost or 0) for run in series.planned]),
         "time_sgm_s": statistics.shifted_geometric_mean(seconds, SHIFT_S),
         "time_median_s": _median(seconds),
@@ -145,6 +147,7 @@ def columns_of(rows: Sequence[Row], terms: Iterable[str]) -> tuple[Column, ...]:
         Column("gap_percent", "gap % [95 % CI]", _gap, "quality"),
         *map(plain, ("gap_low_percent", "gap_high_percent"), ("", "")),
         *map(plain, ("gap_iqm_percent", "gap_runs"), ("", "")),
+        plain("bound_gap_percent", "bound gap %"),
         _scaled(rows, "cost_mean", "cost / 10⁶", 1e-6, "quality", digits=3),
         timed("time_sgm_s", "time s"),
         timed("time_median_s", "median s"),

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from opt_istn.files import InputError
 from opt_istn.report.columns import Column, Row, Table
-from opt_istn.report.groups import Incident
+from opt_istn.report.incidents import Incident
 
 WIDTH = 100
 SHOWN = 20  # incidents printed in full; the others are counted
@@ -53,17 +53,14 @@ def described(incident: Incident) -> str:
     """Return an incident as one line."""
     first, count = incident.instances[0], len(incident.instances)
     where = first if count == 1 else f"{count} runs, first {first}"
-    return printable(f"{incident.solver} [{incident.group}: {where}] {incident.kind}: ") + (
-        printable(incident.reason)
-    )
+    head = f"{incident.solver} [{incident.group}: {where}] {incident.kind}: "
+    return printable(head + incident.reason)
 
 
 def _listed(incidents: Sequence[Incident]) -> list[str]:
     lines = [described(incident) for incident in incidents[:SHOWN]]
     more = sum(len(incident.instances) for incident in incidents[SHOWN:])
-    return [*lines, f"... and {more} more runs: see CSV, JSON or the report page"][
-        : len(lines) + (more > 0)
-    ]
+    return [*lines, f"... and {more} more runs: see JSON or the report page"] if more else lines
 
 
 def _paragraphs(table: Table) -> list[tuple[str, str, list[str]]]:

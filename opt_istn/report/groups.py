@@ -1,206 +1,219 @@
-"""Records in the series that tables and figures show: a solver's runs on a group of instances."""
+"""Records sorted into what is compared: groups of like instances, and each solver's runs there."""
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from opt_istn.audit import InstanceSummary, audited, gap, summarise
+import msgspec
+
+from opt_istn import audit
+from opt_istn.audit import InstanceSummary
 from opt_istn.files import InputError
 from opt_istn.record import Record
-from opt_istn.report.statistics import mean
+from opt_istn.report import statistics
 from opt_istn.solver import Status
 
 By = Literal["group", "instance"]
-MAX_COST = 10**18  # beyond it a cost is nonsense
-
-
-@dataclass(frozen=True)
-class Incident:
-    """Runs of one solver in one group that went wrong for one reason.
-
-    Parameters
-    ----------
-    group, solver
-        Where it happened.
-    kind
-        How the runs failed (crashed, refuted, time ...), or their status.
-    reason
-        In words.
-    instances
-        Names of the instances.
-    """
-
-    group: str
-    solver: str
-    kind: str
-    reason: str
-    instances: tuple[str, ...]
+MAX_COST = 2**63  # costs and bounds beyond are no problem's; floats are safe below
+SETTLED = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
 
 
 @dataclass(frozen=True)
 class Series:
-    """The runs of one solver, with one set of parameters, on one group of instances.
+    """All runs of one solver in one group.
 
     Parameters
     ----------
-    group
-        Preset with its changed parameters, or the instance's name.
-    label
-        Solver id with its parameters.
+    group, label
+        Names of the group, and of the solver with whatever sets it apart from its other variants.
     runs
-        The runs, contradictions settled.
+        Audited records, in their order.
     known
-        What all runs together say of each instance, by hash.
+        What is known of each instance, by hash.
     """
 
     group: str
     label: str
     runs: tuple[Record, ...]
-    known: dict[str, InstanceSummary]
+    known: Mapping[str, InstanceSummary]
 
-    @property
+    @cached_property
     def failed(self) -> list[Record]:
-        """Runs that crashed, were killed, or claimed what is refuted."""
+        """Runs that crashed, were killed or are refuted."""
         return [run for run in self.runs if run.status == Status.FAILED]
 
-    @property
+    @cached_property
     def planned(self) -> list[Record]:
-        """Runs with a feasible plan."""
+        """Runs with a feasible plan that did not fail."""
         return [run for run in self.runs if run.cost is not None and run.status != Status.FAILED]
 
-    @property
+    @cached_property
     def proved(self) -> list[Record]:
-        """Runs that prove their answer themselves."""
-        decided = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
-        return [run for run in self.runs if run.status in decided]
+        """Runs that proved their outcome themselves."""
+        return [run for run in self.runs if run.status in SETTLED]
 
-    @property
+    @cached_property
     def solved(self) -> list[Record]:
-        """Runs whose plan is optimal, whoever proved it, or who prove that there is none."""
-        return [run for run in self.runs if self._settled(run)]
+        """Runs whose outcome is the instance's proven one, whoever proved it."""
+        return [run for run in self.runs if is_solved(run, self.known[run.sha256])]
 
-    @property
+    @cached_property
     def certified(self) -> list[Record]:
-        """Solved runs on instances whose answer has two independent proofs."""
+        """Solved runs whose outcome has two independent proofs."""
         return [run for run in self.solved if self.known[run.sha256].certified]
-
-    @property
-    def exact(self) -> bool:
-        """Whether the solver proved something in this group."""
-        return bool(self.proved)
-
-    @property
-    def seconds(self) -> list[float]:
-        """Wall-clock seconds of the runs that were measured."""
-        return [run.wall_s for run in self.runs if run.wall_s is not None]
 
     @cached_property
     def gaps(self) -> dict[str, list[float]]:
-        """Gaps of the plans to the best proven bound, by instance."""
+        """Gaps to the best proven bound, of runs with a plan where there is one, by instance."""
         found: dict[str, list[float]] = defaultdict(list)
         for run in self.planned:
-            value = gap(run.cost, self.known[run.sha256].best_bound)
+            value = audit.gap(run.cost, self.known[run.sha256].best_bound)
             if value is not None:
                 found[run.sha256].append(value)
-        return dict(found)
+        return dict(sorted(found.items()))  # one order for all solvers, so that resamples pair up
 
-    @property
+    @cached_property
     def units(self) -> list[float]:
-        """Mean gap of each instance, in the order of first runs: what intervals resample."""
+        """Gaps of what intervals resample: mean by instance, or runs if there is one instance."""
+        if len(self.gaps) == 1:
+            return next(iter(self.gaps.values()))
         return [sum(values) / len(values) for values in self.gaps.values()]
 
     @property
+    def bound_gaps(self) -> list[float]:
+        """Gaps of the best cost known to the bounds that the runs themselves proved."""
+        found = (audit.gap(self.known[run.sha256].best_cost, run.bound) for run in self.runs)
+        return [value for value in found if value is not None]
+
+    @property
     def mean_gap(self) -> float | None:
-        """Mean over the instances."""
-        return mean(self.units)
+        """Mean of `units`."""
+        return statistics.mean(self.units)
 
-    def _settled(self, run: Record) -> bool:
-        if run.status == Status.FAILED:
-            return False
-        known = self.known[run.sha256]
-        if known.status == Status.OPTIMAL:
-            return run.cost == known.best_cost
-        return run.status == known.status and run in self.proved
+    @property
+    def seconds(self) -> list[float]:
+        """Time of every run; one that failed is charged its time limit if it had one."""
+        return [value for value in map(charged_s, self.runs) if value is not None]
+
+    @property
+    def exact(self) -> bool:
+        """Whether most runs that did not fail proved their outcome."""
+        return 2 * len(self.proved) > len(self.runs) - len(self.failed)
 
 
-def label(run: Record) -> str:
-    """Return the solver's id with its parameters."""
-    settings = ",".join(f"{key}={value}" for key, value in sorted(run.parameters.items()))
-    return f"{run.solver}({settings})" if settings else run.solver
+def is_solved(run: Record, known: InstanceSummary) -> bool:
+    """Return whether a run's outcome is the proven one of its instance."""
+    if run.status == Status.FAILED:
+        return False
+    if known.status == Status.OPTIMAL:
+        return run.cost == known.best_cost
+    return known.status in SETTLED and run.status == known.status
+
+
+def charged_s(run: Record) -> float | None:
+    """Return the seconds a run counts for; None if they were not measured."""
+    if run.status == Status.FAILED and run.limits.time_s is not None:
+        return max(run.limits.time_s, run.wall_s or 0.0)
+    return run.wall_s
 
 
 def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
-    """Return the series of records, by group in order of appearance; exact solvers first.
+    """Return all series: groups in order of first appearance, exact solvers first, then by gap.
 
     Raises
     ------
     InputError
-        If a record holds a cost that cannot be one.
+        If a record's cost or bound is too large to be one.
     """
-    runs = audited(records)
+    runs = audit.audited(_checked(list(records)))
+    known = {summary.sha256: summary for summary in audit.summarise(runs)}
+    label = _labels(runs)
+    name = group_name if by == "group" else _instance_names(runs)
+    groups: dict[tuple[str, str], dict[str, list[Record]]]
+    groups = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        for name, value in (("cost", run.cost), ("bound", run.bound)):
-            if value is not None and abs(value) > MAX_COST:
-                raise InputError(name, f"expected an integer within +-{MAX_COST}, found {value}")
-    known = {item.sha256: item for item in summarise(runs)}
-    found: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
-        found[_group(run) if by == "group" else run.instance][label(run)].append(run)
+        groups[run.problem, name(run)][label(run)].append(run)
     return [
         series
-        for group, solvers in found.items()
+        for (_, group), solvers in groups.items()
         for series in sorted(
-            (Series(group, name, tuple(mine), known) for name, mine in solvers.items()), key=_rank
+            (Series(group, text, tuple(own), known) for text, own in solvers.items()), key=_rank
         )
     ]
 
 
-def headline(every: Sequence[Series]) -> str:
-    """Return in one line how many instances are settled and how."""
-    runs = [run for series in every for run in series.runs]
-    known = {run.sha256: series.known[run.sha256] for series in every for run in series.runs}
-    decided = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
-    certified = sum(item.certified for item in known.values())
-    alone = sum(item.status in decided and not item.certified for item in known.values())
-    failed = sum(run.status == Status.FAILED for run in runs)
-    return (
-        f"{len(known)} instances: {certified} certified (two independent proofs), "
-        f"{alone} optimal by one proof, {len(known) - certified - alone} open; "
-        f"{len(runs)} runs, {failed} failed"
-    )
+def group_name(run: Record) -> str:
+    """Return the name of the instances a run's instance is grouped with.
+
+    The preset with its overrides; for other instances the name up to a trailing ``/seed``.
+    """
+    source = run.source
+    if source.preset is None:
+        return re.sub(r"/(seed)?[-=_ ]?\d+$", "", run.instance) or run.problem
+    changes = ", ".join(f"{key}={value}" for key, value in sorted(source.overrides.items()))
+    return f"{source.preset} ({changes})" if changes else source.preset
 
 
-def failures(every: Iterable[Series]) -> tuple[Incident, ...]:
-    """Return the failed runs, those with the same reason together."""
-    return _incidents((series, run) for series in every for run in series.failed)
+def _instance_names(runs: Sequence[Record]) -> Callable[[Record], str]:
+    """Return how instances are called: by their names, with the hash where names are shared."""
+    hashes = defaultdict(set)
+    for run in runs:
+        hashes[run.instance].add(run.sha256)
+
+    def name(run: Record) -> str:
+        unique = len(hashes[run.instance]) == 1 and run.instance
+        return run.instance if unique else f"{run.instance} {run.sha256[:8]}".strip()
+
+    return name
 
 
-def without_plan(every: Iterable[Series]) -> tuple[Incident, ...]:
-    """Return the runs that came back without a plan or a proof that there is none."""
-    empty = (Status.NO_PLAN, Status.BOUND_ONLY)
-    return _incidents(
-        (series, run) for series in every for run in series.runs if run.status in empty
-    )
+def _labels(runs: Sequence[Record]) -> Callable[[Record], str]:
+    """Return how solvers are called: by their ids, with the settings in which variants differ."""
+    variants: dict[str, dict[bytes, dict[str, Any]]] = defaultdict(dict)
+    for run in runs:
+        settings = _settings(run)
+        variants[run.solver][_encoded(settings)] = settings
+    differing = {
+        solver: {
+            name
+            for name in {name for one in settings.values() for name in one}
+            if len({_encoded(one.get(name)) for one in settings.values()}) > 1
+        }
+        for solver, settings in variants.items()
+    }
+
+    def label(run: Record) -> str:
+        own = _settings(run)
+        words = [f"{name}={own[name]}" for name in own if name in differing[run.solver]]
+        return f"{run.solver} ({', '.join(words)})" if words else run.solver
+
+    return label
 
 
-def _incidents(runs: Iterable[tuple[Series, Record]]) -> tuple[Incident, ...]:
-    found: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
-    for series, run in runs:
-        reason = run.error or "; ".join(run.violations) or run.status
-        kind = str(run.failure or run.status)
-        found[series.group, series.label, kind, reason].append(run.instance)
-    return tuple(Incident(*key, tuple(names)) for key, names in found.items())
+def _settings(run: Record) -> dict[str, Any]:
+    limits = {key: value for key, value in msgspec.structs.asdict(run.limits).items() if value}
+    named = {f"limit {key}" if key in run.parameters else key: x for key, x in limits.items()}
+    return dict(sorted(run.parameters.items())) | named
 
 
-def _group(run: Record) -> str:
-    if run.source.preset is None:
-        return run.instance
-    changed = ",".join(f"{key}={value}" for key, value in sorted(run.source.overrides.items()))
-    return f"{run.source.preset}({changed})" if changed else run.source.preset
+def _encoded(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="sorted")
 
 
-def _rank(series: Series) -> tuple[bool, float, str]:
-    gap_or_worst = float("inf") if series.mean_gap is None else series.mean_gap
-    return not series.exact, gap_or_worst, series.label
+def _rank(series: Series) -> tuple[bool, float, float, str]:
+    proven = -len(series.proved) / len(series.runs) if series.exact else 0.0
+    mean = series.mean_gap
+    return not series.exact, proven, float("inf") if mean is None else mean, series.label
+
+
+def _checked(runs: list[Record]) -> list[Record]:
+    for run in runs:
+        traced = (value for _, cost, bound in run.trace for value in (cost, bound))
+        for value in (run.cost, run.bound, *traced):
+            if value is not None and abs(value) >= MAX_COST:
+                expected = f"expected cost and bound within +-2^63 ({run.solver}, seed {run.seed})"
+                raise InputError("cost", expected, run.instance)
+    return runs

@@ -3,18 +3,32 @@
 from collections.abc import Iterable
 
 from opt_istn.record import Record
-from opt_istn.report import columns, formats, groups
+from opt_istn.report import columns, formats, groups, incidents
 from opt_istn.report.columns import SHIFT_S, Table
 from opt_istn.report.groups import By, Series
 
 __all__ = ["Table", "gap_table", "render"]
 
 NOTES = (
-    "Gap: (cost - best bound that any engine has proven) / max(|bound|, 1), mean over instances.",
-    "Its interval is a 95 % bootstrap one; runs without a plan count in `plan %`, not in the gap.",
-    "Proved: by this run. Solved: the plan is optimal, whoever proved it.",
-    "Certified: two proofs of different name agree.",
-    f"Time: shifted geometric mean (shift {SHIFT_S} s) and median of wall-clock seconds.",
+    (
+        "gap: (cost - bound) / max(|bound|, 1) with the best bound proven by any run on the "
+        "instance; its mean is over runs with a plan: see plan % for the others."
+    ),
+    (
+        "[95 % CI]: percentile bootstrap over instances (over runs if there is one instance), "
+        "with equal resamples for every solver."
+    ),
+    (
+        "plan %: runs with a feasible plan; proved: settled by the run itself; solved: equal to "
+        "the proven outcome, whoever proved it; cert.: solved, and proven by two independent "
+        "methods."
+    ),
+    (
+        f"time: shifted geometric mean of wall seconds, shift {SHIFT_S} s (runs take milliseconds "
+        "to minutes: the customary 10 s would level all but the longest, and below 0.01 s the "
+        "noise of a process decides); a failed run counts with its time limit."
+    ),
+    "Exact solvers (most of their runs proved) come first, then heuristics by mean gap.",
 )
 
 
@@ -48,9 +62,9 @@ def table_of(every: list[Series], seed: int = 0) -> Table:
     for row, own in zip(rows, means, strict=True):
         row.update({column: own.get(name) for name, column in renamed.items()})
     return Table(
-        headline=groups.headline(every),
-        failures=groups.failures(every),
-        without_plan=groups.without_plan(every),
+        headline=incidents.headline(every),
+        failures=incidents.failures(every),
+        without_plan=incidents.without_plan(every),
         columns=columns.columns_of(rows, renamed.values()),
         rows=tuple(rows),
         notes=NOTES,

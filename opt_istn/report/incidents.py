@@ -1,0 +1,81 @@
+"""What is said before any numbers: runs that failed or came back empty-handed, and the headline."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from opt_istn.record import Record
+from opt_istn.report.groups import SETTLED, Series
+from opt_istn.solver import Status
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Runs of one solver in one group that ended alike, without the result one wants.
+
+    Parameters
+    ----------
+    group, solver
+        Where.
+    kind
+        Kind of failure, or status.
+    reason
+        First line of the text that tells why.
+    instances
+        Names of the instances with the seeds, one per run.
+    """
+
+    group: str
+    solver: str
+    kind: str
+    reason: str
+    instances: tuple[str, ...]
+
+
+def failures(every: Iterable[Series]) -> tuple[Incident, ...]:
+    """Return the failed runs, like ones together."""
+    return _incidents([(s, run, run.failure or run.status) for s in every for run in s.failed])
+
+
+def without_plan(every: Iterable[Series]) -> tuple[Incident, ...]:
+    """Return the runs that neither failed nor have a plan, though none is proven not to exist."""
+    settled = (Status.FAILED, *SETTLED)
+    return _incidents(
+        [
+            (series, run, run.status)
+            for series in every
+            for run in series.runs
+            if run.cost is None and run.status not in settled
+        ]
+    )
+
+
+def reason_of(run: Record) -> str:
+    """Return in one line why a run failed or has no plan."""
+    text = run.error or "; ".join(run.violations)
+    return next((line for line in text.splitlines() if line.strip()), "no reason given")
+
+
+def _incidents(found: Sequence[tuple[Series, Record, str]]) -> tuple[Incident, ...]:
+    alike: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    for series, run, kind in found:
+        key = (series.group, series.label, str(kind), reason_of(run))
+        alike[key].append(f"{run.instance} seed {run.seed}")
+    return tuple(Incident(*key, tuple(runs)) for key, runs in alike.items())
+
+
+def headline(every: Sequence[Series]) -> str:
+    """Return one line: how many instances are certified, proven once, open; runs and failures."""
+    runs = [run for series in every for run in series.runs]
+    known = {run.sha256: series.known[run.sha256] for series in every for run in series.runs}
+    failed = sum(len(series.failed) for series in every)
+    count = Counter(
+        "certified" if summary.certified else "once" if summary.proofs else "open"
+        for summary in known.values()
+    )
+    plural = "" if len(known) == 1 else "s"
+    return (
+        f"{len(known)} instance{plural}: {count['certified']} certified (two independent proofs), "
+        f"{count['once']} optimal by one proof, {count['open']} open; "
+        f"{len(runs)} runs, {failed} failed"
+    )

@@ -1,0 +1,196 @@
+"""Rows of the gap table: every run is counted, and the numbers are what they are said to be."""
+
+from typing import Any
+
+import pytest
+
+from opt_istn import InputError
+from opt_istn.record import Limits, Record, Source
+from opt_istn.report.table import Table, gap_table
+from opt_istn.solver import Status
+from tests.report.synthetic import changed, comparison, crash, run
+
+
+def _row(records: list[Record], solver: str, **options: Any) -> dict[str, Any]:
+    table = gap_table(records, **options)
+    return next(dict(row) for row in table.rows if row["solver"] == f"jutap.{solver}")
+
+
+def _order(table: Table) -> list[str]:
+    return [row["solver"].removeprefix("jutap.") for row in table.rows]
+
+
+def test_counts_and_gaps_of_a_heuristic() -> None:
+    """Greedy has gaps of 10, 0 and 10 % to the best bounds, and solves the second instance."""
+    row = _row(comparison(), "greedy")
+    counts = ("instances", "runs", "failed", "proved", "solved", "certified", "gap_runs")
+    assert [row[name] for name in counts] == [3, 3, 0, 0, 1, 1, 3]
+    assert row["gap_percent"] == pytest.approx(20 / 3)
+    assert row["gap_low_percent"] == pytest.approx(0)
+    assert row["gap_high_percent"] == pytest.approx(10)
+    assert row["cost_mean"] == pytest.approx((110 + 200 + 330) / 3)
+    assert row["energy_mj"] == 2_000_000
+    assert (row["kind"], row["feasible"]) == ("heuristic", 1.0)
+
+
+def test_runs_without_a_plan_are_counted() -> None:
+    """One run of three has a plan: a third is feasible, and only that one has a gap."""
+    row = _row(comparison(), "random")
+    assert (row["runs"], row["failed"], row["gap_runs"]) == (3, 1, 1)
+    assert row["feasible"] == pytest.approx(1 / 3)
+    assert row["gap_percent"] == pytest.approx(200)
+    assert row["gap_low_percent"] is None
+    assert row["failure_reasons"] == "ValueError: boom"
+
+
+def test_bounds_without_plans() -> None:
+    """A run that only has a bound lowers the feasible share, and its bound gap is reported."""
+    row = _row(comparison(), "cpsat")
+    assert (row["proved"], row["solved"], row["runs"]) == (2, 2, 3)
+    assert row["bound_gap_percent"] == pytest.approx(100 * (0 + 0 + 20 / 290) / 3)
+
+
+def test_failures_and_empty_hands_are_told_apart() -> None:
+    """Crashes are failures with their first line; no plan and bound only are told separately."""
+    table = gap_table(comparison())
+    assert [(x.solver, x.kind, x.reason) for x in table.failures] == [
+        ("jutap.random", "crashed", "ValueError: boom")
+    ]
+    assert [(x.solver, x.kind) for x in table.without_plan] == [
+        ("jutap.cpsat", "bound_only"),
+        ("jutap.random", "no_plan"),
+    ]
+    assert "exceeds the budget" in table.without_plan[1].reason
+
+
+def test_like_failures_are_one_line() -> None:
+    """Failures with the same reason are one incident that names every run."""
+    table = gap_table([crash("greedy", seed) for seed in range(5)])
+    assert len(table.failures) == 1
+    assert len(table.failures[0].instances) == 5
+    assert table.rows[0]["gap_percent"] is None
+
+
+def test_headline_counts_instances() -> None:
+    """Two instances are certified by two proofs, one is open; all runs and failures are told."""
+    records = comparison()
+    text = gap_table(records).headline
+    assert text.startswith("3 instances: 2 certified (two independent proofs), 0 optimal by one")
+    assert text.endswith("1 open; 12 runs, 1 failed")
+    single = [record for record in records if record.solver != "jutap.cpsat"]
+    assert "0 certified (two independent proofs), 2 optimal by one" in gap_table(single).headline
+
+
+def test_order_is_exact_then_heuristics_by_gap() -> None:
+    """Exact solvers come first, heuristics by mean gap, those without a gap last."""
+    assert _order(gap_table([crash("zero"), *comparison()[::-1]])) == [
+        "cpsat",
+        "labels",
+        "greedy",
+        "random",
+        "zero",
+    ]
+
+
+def test_contradicted_runs_fail() -> None:
+    """A bound above an evaluated plan is refuted by the table itself, and counts no more."""
+    table = gap_table([run("liar", 120, 120), run("greedy", 100)])
+    assert table.failures[0].kind == "refuted"
+    assert {row["solver"]: row["failed"] for row in table.rows} == {
+        "jutap.greedy": 0,
+        "jutap.liar": 1,
+    }
+
+
+def test_negative_costs() -> None:
+    """Gaps of negative costs are positive and relative to the bound's magnitude."""
+    records = [run("labels", -100, -100), run("greedy", -80), run("blind", 20)]
+    assert _row(records, "greedy")["gap_percent"] == pytest.approx(20)
+    assert _row(records, "blind")["gap_percent"] == pytest.approx(120)
+
+
+def test_without_any_bound_there_is_no_gap() -> None:
+    """Without a bound the gap is unknown, not zero, and nothing is solved."""
+    row = _row([run("greedy", 100), run("blind", 90)], "blind")
+    assert (row["gap_percent"], row["solved"], row["certified"]) == (None, 0, 0)
+
+
+def test_proven_infeasibility_is_a_result() -> None:
+    """Runs that prove infeasibility solve the instance; they are not listed as empty-handed."""
+    proven = [run(x, status=Status.INFEASIBLE) for x in ("labels", "cpsat")]
+    proven = [changed(x, claim=x.claim and changed(x.claim, proof=x.solver)) for x in proven]
+    table = gap_table([*proven, run("greedy")])
+    assert [row["solved"] for row in table.rows] == [1, 1, 0]
+    assert [row["certified"] for row in table.rows] == [1, 1, 0]
+    assert [x.solver for x in table.without_plan] == ["jutap.greedy"]
+    assert table.headline.startswith("1 instance: 1 certified")
+
+
+def test_failed_runs_are_charged_their_limit() -> None:
+    """A run that crashed at once counts with its time limit, so that crashing is not fast."""
+    row = _row([changed(crash("greedy"), wall_s=0.001)], "greedy")
+    assert row["time_median_s"] == 10.0
+    assert row["time_sgm_s"] == pytest.approx(10.0)
+    assert _row([run("blind", 1)], "blind")["time_sgm_s"] == pytest.approx(0.5)
+
+
+def test_groups_are_presets_with_overrides() -> None:
+    """Seeds of a preset share rows, overrides split them; file names group up to the seed."""
+    other = Source(preset="paper", seed=0, overrides={"kappa": "1.1"})
+    records = [
+        run("greedy", 100, seed=0),
+        run("greedy", 100, seed=1),
+        run("greedy", 100, seed=2, source=other),
+        run("greedy", 100, seed=3, source=Source(file="a"), instance="made/seed3"),
+        run("greedy", 100, seed=4, source=Source(file="b"), instance="made/4"),
+    ]
+    found = [(row["group"], row["runs"]) for row in gap_table(records).rows]
+    assert found == [("paper", 2), ("paper (kappa=1.1)", 1), ("made", 2)]
+
+
+def test_rows_by_instance() -> None:
+    """By instance, every instance has rows of its own, told apart by hash if names are equal."""
+    table = gap_table(comparison(), by="instance")
+    assert list(table.groups()) == ["paper-0", "paper-1", "paper-2"]
+    same = [run("greedy", 1, seed=seed, instance="x") for seed in (1, 2)]
+    assert [row["group"] for row in gap_table(same, by="instance").rows] == ["x 00000000"] * 2
+
+
+def test_variants_are_named_by_what_differs() -> None:
+    """Variants of a solver are different rows, named by the settings in which they differ."""
+    records = [
+        run("dqn", 100, parameters={"agent": "a", "layers": 2}),
+        run("dqn", 100, parameters={"agent": "b", "layers": 2}),
+        run("labels", 100, limits=Limits(time_s=1.0)),
+    ]
+    names = sorted(row["solver"] for row in gap_table(records).rows)
+    assert names == ["jutap.dqn (agent=a)", "jutap.dqn (agent=b)", "jutap.labels"]
+
+
+def test_terms_cannot_replace_columns() -> None:
+    """A term called like a column becomes ``terms.<name>``; texts and huge numbers are no terms."""
+    terms = {"runs": 7, "modes": {"direct": 3}, "text": "x", "flag": True, "huge": 10**400}
+    row = _row([run("greedy", 100, terms=terms)], "greedy")
+    assert (row["runs"], row["terms.runs"], row["modes.direct"]) == (1, 7, 3)
+    assert not {"text", "flag", "huge", "terms.huge"} & set(row)
+
+
+def test_primal_integral_needs_a_trace_and_a_limit() -> None:
+    """The primal integral is that of the trace up to the time limit."""
+    traced = run("labels", 100, 100, trace=((2.0, 200, None), (4.0, 100, 100)))
+    assert _row([traced], "labels")["primal_integral_s"] == pytest.approx(2 + 1)
+    untraced = _row([run("labels", 100, 100)], "labels")
+    assert untraced["primal_integral_s"] is None
+
+
+def test_absurd_costs_are_refused() -> None:
+    """A cost that no integer problem has is refused in one line that names the instance."""
+    with pytest.raises(InputError, match=r"paper-0: cost: expected .* within"):
+        gap_table([run("greedy", 10**400)])
+
+
+def test_no_records() -> None:
+    """Of no records the table is empty, and says so."""
+    table = gap_table([])
+    assert table.rows == ()
+    assert table.headline.startswith("0 instances")
