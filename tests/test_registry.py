@@ -94,7 +94,7 @@ def test_parameters_of_a_plain_class_are_refused() -> None:
         ("tests.planted:NotASolver", "lacks stochastic, supports"),
         ("missing.py:Honest", "missing.py"),
         (":", "cannot be imported"),
-        ("push.never", "unknown solver"),
+        ("push.nothing", "unknown solver"),
     ],
 )
 def test_what_is_no_solver_is_refused(wrong: str, reason: str) -> None:

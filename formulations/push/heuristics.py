@@ -3,8 +3,8 @@
 Three of them push what scores above a threshold. It is set so that a cache of L places is turned
 over once in `keep` + L / 4 slots on average: with b births a slot in a user's region, the best
 L / (b (keep + L / 4)) of all kinds of contents are pushed. So one number serves all cache sizes.
-The defaults of `keep`, and the L / 4, are the best whole numbers (and quarters) by expected delay
-on four instances each of ``push-paper`` and ``push-paper-wide``, seeds 1000 to 1003.
+The defaults of `keep` were chosen in steps of one slot, with L / 4 fixed, by expected delay on four
+instances each of ``push-paper`` and ``push-paper-wide``, seeds 1000 to 1003.
 """
 
 from dataclasses import dataclass

@@ -245,6 +245,7 @@ def price(
     best = Priced(np.iinfo(np.int64).max, prices, np.zeros(contents))
     current, mixed = prices.astype(float), np.zeros(contents)
     repeats, ratio, idle = np.zeros(contents), 1.0, 0
+    dearest = search.problem.weight.sum(axis=1)  # a higher price changes nothing
     if len(diagram.skip) == 0:
         return Priced(threshold, prices, repeats)
     for step in range(steps):
@@ -266,7 +267,8 @@ def price(
         mixed[(current <= 0) & (mixed < 0)] = 0
         if best.bound <= target or not mixed.any() or search.expired():
             break
-        current = np.maximum(current + ratio * (bound - target) / (mixed @ mixed) * mixed, 0)
+        length = ratio * (bound - target) / max(float(mixed @ mixed), 1.0)
+        current = np.clip(current + length * mixed, 0, dearest)
         if idle >= _PATIENCE:
             ratio, current, idle = 0.7 * ratio, best.prices.astype(float), 0
     return Priced(best.bound, best.prices, repeats)

@@ -14,7 +14,7 @@ STYLE = """
   --line: #3b434d; --dim: #9aa5b1; --link: #7ab8f5; --bad: #ff8a94; --badsoft: #3a1a1e;
   --warn: #f0c060; --warnsoft: #33290f; --good: #7fd6a0; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 80rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
+body { margin: 0 auto; max-width: 86rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
   color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
 h3 { font-size: 1.05rem; margin: 1.4rem 0 .3rem; }

@@ -40,7 +40,7 @@ def test_presets():
     assert PRESETS["push-cache-45"].cache_items == 45
     assert PRESETS["push-users-18"].num_users == 18
     assert PRESETS["push-day"].num_slots == 180
-    assert (PRESETS["push-fleet"].num_users, PRESETS["push-fleet"].cache_items) == (600, 10)
+    assert (PRESETS["push-fleet"].num_users, PRESETS["push-fleet"].cache_items) == (600, 3)
     assert PRESETS["push-paper-flat"].lag_slots == 0
 
 

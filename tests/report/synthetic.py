@@ -1,6 +1,6 @@
 """Records made up for tests of tables, figures and pages."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -19,7 +19,7 @@ def run(
     fields: dict[str, Any] = {
         "problem": "jutap",
         "instance": f"paper-{seed}",
-        "sha256": f"{seed:064x}",
+        "sha256": f"{seed:08x}" * 8,
         "source": Source(preset="paper", seed=seed),
         "solver": f"jutap.{solver}",
         "parameters": {},
@@ -77,6 +77,9 @@ def comparison() -> list[Record]:
     ]
 
 
-def changed(record: Record, **changes: Any) -> Record:
-    """Return a copy of a record with other fields."""
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def changed(record: T, **changes: Any) -> T:
+    """Return a copy of a record, or of a part of one, with other fields."""
     return msgspec.structs.replace(record, **changes)

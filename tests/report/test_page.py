@@ -1,0 +1,207 @@
+"""The report page: complete, self-contained, and safe whoever wrote the records."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opt_istn import InputError
+from opt_istn.jutap import Plan
+from opt_istn.record import Record, Source
+from opt_istn.report.page import write_page
+from tests.planted import best_plan, long_plan, tiny
+from tests.report.synthetic import changed, comparison, crash, flown, run
+
+EVIL = "</td><script>alert(1)</script><img src=x onerror=alert(2)>\"' onload='x&amp;\x00\x1b[0m"
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects the elements, their attributes and the text of a page, and checks nesting."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(self.source)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note an element."""
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Check that the innermost element is closed."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Note text."""
+        self.text += data
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Any:
+    def write(records: list[Record]) -> Page:
+        write_page(records, tmp_path / "page.html")
+        return Page(tmp_path / "page.html")
+
+    return write
+
+
+def test_page_holds_everything(page: Any) -> None:
+    """Headline, failures, groups, charts, bounds, citation, environment and all runs are there."""
+    made = page(comparison())
+    headings = re.findall(r"<h[12]>(.*?)</h", made.source)
+    assert headings == [
+        "Comparison of solvers",
+        "Failed runs: 1",
+        "Runs without a plan: 2",
+        "paper",
+        "Gaps",
+        "Time and quality",
+        "How the numbers are defined",
+        "Best known bounds, and how to cite them",
+        "Environment",
+        "All runs",
+    ]
+    assert "2 certified (two independent proofs)" in made.text
+    assert f"sha256 {'00000000' * 8}" in made.text
+    assert "has the optimum 100, proven independently by cpsat and labels" in made.text
+    assert "a processor" in made.text
+    rows = made.source.split("<details>")[-1]
+    assert rows.count("<tr class") == len(comparison())
+
+
+def test_failures_come_first(page: Any) -> None:
+    """Failures are told before any number, those without a plan next."""
+    text = page(comparison()).text
+    assert text.index("ValueError: boom") < text.index("exceeds the budget") < text.index("6.67 [")
+
+
+def test_page_needs_nothing_else(page: Any) -> None:
+    """No script, no link, no address but data; the browser is told to load nothing."""
+    made = page(comparison())
+    names = {tag for tag, _ in made.tags}
+    assert not names & {"script", "link", "iframe", "object", "a", "form"}
+    sources = [attributes["src"] for _, attributes in made.tags if "src" in attributes]
+    assert sources
+    assert all(re.match(r"data:image/(png|svg\+xml);base64,", source) for source in sources)
+    assert "default-src 'none'" in made.source
+    assert "prefers-color-scheme: dark" in made.source
+    assert "@import" not in made.source
+    assert "url(" not in made.source
+
+
+def _poisoned() -> list[Record]:
+    """Return a failed and a good run with markup in every text a stranger can set."""
+    texts: dict[str, Any] = {
+        "instance": EVIL,
+        "sha256": EVIL,
+        "solver": EVIL,
+        "cpu": EVIL,
+        "commit": EVIL,
+        "time": EVIL,
+        "error": EVIL,
+        "violations": (EVIL,),
+        "parameters": {EVIL: EVIL},
+        "packages": {EVIL: EVIL},
+        "terms": {EVIL: 1},
+        "source": Source(preset=EVIL, seed=0, overrides={EVIL: EVIL}),
+    }
+    good = changed(run("x", 100, 100), **texts)
+    claim = good.claim and changed(good.claim, proof=EVIL)
+    return [changed(crash("x"), **texts), changed(good, seed=1, claim=claim)]
+
+
+def test_records_cannot_inject_markup(page: Any) -> None:
+    """Markup in any field of a record is shown as text: no element or handler comes of it."""
+    made = page(_poisoned())
+    assert "<script>alert(1)</script>" in made.text
+    assert "<script" not in made.source
+    assert {tag for tag, _ in made.tags} <= {
+        *("html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p"),
+        *("ul", "li", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span"),
+        *("strong", "code", "figure", "figcaption", "img", "details", "summary", "blockquote"),
+    }
+    allowed = {"class", "scope", "src", "alt", "lang", "charset", "http-equiv", "content", "name"}
+    assert {name for _, attributes in made.tags for name in attributes} <= allowed
+    assert not set(made.source) & {"\x00", "\x1b"}
+
+
+def _tiny_runs(tmp_path: Path) -> list[Record]:
+    instance = tiny()
+    instance.write(tmp_path / "tiny.json")
+    source = Source(file=str(tmp_path / "tiny.json"))
+    best = flown(instance, best_plan(instance), 200, "labels", bound=200, source=source)
+    return [
+        changed(best, status="optimal"),
+        flown(instance, long_plan(instance), 282, "greedy", source=source),
+    ]
+
+
+def _maps(made: Page) -> list[str]:
+    images = [attributes for tag, attributes in made.tags if tag == "img"]
+    return [str(x["alt"]) for x in images if str(x["src"]).startswith("data:image/png")]
+
+
+def test_maps_show_optimum_and_heuristics(page: Any, tmp_path: Path) -> None:
+    """The first instance of a group is drawn with the best exact plan and other heuristics'."""
+    records = _tiny_runs(tmp_path)
+    twin = changed(records[0], solver="jutap.blind", bound=None, status="feasible", claim=None)
+    assert _maps(page([*records, twin])) == ["Instance tiny: jutap.labels, jutap.greedy."]
+
+
+def test_maps_of_presets(page: Any) -> None:
+    """An instance of a preset is generated again for its map."""
+    from opt_istn import harness
+
+    source = Source(preset="jutap-tiny", seed=3)
+    instance = harness.load(source)
+    plan = Plan(instance.sha256, (instance.start,), (instance.start_link,))
+    record = flown(instance, plan, 5, "greedy", source=source)
+    assert _maps(page([record])) == [f"Instance {instance.name}: jutap.greedy."]
+
+
+def test_missing_and_changed_instances_have_no_map(page: Any, tmp_path: Path) -> None:
+    """Where the instance is lost, changed, huge or no plain file, a sentence stands instead."""
+    records = _tiny_runs(tmp_path)
+    tiny(cell_m=7.0).write(tmp_path / "tiny.json")
+    assert "its source gives another instance now" in page(records).text
+    (tmp_path / "tiny.json").unlink()
+    assert "expected a file of moderate size" in page(records).text
+    for source, reason in (
+        (Source(file="/dev/zero"), "expected a file of moderate size"),
+        (Source(preset="jutap-region", seed=0), "too large"),
+        (Source(preset="push-paper", seed=0), "expected a jutap preset"),
+        (Source(preset="jutap-tiny", seed=0, overrides={"x": "1"}), "No map of"),
+        (Source(), "expected a file, or a preset"),
+    ):
+        made = page([changed(record, source=source) for record in records])
+        assert reason in made.text
+        assert _maps(made) == []
+
+
+def test_broken_plans_are_left_out(page: Any, tmp_path: Path) -> None:
+    """A record whose plan is none, or one for another instance, leaves the map bare."""
+    records = _tiny_runs(tmp_path)
+    other = {**(records[0].plan or {}), "instance": "0" * 64}
+    for plan in (None, {"cells": []}, other):
+        broken = [changed(record, plan=plan) for record in records]
+        assert len(_maps(page(broken))) == 1
+
+
+def test_page_of_nothing(page: Any) -> None:
+    """Of no records the page says so."""
+    assert "0 instances" in page([]).text
+
+
+def test_unwritable_path_is_refused(tmp_path: Path) -> None:
+    """A folder that is not there is refused in one line."""
+    with pytest.raises(InputError, match="cannot be written"):
+        write_page(comparison(), tmp_path / "none" / "page.html")
