@@ -10,13 +10,16 @@ demo: .venv/.core
 	mkdir -p out
 	$(BIN)/opt-istn compare jutap-paper jutap-paper-terrestrial jutap-paper-k1.02 \
 	  --solvers labels,pyomo,cpsat,straight,greedy,random,blind,terrestrial,lagrangian \
-	  --seeds 2 --time-limit 60 --jobs 2 -o out/demo.jsonl
-	$(BIN)/opt-istn report out/demo.jsonl -o out/report.html
+	  --seeds 3 --time-limit 60 --jobs 2 -o out/demo.jsonl
+	$(BIN)/opt-istn compare push-paper \
+	  --solvers labels,cpsat,never,release,popular,match,greedy,oracle-fifo,expected,rolling \
+	  --seeds 1 --time-limit 60 --jobs 2 -o out/push.jsonl
+	$(BIN)/opt-istn report out/demo.jsonl out/push.jsonl -o out/report.html
 	$(BIN)/opt-istn generate jutap-paper --seed 0 -o out/jutap-paper.json
 	$(BIN)/opt-istn solve out/jutap-paper.json --solver labels -o out/optimum.json
 	$(BIN)/opt-istn solve out/jutap-paper.json --solver greedy -o out/greedy.json
 	$(BIN)/opt-istn show out/jutap-paper.json out/optimum.json out/greedy.json -o out/map.png
-	@echo "Report page: out/report.html   Map: out/map.png   Runs: out/demo.jsonl"
+	@echo "Look at out/report.html and out/map.png; the runs are out/demo.jsonl and out/push.jsonl"
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests

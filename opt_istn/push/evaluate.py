@@ -29,6 +29,8 @@ class Evaluation:
         Number of requests served directly, by access, collaboratively, and from the ground.
     pushes
         Number of pushes.
+    no_push_us
+        What pushing nothing costs: the reference of a saving.
     """
 
     violations: tuple[str, ...]
@@ -38,6 +40,7 @@ class Evaluation:
     hit_ratio: float | None
     modes: dict[str, int]
     pushes: int
+    no_push_us: int
 
     @property
     def feasible(self) -> bool:
@@ -46,7 +49,7 @@ class Evaluation:
 
     def terms(self) -> dict[str, Any]:
         """Return the problem's own terms for records and ``--json`` output."""
-        names = ("mean_delay_s", "d_log2", "hit_ratio", "modes", "pushes")
+        names = ("mean_delay_s", "d_log2", "hit_ratio", "modes", "pushes", "no_push_us")
         return {name: getattr(self, name) for name in names}
 
 
@@ -76,7 +79,8 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
         raise InputError("instance", f"expected a plan for {instance.sha256[:12]} (sha256)")
     violations = tuple(_violations(instance, plan))
     if violations:
-        return Evaluation(violations, None, None, None, None, {}, len(plan.push))
+        base = instance.base_us
+        return Evaluation(violations, None, None, None, None, {}, len(plan.push), base)
     hits = served_from_cache(instance, plan)
     delay = np.where(hits, 0, instance.miss_us)
     cost = int(delay.sum())
@@ -89,6 +93,7 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
         hit_ratio=_hit_ratio(instance, hits),
         modes=_modes(instance, hits),
         pushes=len(plan.push),
+        no_push_us=instance.base_us,
     )
 
 

@@ -65,6 +65,8 @@ def check_line(text: str, kind: str, number: int, source: str) -> None:
     if len(text) != LENGTH or text[0] != kind:
         rule = f"expected line {kind} of an element set, {LENGTH} characters"
         raise InputError(where, f"{rule}, found {len(text)}: {text[:24]!r}", source)
+    if not (text.isascii() and text.isprintable()):
+        raise InputError(where, f"expected printable ASCII characters, found {text!r}", source)
     for field, start, end, pattern in _COLUMNS[kind]:
         if not re.fullmatch(pattern, text[start:end], re.ASCII):
             rule = f"expected {field} in columns {start + 1}-{end}"

@@ -89,6 +89,16 @@ class Series:
         return [value for value in found if value is not None]
 
     @property
+    def savings(self) -> list[float]:
+        """(no push - cost) / (no push - best bound) of PUSH plans: 1 is optimal, 0 is no push."""
+        found = []
+        for run in self.planned:
+            base, bound = run.terms.get("no_push_us"), self.known[run.sha256].best_bound
+            if isinstance(base, int) and bound is not None and base > bound:
+                found.append((base - (run.cost or 0)) / (base - bound))
+        return found
+
+    @property
     def mean_gap(self) -> float | None:
         """Mean of `units`."""
         return statistics.mean(self.units)
