@@ -4,8 +4,6 @@ from typing import Any
 
 import pytest
 
-from opt_istn.jutap.instance import Instance
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--large", action="store_true", help="include jutap-city and jutap-region")
@@ -15,14 +13,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def describe(benchmark: Any) -> Any:
     """Return a function that files a benchmark under its instance and notes its sizes."""
 
-    def note(subject: Instance, **extra: Any) -> None:
+    def note(subject: Any, **extra: Any) -> None:
         benchmark.group = subject.name
+        size = len(subject.usable[1] if subject.problem == "jutap" else subject.requests)
         benchmark.extra_info |= {
+            "problem": subject.problem,
             "instance": subject.name,
             "sha256": subject.sha256,
-            "cells": subject.num_cells,
-            "states": len(subject.usable[1]),
-            "energy_budget_mj": subject.energy_budget_mj,
+            "size": size,
             **extra,
         }
 

@@ -13,14 +13,15 @@ from scipy.sparse.csgraph import dijkstra
 
 from opt_istn.jutap.graph import start_state, state_arcs, state_cells, to_networkx
 from opt_istn.jutap.instance import Instance
-from opt_istn.jutap.scenario import PRESETS, generate
+from opt_istn.problems import of_preset
 
 
 @cache
-def instance(preset: str, seed: int = 0) -> Instance:
-    """Return a generated instance with its derived arrays and hash already computed."""
-    made = generate(PRESETS[preset], seed, f"{preset}/seed{seed}")
-    _ = made.sha256, made.usable
+def instance(preset: str, seed: int = 0) -> Any:
+    """Return a generated instance with its hash already computed."""
+    problem = of_preset(preset)
+    made = problem.generate(problem.scenario(preset, {}), seed, f"{preset}-{seed}")
+    _ = made.sha256
     return made
 
 

@@ -32,7 +32,7 @@ def _solve(benchmark: Any, describe: Any, preset: str, method: str, rounds: int)
     claims = benchmark.pedantic(solver.solve, (subject, Budget(), 0), rounds=rounds)
     assert claims.status is Status.OPTIMAL
     assert evaluate(subject, claims.plan).cost == claims.bound == _optimum(preset)
-    describe(subject, method=method, cost=claims.cost, **claims.detail)
+    describe(subject, method=method, status=claims.status, cost=claims.cost, bound=claims.bound)
 
 
 @pytest.mark.parametrize("preset", SMALL)
@@ -75,4 +75,4 @@ def test_peer(
     data = code.build(subject)
     cost = benchmark.pedantic(code.run, (data,), rounds=3)
     assert cost == _optimum(preset)
-    describe(subject, method=peer, cost=cost)
+    describe(subject, method=peer, status="checked", cost=cost, bound=None)
