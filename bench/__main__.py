@@ -75,7 +75,7 @@ def table(benchmarks: list[dict[str, Any]], problem: str) -> str:
     """Return a markdown table of one problem: median seconds and ratio to label setting."""
     mine = [mark for mark in benchmarks if mark["extra_info"]["problem"] == problem]
     labels = {
-        mark["group"]: mark["stats"]["median"]
+        mark["extra_info"]["instance"]: mark["stats"]["median"]
         for mark in mine
         if mark["extra_info"]["method"] == "labels"
     }
@@ -83,14 +83,19 @@ def table(benchmarks: list[dict[str, Any]], problem: str) -> str:
         "| instance | size | method | outcome | median s | times `labels` |",
         "|---|---|---|---|---|---|",
     ]
-    for mark in sorted(mine, key=lambda m: (m["extra_info"]["size"], m["group"])):
+    for mark in sorted(mine, key=_order):
         info, median = mark["extra_info"], mark["stats"]["median"]
         left = gap(info["cost"], info["bound"])
         outcome = info["status"] + (f", gap {100 * left:.1f} %" if left else "")
-        ratio = f"{median / labels[mark['group']]:.3g}"
+        ratio = f"{median / labels[info['instance']]:.3g}"
         cells = (info["instance"], info["size"], info["method"], outcome, f"{median:.3g}", ratio)
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
+
+
+def _order(mark: dict[str, Any]) -> tuple[int, str, float]:
+    info = mark["extra_info"]
+    return info["size"], info["instance"], mark["stats"]["median"]
 
 
 def main() -> int:
@@ -101,10 +106,14 @@ def main() -> int:
     done = subprocess.run([*command, f"--benchmark-json={raw}"], check=False)
     if done.returncode:
         return done.returncode
-    rows = scaling()
+    write(json.loads(raw.read_text())["benchmarks"], scaling())
+    return 0
+
+
+def write(marks: list[dict[str, Any]], rows: list[dict[str, Any]]) -> None:
+    """Write the report and its figure."""
     draw(rows, HERE / "scaling.svg")
     lines = [f"| {r['grid']} | {r['kappa']} | {r['states']} | {r['seconds']:.3g} |" for r in rows]
-    marks = json.loads(raw.read_text())["benchmarks"]
     report = f"""# Speed of the exact methods
 
 Measured by `make bench` on {cpu_model()}, Python {platform.python_version()}; every engine ran
@@ -135,7 +144,6 @@ The city of 6 x 6 km with 40 stations on grids from 25 x 25 to 1000 x 1000.
 {chr(10).join(lines)}
 """
     (HERE / "report.md").write_text(report)
-    return 0
 
 
 if __name__ == "__main__":

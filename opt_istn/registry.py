@@ -89,7 +89,7 @@ def make(solver_id: str, problem: str, parameters: Mapping[str, Any]) -> Solver:
     if ":" not in full and not full.startswith(f"{problem}."):
         raise InputError("solver", f"{full} cannot solve a {problem} instance")
     kind = _load_attribute(full) if ":" in full else _load(_entry_points()[full])
-    if not callable(kind):
+    if not isinstance(kind, type):
         raise InputError("solver", f"{full} is not a class")
     typed = _typed(full, kind, parameters)
     try:

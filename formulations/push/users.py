@@ -1,8 +1,9 @@
 """Running a method for one user over all users: caches share nothing, so plans and bounds add up.
 
 Users are taken in order. Each may use an equal share of the time and work that is left, so what
-one leaves over is carried on to the next. A user who was not reached gets the trivial bound
-`relaxed_bound` and no pushes; the sum of the users' bounds stays a valid bound.
+one leaves over is carried on to the next; time left at the end goes to those not yet proven. A
+user who was not reached gets the trivial bound `relaxed_bound` and no pushes; the sum of the
+users' bounds stays a valid bound.
 """
 
 import math
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
 from opt_istn.solver import Budget, Claims, Status
 
+ROUNDS = 3  # passes over the users not yet proven, while time is left
 MAX_LISTED = 50  # users named in the claims' detail before it is cut off
 
 
@@ -81,7 +84,7 @@ class _State:
 
     cost: list[int]
     bound: list[int]
-    push: list[tuple[int, int, int]]
+    push: dict[int, list[tuple[int, int, int]]]
     counts: Counter[str]
     skipped: int = 0
 
@@ -99,18 +102,22 @@ def solve(instance: Instance, method: Method, budget: Budget, seed: int, proof: 
     state = _State(
         cost=[problem.base_us for problem in problems],
         bound=[relaxed_bound(problem) for problem in problems],
-        push=[],
+        push={},
         counts=Counter(),
     )
     gainful = [user for user, problem in enumerate(problems) if len(problem.content)]
     trace = [(time.perf_counter() - started, sum(state.cost), sum(state.bound))]
-    for task in _tasks(problems, gainful, budget, seed, started, state):
-        _record(state, task, method(task))
-        trace.append((time.perf_counter() - started, sum(state.cost), sum(state.bound)))
+    for _ in range(ROUNDS):
+        for task in _tasks(problems, gainful, budget, seed, started, state):
+            _record(state, task, method(task))
+            trace.append((time.perf_counter() - started, sum(state.cost), sum(state.bound)))
+        gainful = [user for user in gainful if state.cost[user] > state.bound[user]]
+        if budget.time_s is None or not gainful:
+            break
     cost, bound = sum(state.cost), sum(state.bound)
     return Claims(
         status=Status.OPTIMAL if state.cost == state.bound else Status.FEASIBLE,
-        plan=Plan(instance.sha256, tuple(sorted(state.push))),
+        plan=Plan(instance.sha256, tuple(sorted(chain.from_iterable(state.push.values())))),
         cost=cost,
         bound=bound,
         proof=proof,
@@ -176,7 +183,7 @@ def _record(state: _State, task: Task, result: UserResult) -> None:
     cost = delay_us(problem, result.pushes)
     if cost <= state.cost[user]:
         state.cost[user] = cost
-        state.push += [(user, int(problem.content[f]), slot) for f, slot in result.pushes]
+        state.push[user] = [(user, int(problem.content[f]), slot) for f, slot in result.pushes]
     if result.bound_us is not None:
         state.bound[user] = max(state.bound[user], result.bound_us)
     state.counts.update({**result.counts, "work": result.work})

@@ -1,12 +1,15 @@
 """Commands about instances and plans: presets, generate, evaluate, show, export."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opt_istn.cli import output
 from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.problems import Document, Evaluation, Instance
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 InstanceFile = Annotated[str, typer.Argument(metavar="INSTANCE", help="Instance file.")]
@@ -70,11 +73,7 @@ def evaluate(
     from opt_istn import problems
 
     loaded = problems.read_instance(instance)
-    problem = problems.get(loaded.problem)
-    try:
-        judged = problem.evaluate(loaded, problems.read_plan(plan, problem.name))
-    except InputError as error:
-        raise InputError(error.field, error.expected, error.source or plan) from None
+    _, judged = _judged(loaded, plan)
     result = {
         "instance": loaded.sha256,
         "feasible": not judged.violations,
@@ -90,17 +89,28 @@ def evaluate(
     return 4 if judged.violations else 0
 
 
+def _judged(instance: "Instance", path: str) -> tuple["Document", "Evaluation"]:
+    """Read a plan and judge it; a plan that cannot be judged is named by its file."""
+    from opt_istn import problems
+
+    plan = problems.read_plan(path, instance.problem)
+    try:
+        return plan, problems.get(instance.problem).evaluate(instance, plan)
+    except InputError as error:
+        raise InputError(error.field, error.expected, error.source or path) from None
+
+
 def show(
     instance: InstanceFile,
     out: Annotated[str, typer.Option("-o", "--output", metavar="FIGURE", help="Figure file.")],
     plans: Annotated[list[str] | None, typer.Argument(metavar="PLAN...", help="Plans.")] = None,
 ) -> None:
-    """Draw an instance, and plans on it."""
+    """Draw a JUTAP instance as a map, and plans on it."""
     from opt_istn import problems
     from opt_istn.report import figures
 
     loaded = problems.read_instance(instance)
-    read = [problems.read_plan(path, loaded.problem) for path in plans or []]
+    read = [(Path(path).stem, _judged(loaded, path)[0]) for path in plans or []]
     figures.draw(loaded, read, out)
 
 

@@ -1,6 +1,8 @@
 """Commands about runs: solvers, solve, compare, table, report, verify."""
 
+import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,6 +110,7 @@ def compare(
     from opt_istn import harness
     from opt_istn.record import Failure
 
+    began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = harness.Comparison(sources, _choices(solvers), seeds, budget)
@@ -116,6 +119,10 @@ def compare(
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
             runs[run.key] = run
             advance(len(runs) / len(comparison.tasks))
+    reused = sum(run.time < began for run in runs.values())
+    if reused and not json:
+        hint = "delete the file to run them again, --retry-failed for the failed ones"
+        print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
     _print_table(list(runs.values()), "json" if json else "text")
     return 4 if any(run.failure == Failure.REFUTED for run in runs.values()) else 0
 
