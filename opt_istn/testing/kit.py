@@ -137,7 +137,9 @@ def _check_plan(instance: Any, claims: Claims) -> None:
         if claims.cost is not None:
             _expect(type(claims.cost) is int, f"the cost {claims.cost!r} is not an int")
         if claims.status == Status.OPTIMAL:
-            _expect(claims.bound == judged.cost, f"optimal, but the plan costs {judged.cost}")
+            _expect(
+                claims.bound == judged.cost, f"claimed optimal, but the plan costs {judged.cost}"
+            )
     elif claims.status != Status.UNBOUNDED:
         _expect(bool(wrong), f"claimed {claims.status}, but the plan is feasible")
 
