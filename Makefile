@@ -43,13 +43,17 @@ bench: .venv/.dev
 	$(INSTALL) -e .
 	touch $@
 
-.venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test]"
+.venv/.learn: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[learn]"
 	touch $@ .venv/.core
 
+.venv/.test: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[test,learn]"
+	touch $@ .venv/.learn .venv/.core
+
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,bench,dev]"
-	touch $@ .venv/.test .venv/.core
+	$(INSTALL) -e ".[test,learn,bench,dev]"
+	touch $@ .venv/.test .venv/.learn .venv/.core
 
 clean:
 	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -22,10 +22,13 @@ import msgspec
 from opt_istn.files import InputError
 from opt_istn.problems import unknown
 from opt_istn.solver import Solver
+from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
+TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
 _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
+_TRAINER = ("supports", "train")
 
 
 def names() -> list[str]:
@@ -48,7 +51,7 @@ def applies(solver_id: str, problem: str) -> bool:
     return full in known and full.startswith(f"{problem}.")
 
 
-def complete(solver_id: str, problem: str) -> str:
+def complete(solver_id: str, problem: str, group: str = GROUP) -> str:
     """Return the full id of a solver, a short one being completed with `problem`.
 
     Raises
@@ -56,7 +59,7 @@ def complete(solver_id: str, problem: str) -> str:
     InputError
         If no such solver is installed; names the closest ones.
     """
-    known = _entry_points()
+    known = _entry_points(group)
     if ":" in solver_id or solver_id in known:
         return solver_id
     if f"{problem}.{solver_id}" in known:
@@ -85,10 +88,23 @@ def make(solver_id: str, problem: str, parameters: Mapping[str, Any]) -> Solver:
         If there is no such solver or parameter, a value has the wrong type, or a package that
         the solver needs is not installed.
     """
-    full = complete(solver_id, problem)
+    solver: Solver = _made(solver_id, problem, parameters, GROUP, _PROTOCOL)
+    return solver
+
+
+def trainer(agent_id: str, problem: str, parameters: Mapping[str, Any]) -> Trainer:
+    """Import and construct what trains an agent; as `make`, from the entry points `TRAINERS`."""
+    found: Trainer = _made(agent_id, problem, parameters, TRAINERS, _TRAINER)
+    return found
+
+
+def _made(
+    name: str, problem: str, parameters: Mapping[str, Any], group: str, protocol: tuple[str, ...]
+) -> Any:
+    full = complete(name, problem, group)
     if ":" not in full and not full.startswith(f"{problem}."):
         raise InputError("solver", f"{full} cannot solve a {problem} instance")
-    kind = _load_attribute(full) if ":" in full else _load(_entry_points()[full])
+    kind = _load_attribute(full) if ":" in full else _load(_entry_points(group)[full])
     if not isinstance(kind, type):
         raise InputError("solver", f"{full} is not a class")
     typed = _typed(full, kind, parameters)
@@ -98,11 +114,10 @@ def make(solver_id: str, problem: str, parameters: Mapping[str, Any]) -> Solver:
         raise
     except (ValueError, TypeError) as error:
         raise InputError(full, str(error)) from None
-    lacking = [name for name in _PROTOCOL if not hasattr(made, name)]
+    lacking = [name for name in protocol if not hasattr(made, name)]
     if lacking:
         raise InputError("solver", f"{full} is not a solver: it lacks {', '.join(lacking)}")
-    solver: Solver = made
-    return solver
+    return made
 
 
 def changed_parameters(solver: Solver) -> dict[str, Any]:

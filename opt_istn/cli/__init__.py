@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from opt_istn.cli import instances, runs
+from opt_istn.cli import instances, runs, train
 from opt_istn.files import InputError
 
 INTERRUPTED = 130
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 instances.register(app)
 runs.register(app)
+train.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -185,14 +185,19 @@ def _budget(time_s: float | None, work: int | None, memory: int | None, threads:
         raise InputError("", str(error)) from None
 
 
+def is_file(text: str) -> bool:
+    """Return whether `text` looks like an instance file rather than a preset, or is one."""
+    return text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+
+
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
-    """Take what looks like a file, or is one, as a file and anything else as a preset."""
+    """Return where the instances of the command line's arguments come from."""
     from opt_istn.record import Source
 
     sources = []
     for text in inputs:
-        is_file = text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
-        sources.append(Source(file=text) if is_file else Source(preset=text, overrides=overrides))
+        named = Source(file=text) if is_file(text) else Source(preset=text, overrides=overrides)
+        sources.append(named)
     if overrides and all(source.file for source in sources):
         raise InputError("--set", "it changes the parameters of presets, but none is compared")
     return sources

@@ -171,17 +171,32 @@ def _cost(scenario: Scenario, end: int) -> Cost:
     xi = (math.sqrt(0.5), 1.0) if scenario.reward == "objective" else (1.0, math.sqrt(0.5))
     enter = None
     if scenario.reward == "paper":
-        row, column = np.divmod(np.arange(scenario.grid**2), scenario.grid)
-        target = divmod(end, scenario.grid)
-        diagonal = max(scenario.grid - 1, 1) * math.sqrt(2)
-        distance = np.hypot(row - target[0], column - target[1]) / diagonal
-        enter = tuple(np.rint(MILLION * scenario.w1 * distance).astype(int).tolist())
+        enter = _distance_cost(scenario.grid, end, MILLION * scenario.w1)
     return Cost(
         move=(round(MILLION * scenario.w1 * xi[0]), round(MILLION * scenario.w1 * xi[1])),
         hole=round(MILLION * scenario.w3),
         enter=enter,
         **handover,
     )
+
+
+def paper_reward(instance: Instance) -> Cost:
+    """Return the costs of an instance with (7) in place of the energy term of (4).
+
+    The paper's printed reward charges straight moves more than diagonal ones, and every move the
+    distance to END that is left after it.
+    """
+    weight = instance.cost.move[1]  # w1 * xi of a diagonal move, whose xi is 1
+    enter = _distance_cost(instance.grid, instance.end, weight)
+    return replace(instance.cost, move=(weight, round(weight * math.sqrt(0.5))), enter=enter)
+
+
+def _distance_cost(grid: int, end: int, weight: float) -> tuple[int, ...]:
+    """Return `weight` times each cell's distance to END over the grid's diagonal."""
+    row, column = np.divmod(np.arange(grid**2), grid)
+    target = divmod(end, grid)
+    distance = np.hypot(row - target[0], column - target[1]) / (max(grid - 1, 1) * math.sqrt(2))
+    return tuple(np.rint(weight * distance).astype(int).tolist())
 
 
 def _extrapolated(stations: Stations, axis_m: NDArray[np.float64]) -> float:

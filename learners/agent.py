@@ -1,0 +1,203 @@
+"""Agent files and checkpoints: a trained agent with all that is needed to judge it fairly.
+
+Both are written by `torch.save`, atomically, and read with ``weights_only=True``, so that a file
+from a stranger can hold numbers and texts but no code. An agent says what it was trained on; to
+use it elsewhere has to be asked for.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from opt_istn import environment, files
+from opt_istn.files import InputError
+from opt_istn.training import Task
+
+FORMAT = "opt-istn/agent"
+CHECKPOINT = "opt-istn/checkpoint"
+VERSION = 1
+# What reading a damaged pickle was seen to raise.
+_DAMAGED = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
+
+
+class _Header(msgspec.Struct):
+    format: str
+    version: int
+    method: str
+    problem: str
+    config: dict[str, Any]
+    trained_on: dict[str, Any]
+    seed: int
+    state: dict[str, Any]
+    history: list[dict[str, Any]]
+    packages: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A trained agent.
+
+    Parameters
+    ----------
+    method
+        Id of its solver, such as ``jutap.dqn``.
+    config
+        The trainer's parameters, JSON values.
+    trained_on
+        ``name`` and ``protocol``, and ``instance`` (SHA-256) or ``scenario`` (its parameters).
+    seed
+        Seed of the training.
+    state
+        Tensors by name; may be nested.
+    history
+        The training curve: rows of equal keys.
+    packages
+        Versions of what trained it.
+    """
+
+    method: str
+    config: dict[str, Any]
+    trained_on: dict[str, Any]
+    seed: int
+    state: dict[str, Any]
+    history: list[dict[str, Any]] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
+
+
+def described(task: Task) -> dict[str, Any]:
+    """Return what an agent file says of its task."""
+    described = {"name": task.name, "protocol": task.protocol}
+    if task.scenario is not None:
+        return described | {"scenario": task.scenario.document()}
+    return described | {"instance": task.instance.sha256}
+
+
+def save(path: str | Path, agent: Agent) -> None:
+    """Write an agent file, atomically."""
+    versions = {"torch": torch.__version__, **environment.capture("opt-istn")["packages"]}
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "problem": agent.method.partition(".")[0],
+        **vars(agent),
+        "packages": agent.packages or versions,
+    }
+    _write(path, document)
+
+
+def load(path: str | Path, method: str) -> Agent:
+    """Read and check an agent file.
+
+    Raises
+    ------
+    InputError
+        If the file is no agent file, or holds an agent of another method.
+    """
+    document = _read(path, FORMAT)
+    try:
+        header = msgspec.convert(document, _Header)
+    except msgspec.ValidationError as error:
+        expected, _, place = str(error).partition(" - at `$")
+        raise InputError(place.strip("`."), expected.replace("`", ""), str(path)) from None
+    if header.method != method:
+        raise InputError("method", f"expected {method!r}, found {header.method!r}", str(path))
+    names = ("method", "config", "trained_on", "seed", "state", "history", "packages")
+    return Agent(**{name: getattr(header, name) for name in names})
+
+
+def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Path) -> None:
+    """Put an agent's tensors into its network.
+
+    Raises
+    ------
+    InputError
+        If they are not those of such a network.
+    """
+    try:
+        module.load_state_dict(state)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise InputError(
+            "state", f"expected the tensors of the network: {error}", str(path)
+        ) from None
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Return the path of the checkpoint beside an agent file."""
+    return out.with_name(out.name + ".checkpoint")
+
+
+def save_checkpoint(out: Path, key: Mapping[str, Any], state: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a training that will end in `out`.
+
+    Parameters
+    ----------
+    key
+        What the training depends on: method, configuration, task, seed.
+    state
+        Everything it needs to go on exactly as if it had not been interrupted.
+    """
+    document = {"format": CHECKPOINT, "version": VERSION, "key": dict(key), "state": dict(state)}
+    _write(checkpoint_of(out), document)
+
+
+def load_checkpoint(out: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the state to go on from, None if there is no checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the checkpoint belongs to another training.
+    """
+    path = checkpoint_of(out)
+    if not path.exists():
+        return None
+    document = _read(path, CHECKPOINT)
+    if document.get("key") != key:
+        remedy = "it is of another training; delete it or train into another file"
+        raise InputError("key", remedy, str(path))
+    state: dict[str, Any] = document["state"]
+    return state
+
+
+def drop_checkpoint(out: Path) -> None:
+    """Remove the checkpoint of a training that is over."""
+    checkpoint_of(out).unlink(missing_ok=True)
+
+
+def _write(path: str | Path, document: Mapping[str, Any]) -> None:
+    files.write_through(path, lambda temporary: torch.save(dict(document), temporary))
+
+
+def _read(path: str | Path, file_format: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise InputError("", f"expected a {file_format} file", str(path))
+        document = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise files.unusable("cannot be read", error, path) from None
+    except _DAMAGED as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("", f"expected a whole {file_format} file", str(path)) from None
+    if not isinstance(document, dict) or document.get("format") != file_format:
+        raise InputError("format", f"expected {file_format!r}", str(path))
+    if document.get("version") != VERSION:
+        found = document.get("version")
+        raise InputError("version", f"expected {VERSION}, found {found!r}", str(path))
+    return document

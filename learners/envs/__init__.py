@@ -1,0 +1,1 @@
+"""Environments: the problems as learning libraries want to see them."""

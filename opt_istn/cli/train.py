@@ -1,0 +1,134 @@
+"""The command `train`."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from opt_istn.cli import output
+from opt_istn.cli.instances import Json, Settings
+from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.training import Task, Trainer
+
+_LINE_S = 15.0  # between two lines of progress where no bar can be drawn
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module to `app`."""
+    app.command()(train)
+
+
+def train(
+    agent: Annotated[str, typer.Argument(help="Agent; parameters as id@key=value@...")],
+    source: Annotated[str, typer.Argument(metavar="INSTANCE|PRESET", help="What to train on.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the training, the first one.")],
+    out: Annotated[
+        str, typer.Option("-o", "--output", metavar="AGENT_FILE", help="{seed} is filled in.")
+    ],
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Seeds trained at the same time.")] = 1,
+    instance_seed: Annotated[
+        int | None, typer.Option(min=0, help="Train on this one instance of the preset.")
+    ] = None,
+    set_: Settings = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Train an agent on one instance, or (PUSH) on instances drawn from a preset.
+
+    --set changes the preset. A training that was interrupted goes on where it stopped.
+    """
+    from opt_istn import registry
+
+    name, *parameters = agent.split("@")
+    task = _task(source, output.settings(set_ or []), instance_seed)
+    trainer = registry.trainer(name, task.problem, output.settings(parameters))
+    if reason := trainer.supports(task):
+        raise InputError("", reason)
+    if seeds > 1 and "{seed}" not in out:
+        raise InputError("--output", "expected {seed} in the file name, for more than one seed")
+    targets = {s: Path(out.replace("{seed}", str(s))) for s in range(seed, seed + seeds)}
+    for s, result in _trained(trainer, task, targets, jobs, quiet=json):
+        row = {"agent": str(targets[s]), "seed": s, **result}
+        if json:
+            output.as_json(row)
+        else:
+            output.as_table(output.pairs(row))
+
+
+def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> "Task":
+    from opt_istn import problems
+    from opt_istn.cli.runs import is_file
+    from opt_istn.training import Task
+
+    if is_file(source):
+        if overrides or instance_seed is not None:
+            raise InputError("--set", "it changes presets, but an instance file is given")
+        instance = problems.read_instance(source)
+        return Task(instance.problem, instance.name, instance=instance)
+    problem = problems.of_preset(source)
+    scenario = problem.scenario(source, overrides)
+    if instance_seed is None:
+        return Task(problem.name, source, scenario=scenario)
+    name = f"{source}-{instance_seed}"
+    made = problem.generate(scenario, instance_seed, name)
+    return Task(problem.name, name, instance=made)
+
+
+def _trained(
+    trainer: "Trainer", task: "Task", targets: dict[int, Path], jobs: int, *, quiet: bool
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the result of every seed as it ends; several seeds run in processes of their own."""
+    with _progress(list(targets), quiet=quiet) as report:
+        if jobs == 1 or len(targets) == 1:
+            for s, path in targets.items():
+                yield s, trainer.train(task, s, path, partial(report, s))
+            return
+        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+            futures = {
+                pool.submit(trainer.train, task, s, path, _silent): s for s, path in targets.items()
+            }
+            for future in as_completed(futures):
+                result = future.result()
+                report(futures[future], 1.0, "done")
+                yield futures[future], result
+
+
+def _silent(share: float, text: str) -> None:
+    """Report nothing: a seed trained in another process."""
+
+
+@contextmanager
+def _progress(seeds: list[int], *, quiet: bool) -> Iterator[Any]:
+    """Show a bar for each seed; where no bar can be drawn, a line now and then."""
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.TaskProgressColumn(),
+        bars.TextColumn("{task.fields[text]}"),
+        bars.TimeElapsedColumn(),
+    )
+    drawn = console.is_terminal and not quiet
+    last = {s: time.monotonic() for s in seeds}
+    with bars.Progress(*columns, console=console, disable=not drawn) as shown:
+        rows = {s: shown.add_task(f"seed {s}", total=1.0, text="") for s in seeds}
+
+        def report(s: int, share: float, text: str) -> None:
+            shown.update(rows[s], completed=share, text=text)
+            if not drawn and not quiet and time.monotonic() - last[s] > _LINE_S:
+                last[s] = time.monotonic()
+                console.print(f"seed {s}: {share:4.0%}  {text}", highlight=False)
+
+        yield report
