@@ -5,6 +5,7 @@ from a stranger can hold numbers and texts but no code. An agent says what it wa
 use it elsewhere has to be asked for.
 """
 
+import hashlib
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -118,6 +119,34 @@ def load(path: str | Path, method: str) -> Agent:
         raise InputError("method", f"expected {method!r}, found {header.method!r}", str(path))
     names = ("method", "config", "trained_on", "seed", "state", "history", "packages")
     return Agent(**{name: getattr(header, name) for name in names})
+
+
+def of_seed(path: Path, seed: int | str) -> Path:
+    """Return the agent file of a seed, where the name holds ``{seed}``."""
+    return path.with_name(path.name.replace("{seed}", str(seed)))
+
+
+def sha256(path: Path, expected: str) -> str:
+    """Return the hash of an agent file, or of those of all seeds together.
+
+    As a parameter of a solver it makes runs with another agent of the same name other runs.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it has another hash than the one `expected` (empty: any).
+    """
+    pattern = of_seed(path, "*")
+    found = sorted(path.parent.glob(pattern.name)) if pattern != path else [path]
+    if not found:
+        raise InputError("", "expected agent files of this name", str(path))
+    total = hashlib.sha256()
+    for each in found:
+        total.update(files.read_bytes(each))
+    if expected not in ("", total.hexdigest()):
+        rule = f"expected the agent with hash {expected[:12]}, found {total.hexdigest()[:12]}"
+        raise InputError("sha256", rule, str(path))
+    return total.hexdigest()
 
 
 def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Path) -> None:

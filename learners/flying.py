@@ -26,13 +26,25 @@ class AgentSolver:
         The agent file; ``{seed}`` in its name is filled in with the solver's seed.
     elsewhere
         Whether it may fly another map than the one it was trained on.
+    sha256
+        Hash of the agent file (of all of them); by default taken from it. It makes a run with
+        another agent of the same name another run.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has another hash.
     """
 
     agent: Path
     elsewhere: bool = False
+    sha256: str = ""
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
     def supports(self, instance: Instance) -> str | None:
         """Instances whose START holds its strongest link are supported."""
@@ -59,7 +71,7 @@ class AgentSolver:
         InputError
             If the agent file is not one, or of another map and that was not asked for.
         """
-        path = Path(str(self.agent).replace("{seed}", str(seed)))
+        path = agent.of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
         trained_on = loaded.trained_on.get("instance")
         if trained_on != instance.sha256 and not self.elsewhere:

@@ -125,6 +125,7 @@ def changed_parameters(solver: Solver) -> dict[str, Any]:
     changed = {}
     for field in _fields(type(solver)):
         value = getattr(solver, field.name)
+        default: Any
         if field.default_factory is not dataclasses.MISSING:
             default = field.default_factory()
         else:
@@ -221,7 +222,16 @@ def _typed(full: str, kind: Any, parameters: Mapping[str, Any]) -> dict[str, Any
         if name not in known:
             raise InputError("parameters", unknown(f"{full} parameter", name, known))
         typed[name] = _convert(full, name, value, types[name])
+    for field in _fields(kind):
+        if _required(field) and field.name not in typed:
+            raise InputError(field.name, f"{full} needs it, as {field.name}=...")
     return typed
+
+
+def _required(field: Any) -> bool:
+    """Return whether a solver cannot be made without this parameter, such as an agent file."""
+    missing = dataclasses.MISSING
+    return bool(field.default is missing and field.default_factory is missing)
 
 
 def _convert(full: str, name: str, value: Any, wanted: Any) -> Any:

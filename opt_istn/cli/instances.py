@@ -104,14 +104,25 @@ def show(
     instance: InstanceFile,
     out: Annotated[str, typer.Option("-o", "--output", metavar="FIGURE", help="Figure file.")],
     plans: Annotated[list[str] | None, typer.Argument(metavar="PLAN...", help="Plans.")] = None,
+    user: Annotated[
+        int | None, typer.Option(help="PUSH: user of the cache (0), or only one on the map (all).")
+    ] = None,
+    slot: Annotated[int | None, typer.Option(help="PUSH: slot of the map (0).")] = None,
+    view: Annotated[
+        str | None, typer.Option(help="PUSH: cache (default with plans) or constellation.")
+    ] = None,
 ) -> None:
-    """Draw a JUTAP instance as a map, and plans on it."""
+    """Draw a JUTAP instance as a map with plans on it, or a PUSH instance.
+
+    Of PUSH: a user's cache over the slots, a panel per plan; without plans the constellation of
+    a slot over the Earth, of instances that were generated.
+    """
     from opt_istn import problems
     from opt_istn.report import figures
 
     loaded = problems.read_instance(instance)
     read = [(Path(path).stem, _judged(loaded, path)[0]) for path in plans or []]
-    figures.draw(loaded, read, out)
+    figures.draw(loaded, read, out, user=user, slot=slot, view=view)
 
 
 def export(

@@ -15,7 +15,7 @@ from learners.qlearning import QAgent, ValueIteration
 from learners.qlearning import Training as QTraining
 from learners.replay import Replay
 from learners.starts import greedy, judge, split, value_iteration
-from opt_istn import Budget, InputError, Status
+from opt_istn import Budget, InputError, Status, registry
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
@@ -170,6 +170,20 @@ def test_an_agent_of_another_map_is_refused_unless_asked_for(
         DqnAgent(out).solve(other, Budget(), 0)
     claims = DqnAgent(out, elsewhere=True).solve(other, Budget(), 0)
     assert claims.plan.instance == other.sha256
+
+
+def test_another_agent_of_the_same_name_is_another_run(tiny: Instance, tmp_path: Path) -> None:
+    """The hash of the agent file is a parameter of the solver, and is checked."""
+    out = tmp_path / "dqn-{seed}.pt"
+    for seed in (0, 1):
+        Training(updates=5).train(task_of(tiny), seed, agent.of_seed(out, seed), ignore)
+    first = DqnAgent(out)
+    assert first.sha256 == DqnAgent(out).sha256
+    assert registry.changed_parameters(first)["sha256"] == first.sha256
+    Training(updates=6).train(task_of(tiny), 1, agent.of_seed(out, 1), ignore)
+    assert DqnAgent(out).sha256 != first.sha256
+    with pytest.raises(InputError, match="expected the agent with hash"):
+        DqnAgent(out, sha256=first.sha256)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,339 @@
+"""Many PUSH plans at once, compiled: what they save, and what every other choice would have saved.
+
+Users share nothing and requests do not react to pushes, so a plan can be replayed with one push
+moved, and the difference of the two delays is exactly what that head of the policy is responsible
+for, evictions of others included. With the insertions of a user in order, q_0, q_1, .. in slots
+S_0 <= S_1 <= .. (S_k = T past the last), content q_j lives in [S_j, S_{j+L}). One more insertion at
+place p in slot s
+
+    lives itself in            [s, S_{p+L-1}),
+    cuts the life of q_{p-L}   from S_p to s,
+    cuts the lives of q_j      from S_{j+L} to S_{j+L-1},  p - L < j < p,
+
+so all T + 1 choices of a head cost O(T) once the last line's sums are there. All numbers are
+integers, microseconds, and equal those of `opt_istn.push.evaluate` exactly.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from opt_istn.push.instance import Instance, IntArray
+from opt_istn.push.plan import Plan
+
+
+class Batch(NamedTuple):
+    """Users' problems one after the other: N heads, a head being a content for a user.
+
+    Parameters
+    ----------
+    start
+        First head of each problem, and N at the end, shape (P + 1,). Heads of a problem are in
+        order of generation of their contents.
+    places
+        L of each problem, shape (P,).
+    release
+        Slot of birth of each head's content, shape (N,).
+    saved
+        Delay that having the content cached in slots 0..t-1 saves at t, shape (N, T + 1).
+    link_up
+        Whether the link of each problem's user is up in each slot, shape (P, T).
+    """
+
+    start: IntArray
+    places: IntArray
+    release: IntArray
+    saved: IntArray
+    link_up: NDArray[np.bool]
+
+    @property
+    def num_slots(self) -> int:
+        """T."""
+        return int(self.saved.shape[1]) - 1
+
+    @property
+    def problem(self) -> IntArray:
+        """Problem of each head, shape (N,)."""
+        return np.repeat(np.arange(len(self.places)), np.diff(self.start))
+
+    @property
+    def allowed(self) -> NDArray[np.bool]:
+        """Whether a head may push in each slot, shape (N, T)."""
+        exists = np.arange(self.num_slots) >= self.release[:, None]
+        allowed: NDArray[np.bool] = exists & self.link_up[self.problem]
+        return allowed
+
+
+def batch_of(
+    weight: IntArray,
+    release: IntArray,
+    roi: NDArray[np.bool],
+    cache_size: IntArray,
+    link_up: NDArray[np.bool],
+) -> Batch:
+    """Return the problems of an instance's users, a head for each content in the user's region.
+
+    Parameters
+    ----------
+    weight
+        Delay saved by having content f in u's cache in slot t, microseconds, shape (M, F, T).
+    release, roi, cache_size, link_up
+        As in `Instance`.
+    """
+    user, content = np.nonzero(roi)
+    zero = np.zeros((len(user), 1), dtype=np.int64)
+    saved = np.concatenate([zero, np.cumsum(weight[user, content], axis=1)], axis=1)
+    start = np.concatenate([[0], np.cumsum(roi.sum(axis=1))]).astype(np.int64)
+    return Batch(start, cache_size.astype(np.int64), release[content], saved, link_up)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return several batches of the same T as one."""
+    ends = np.cumsum([0, *(x.start[-1] for x in batches)])
+    start = [x.start[:-1] + end for x, end in zip(batches, ends, strict=False)]
+    columns = zip(*(x[1:] for x in batches), strict=True)
+    return Batch(np.append(np.concatenate(start), ends[-1]), *map(np.concatenate, columns))
+
+
+def realised(instance: Instance) -> IntArray:
+    """Return the delay saved by a cached content as the requests fell, shape (M, F, T)."""
+    weight = np.zeros((*instance.roi.shape, instance.num_slots), dtype=np.int64)
+    user, content, slot = instance.requests[:, :3].T
+    weight[user, content, slot] = instance.miss_us
+    return weight
+
+
+def plan_of(instance: Instance, slots: IntArray) -> Plan:
+    """Return the plan of the heads' slots, T for never, shape (N,)."""
+    pushes = zip(*np.nonzero(instance.roi), slots, strict=True)
+    rows = [(int(u), int(f), int(t)) for u, f, t in pushes if t < instance.num_slots]
+    return Plan(instance.sha256, tuple(sorted(rows)))
+
+
+def effective(batch: Batch, plan: IntArray) -> IntArray:
+    """Return the slots in which planned pushes are made: the next in which the link is up, or T."""
+    following = np.full((len(batch.places), batch.num_slots + 1), batch.num_slots)
+    for t in range(batch.num_slots - 1, -1, -1):
+        following[:, t] = np.where(batch.link_up[:, t], t, following[:, t + 1])
+    made: IntArray = following[batch.problem, plan]
+    return made
+
+
+def replay(batch: Batch, plan: IntArray) -> IntArray:
+    """Return what plans save in microseconds, shape (P,).
+
+    Parameters
+    ----------
+    plan
+        Slot of each head, T for never, shape (N,).
+    """
+    made = effective(batch, plan)
+    return np.asarray(_replay(batch.start, batch.places, batch.saved, made))
+
+
+def counterfactuals(batch: Batch, plan: IntArray) -> IntArray:
+    """Return what each choice of a head would save more than "never", shape (N, T + 1).
+
+    All other heads are as in `plan`. Choices before the birth count 0, like "never". What plan
+    `a` saves less than it would with head i in slot s is ``gain[i, s] - gain[i, a[i]]``.
+    """
+    made = effective(batch, plan)
+    gain = _counterfactuals(batch.start, batch.places, batch.release, batch.saved, made)
+    every = np.broadcast_to(np.arange(batch.num_slots + 1), gain.shape)
+    moved = np.stack([effective(batch, column) for column in every.T], axis=1)
+    result: IntArray = np.take_along_axis(gain, moved, axis=1)
+    return result
+
+
+def anneal(batch: Batch, sweeps: int, heat: float, rng: np.random.Generator) -> IntArray:
+    """Return good plans, births being known: slots of the heads, T for never, shape (N,).
+
+    Heat-bath sampling: head after head, a slot is drawn with probability proportional to
+    exp(saving / temperature), all other heads being fixed; the last tenth of the sweeps takes the
+    best.
+
+    Parameters
+    ----------
+    sweeps
+        How often every head is drawn.
+    heat
+        First temperature in mean savings of a head; it falls geometrically to a hundredth.
+    """
+    plan = np.full(len(batch.release), batch.num_slots)
+    draws = rng.random((sweeps, len(plan)))
+    _anneal(batch.start, batch.places, batch.allowed, batch.saved, plan, draws, heat)
+    return plan
+
+
+@njit(cache=True, nogil=True)
+def insert(row, at, used, head, slot):  # type: ignore[no-untyped-def]
+    """Insert a head into the insertions of its user; return its place.
+
+    Parameters
+    ----------
+    row, at
+        Heads in order of insertion and their slots, T past the last.
+    used
+        Number of insertions.
+    """
+    k = used
+    while k > 0 and (at[k - 1] > slot or (at[k - 1] == slot and row[k - 1] > head)):
+        row[k], at[k] = row[k - 1], at[k - 1]
+        k -= 1
+    row[k], at[k] = head, slot
+    return k
+
+
+@njit(cache=True, nogil=True)
+def remove(row, at, used, head, never):  # type: ignore[no-untyped-def]
+    """Remove a head from the insertions of its user if it is there; return how many are left."""
+    k = 0
+    while k < used and row[k] != head:
+        k += 1
+    if k == used:
+        return used
+    for j in range(k, used - 1):
+        row[j], at[j] = row[j + 1], at[j + 1]
+    at[used - 1] = never
+    return used - 1
+
+
+@njit(cache=True, nogil=True)
+def price(saved, places, row, at, used, lost):  # type: ignore[no-untyped-def]
+    """Write into ``lost[p]`` what the first p insertions lose if each dies one insertion early."""
+    lost[0] = 0
+    for j in range(used):
+        f = row[j]
+        lost[j + 1] = lost[j] + saved[f, at[j + places]] - saved[f, at[j + places - 1]]
+
+
+@njit(cache=True, nogil=True)
+def gains(saved, places, row, at, used, lost, head, first, gain, own):  # type: ignore[no-untyped-def]
+    """Write what pushing a head that is not inserted saves in each slot from `first` on.
+
+    Parameters
+    ----------
+    gain, own
+        Results, shape (T + 1,): the saving of all, and of the head itself.
+    """
+    slots = saved.shape[1] - 1
+    p = 0
+    gain[slots] = own[slots] = 0
+    for s in range(first, slots):
+        while p < used and (at[p] < s or (at[p] == s and row[p] < head)):
+            p += 1
+        own[s] = saved[head, at[p + places - 1]] - saved[head, s]
+        gain[s] = own[s] - (lost[p] - lost[max(p - places + 1, 0)])
+        if p >= places:
+            f = row[p - places]
+            gain[s] -= saved[f, at[p]] - saved[f, s]
+
+
+@njit(cache=True, nogil=True)
+def line_up(plan, low, high, never, row, at):  # type: ignore[no-untyped-def]
+    """Write a problem's insertions in order; return their number."""
+    at[:] = never
+    used = 0
+    for s in range(never):
+        for f in range(low, high):
+            if plan[f] == s:
+                row[used], at[used] = f, s
+                used += 1
+    return used
+
+
+@njit(cache=True, nogil=True)
+def _replay(start, places, saved, plan):  # type: ignore[no-untyped-def]
+    never = saved.shape[1] - 1
+    total = np.zeros(len(places), dtype=np.int64)
+    for p in range(len(places)):
+        low, high = start[p], start[p + 1]
+        row = np.empty(high - low, dtype=np.int64)
+        at = np.empty(high - low + places[p] + 1, dtype=np.int64)
+        used = line_up(plan, low, high, never, row, at)
+        for k in range(used):
+            total[p] += saved[row[k], at[k + places[p]]] - saved[row[k], at[k]]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _counterfactuals(start, places, release, saved, plan):  # type: ignore[no-untyped-def]
+    never = saved.shape[1] - 1
+    gain = np.zeros(saved.shape, dtype=np.int64)
+    own = np.zeros(never + 1, dtype=np.int64)
+    for p in range(len(places)):
+        low, high, size = start[p], start[p + 1], places[p]
+        row = np.empty(high - low, dtype=np.int64)
+        at = np.empty(high - low + size + 1, dtype=np.int64)
+        lost = np.empty(high - low + 1, dtype=np.int64)
+        used = line_up(plan, low, high, never, row, at)
+        price(saved, size, row, at, used, lost)
+        for f in range(low, high):
+            if plan[f] == never:
+                gains(saved, size, row, at, used, lost, f, release[f], gain[f], own)
+                continue
+            left = remove(row, at, used, f, never)
+            price(saved, size, row, at, left, lost)
+            gains(saved, size, row, at, left, lost, f, release[f], gain[f], own)
+            insert(row, at, left, f, plan[f])
+            price(saved, size, row, at, used, lost)
+    return gain
+
+
+@njit(cache=True, nogil=True)
+def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[no-untyped-def]
+    never = saved.shape[1] - 1
+    gain, own = np.zeros(never + 1, dtype=np.int64), np.zeros(never + 1, dtype=np.int64)
+    odds = np.zeros(never + 1)
+    for p in range(len(places)):
+        low, high, size = start[p], start[p + 1], places[p]
+        row = np.empty(high - low, dtype=np.int64)
+        at = np.empty(high - low + size + 1, dtype=np.int64)
+        lost = np.empty(high - low + 1, dtype=np.int64)
+        used = line_up(plan, low, high, never, row, at)
+        mean = saved[low:high, never].mean() if high > low else 0.0
+        cooled = int(0.9 * len(draws))
+        for sweep in range(len(draws)):
+            temperature = heat * mean * 0.01 ** (sweep / max(cooled, 1)) + 1e-9
+            for f in range(low, high):
+                first = np.argmax(allowed[f])
+                if saved[f, never] == saved[f, first] or not allowed[f, first]:
+                    continue
+                used = remove(row, at, used, f, never)
+                price(saved, size, row, at, used, lost)
+                gains(saved, size, row, at, used, lost, f, first, gain, own)
+                slot = never
+                if sweep >= cooled:
+                    for s in range(first, never):
+                        if allowed[f, s] and gain[s] > gain[slot]:
+                            slot = s
+                else:
+                    slot = _drawn(gain, allowed[f], first, temperature, draws[sweep, f], odds)
+                plan[f] = slot
+                if slot < never:
+                    insert(row, at, used, f, slot)
+                    used += 1
+
+
+@njit(cache=True, nogil=True)
+def _drawn(gain, allowed, first, temperature, lot, odds):  # type: ignore[no-untyped-def]
+    """Draw a slot with probability proportional to exp(gain / temperature)."""
+    never = len(gain) - 1
+    most = gain[never]
+    for s in range(first, never):
+        if allowed[s]:
+            most = max(most, gain[s])
+    odds[never] = np.exp((gain[never] - most) / temperature)
+    total = odds[never]
+    for s in range(first, never):
+        odds[s] = np.exp((gain[s] - most) / temperature) if allowed[s] else 0.0
+        total += odds[s]
+    left = lot * total
+    for s in range(first, never):
+        left -= odds[s]
+        if left < 0:
+            return s
+    return never

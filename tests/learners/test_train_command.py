@@ -1,0 +1,92 @@
+"""The command `train`: agents from the command line, several seeds, and clear errors."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from learners import agent
+from opt_istn.cli import main
+from opt_istn.jutap.scenario import PRESETS, generate
+
+SHORT = "jutap.dqn@updates=10"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.json"
+    generate(PRESETS["jutap-tiny"], 1, "tiny").write(path)
+    return str(path)
+
+
+def test_a_trained_agent_is_a_solver(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`train` writes an agent file that `solve` flies; an untrained one may find no plan."""
+    out = tmp_path / "q.pt"
+    assert (
+        main(
+            ["train", "jutap.qlearning@steps=200000", tiny, "--seed", "0", "-o", str(out), "--json"]
+        )
+        == 0
+    )
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["agent"] == str(out)
+    assert printed["gap"] == 0
+    code = main(["solve", tiny, "--solver", "qlearning", "--set", f"agent={out}", "--json"])
+    solved = json.loads(capsys.readouterr().out)
+    assert (code, solved["status"]) == (0, "feasible")
+
+
+def test_seeds_are_trained_side_by_side(tiny: str, tmp_path: Path) -> None:
+    """Two jobs give the agents that one job gives."""
+    for jobs in ("1", "2"):
+        out = str(tmp_path / f"{jobs}-{{seed}}.pt")
+        seeds = ["--seed", "4", "--seeds", "2", "--jobs", jobs]
+        assert main(["train", SHORT, tiny, *seeds, "-o", out]) == 0
+    for seed in (4, 5):
+        one, two = (agent.load(tmp_path / f"{jobs}-{seed}.pt", "jutap.dqn") for jobs in (1, 2))
+        assert one.seed == seed
+        assert all((one.state["last"][k] == two.state["last"][k]).all() for k in one.state["last"])
+
+
+def test_one_instance_of_a_preset(tmp_path: Path) -> None:
+    """--instance-seed trains on that instance of the preset, with --set changing it."""
+    out = tmp_path / "a.pt"
+    given = ["jutap-tiny", "--instance-seed", "1", "--set", "geo=false", "--seed", "0"]
+    assert main(["train", SHORT, *given, "-o", str(out)]) == 0
+    loaded = agent.load(out, "jutap.dqn")
+    expected = generate(replace(PRESETS["jutap-tiny"], geo=False), 1)
+    described = {"name": "jutap-tiny-1", "protocol": "memorise", "instance": expected.sha256}
+    assert loaded.trained_on == described
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["jutap.dqm", "TINY"], "did you mean 'jutap.dqn'"),
+        (["jutap.dqn@profil=paper", "TINY"], "profile"),
+        (["jutap.dqn@profile=weak", "TINY"], "profile"),
+        (["jutap.dqn", "jutap-tiny"], "--instance-seed"),
+        (["jutap.dqn", "push-tiny", "--instance-seed", "0"], "jutap.dqn"),
+        (["jutap.dqn", "TINY", "--seeds", "2"], "{seed}"),
+        (["jutap.dqn", "TINY", "--set", "geo=false"], "--set"),
+        (["jutap.dqn", "missing.json"], "missing.json"),
+    ],
+)
+def test_bad_input_is_one_line(
+    arguments: list[str],
+    words: str,
+    tiny: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Exit code 2, one line on stderr that names what is wrong, and no agent file."""
+    out = tmp_path / "a.pt"
+    given = [tiny if text == "TINY" else text for text in arguments]
+    assert main(["train", *given, "--seed", "0", "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not out.exists()
