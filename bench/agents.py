@@ -85,12 +85,14 @@ def table(rows: list[dict[str, Any]], weights: str) -> str:
         cells.append(f"{np.mean([row['seconds'] for row in mine]):.0f}")
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     gaps = np.array([row[weights]["gap"] for row in rows])
-    rng = np.random.default_rng(0)
-    drawn = stats.bootstrap((gaps,), np.median, rng=rng, method="percentile")
-    low, high = drawn.confidence_interval
     share = np.mean([row[weights]["success"] for row in rows])
-    lines += ["", f"Median over all {len(rows)} agents: {np.median(gaps):.3%}, 95 % bootstrap"]
-    lines[-1] += f" interval [{low:.3%}, {high:.3%}]; success {share:.2%}."
+    lines += ["", f"Median over all {len(rows)} agents: {np.median(gaps):.3%}"]
+    if len(gaps) > 1:
+        rng = np.random.default_rng(0)
+        drawn = stats.bootstrap((gaps,), np.median, rng=rng, method="percentile")
+        low, high = drawn.confidence_interval
+        lines[-1] += f", 95 % bootstrap interval [{low:.3%}, {high:.3%}]"
+    lines[-1] += f"; success {share:.2%}."
     return "\n".join(lines)
 
 
