@@ -216,14 +216,16 @@ def _read(path: str | Path, file_format: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
-                raise InputError("", f"expected a {file_format} file", str(path))
+                raise InputError("", f"expected a file of format {file_format!r}", str(path))
         document = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise files.unusable("cannot be read", error, path) from None
     except _DAMAGED as error:
         if isinstance(error, InputError):
             raise
-        raise InputError("", f"expected a whole {file_format} file", str(path)) from None
+        raise InputError(
+            "", f"expected a whole file of format {file_format!r}", str(path)
+        ) from None
     if not isinstance(document, dict) or document.get("format") != file_format:
         raise InputError("format", f"expected {file_format!r}", str(path))
     if document.get("version") != VERSION:

@@ -83,7 +83,7 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claims: RawClaims | None = None
     description: Description | None = None
     unsupported: str | None = None
-    bad_input: tuple[str, str] | None = None
+    bad_input: tuple[str, str, str] | None = None
     error: str | None = None
     startup_s: _Seconds = 0.0
     wall_s: _Seconds = 0.0
@@ -98,7 +98,7 @@ def work(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> bytes:
         answer = _solve(job, parts, ready) if parts else _describe(job)
         return msgspec.json.encode(answer)
     except InputError as error:
-        answer = Answer(bad_input=(error.field, error.expected))
+        answer = Answer(bad_input=(error.field, error.expected, error.source))
     except BaseException as error:  # a foreign solver may raise anything: it becomes a report
         answer = Answer(error=_report(error))
     return msgspec.json.encode(answer)

@@ -90,3 +90,15 @@ def test_bad_input_is_one_line(
     assert words in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_a_bad_agent_file_is_named(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`solve` and an agent file that is none: exit code 2, and a line that names the file."""
+    path = tmp_path / "text.pt"
+    path.write_text("hello")
+    assert main(["solve", tiny, "--solver", "dqn", "--set", f"agent={path}"]) == 2
+    error = capsys.readouterr().err
+    assert "text.pt" in error
+    assert error.count("\n") == 1
