@@ -10,7 +10,7 @@ each a setting where both readings run:
 3. The distance term and the move term of (6)-(7) are costs; as printed, longer paths earn more
    (`learners.envs.jutap.rewarded`).
 4. Moves over the border, and GEO where it is not available, are masked; the paper says nothing.
-5. Epsilon decays per episode, as in line 19; the text says per step (`epsilon_decay`).
+5. Epsilon decays per episode, as in line 19; the text says per step (`epsilon_by`).
 6. The paper gives no learning rate, batch, buffer, optimiser or loss but the squared one.
 7. Algorithm 1 starts in any cell with an MBS or in a hole (association 0), as here.
 
@@ -81,8 +81,10 @@ class Settings:
     gamma, tau, buffer
         Discount, step of the soft target update, capacity L_B.
     epsilon, epsilon_min, epsilon_decay
-        eps_0, eps_min, and lambda of eps = max(eps_min, eps_0 lambda^episode); 0: eps falls
-        linearly from eps_0 to eps_min over the first half of the training.
+        eps_0, eps_min, and lambda of eps = max(eps_min, eps_0 lambda^n); 0: eps falls linearly
+        from eps_0 to eps_min over the first half of the training.
+    epsilon_by
+        What n counts, ``episode`` or ``step``.
     warm_up
         Transitions in the buffer before the first update.
     updates, episodes
@@ -106,6 +108,7 @@ class Settings:
     epsilon: float = 1.0
     epsilon_min: float = 0.2
     epsilon_decay: float = 0.0
+    epsilon_by: Literal["episode", "step"] = "episode"
     warm_up: int = 2_000
     updates: int = 20_000
     episodes: int | None = None
@@ -215,7 +218,8 @@ class Run:
     def _epsilon(self) -> float:
         c = self.config
         if c.epsilon_decay:
-            return max(c.epsilon_min, c.epsilon * c.epsilon_decay**self.episodes)
+            number = self.episodes if c.epsilon_by == "episode" else self.steps
+            return max(c.epsilon_min, c.epsilon * c.epsilon_decay**number)
         return max(c.epsilon_min, c.epsilon + (c.epsilon_min - c.epsilon) * 2 * self.share)
 
     @torch.no_grad()
@@ -356,6 +360,7 @@ class Training:
     epsilon: float | None = None
     epsilon_min: float | None = None
     epsilon_decay: float | None = None
+    epsilon_by: Literal["episode", "step"] | None = None
     warm_up: int | None = None
     updates: int | None = None
     episodes: int | None = None

@@ -99,21 +99,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("instance")
     parser.add_argument("agents", nargs="+")
     parser.add_argument("-o", "--output", required=True, type=Path, help="folder")
+    parser.add_argument("--elsewhere", action="store_true", help="agents of another map as well")
     given = parser.parse_args(arguments)
     try:
-        _draw(instances.read(given.instance), given.agents, given.output)
+        instance = instances.read(given.instance)
+        _draw(instance, given.agents, given.output, elsewhere=given.elsewhere)
     except InputError as error:
         print(f"opt-istn: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _draw(instance: Instance, paths: Sequence[str], folder: Path) -> None:
+def _draw(instance: Instance, paths: Sequence[str], folder: Path, *, elsewhere: bool) -> None:
     returns, parts, judgements = [], [], []
     for path in paths:
         loaded = agent.load(path, METHOD)
-        table, action = DqnAgent(Path(path)).policy(instance, 0)
+        table, action = DqnAgent(Path(path), elsewhere=elsewhere).policy(instance, 0)
         judgements.append(judge(table, action))
+        found = judgements[-1]
+        print(f"{path}: {found.success:.1%} of STARTs reach END, mean gap {found.mean_gap:.3%}")
         parts.append(split(instance, action, loaded.config["reward"]))
         returns.append(loaded.state["returns"].numpy().astype(np.float64))
     folder.mkdir(parents=True, exist_ok=True)

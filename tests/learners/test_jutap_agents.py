@@ -264,3 +264,21 @@ def test_one_update_is_the_one_of_algorithm_1(tiny: Instance) -> None:
         assert mine.grad is not None
         assert torch.allclose(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6)
     assert onward is run.target
+
+
+def test_epsilon_follows_its_schedule(tiny: Instance) -> None:
+    """Epsilon decays per episode or per step down to its minimum, or linearly over half of it."""
+    table = table_of(strongest(tiny))
+    run = Run(PROFILES["paper"], table, 0)
+    run.episodes, run.steps = 400, 10_000
+    assert run._epsilon() == pytest.approx(0.999**400)
+    run.episodes = 3000
+    assert run._epsilon() == 0.1
+    run = Run(replace(PROFILES["paper"], epsilon_by="step"), table, 0)
+    run.steps = 700
+    assert run._epsilon() == pytest.approx(0.999**700)
+    run = Run(PROFILES["strong"], table, 0)
+    run.updates = 5_000
+    assert run._epsilon() == pytest.approx(0.6)
+    run.updates = 15_000
+    assert run._epsilon() == 0.2
