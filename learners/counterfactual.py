@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, push_batch
+from learners import agent, loop, push_batch
 from learners.planner import METHOD, Planner, Sight, after_birth, chooser, sight
 from learners.push_draws import Problems
 from learners.push_features import Choose, Decided, decide
@@ -47,7 +47,6 @@ _WINDOW = 32  # labelled batches that are kept for imitation
 _HEAT = 0.1  # first temperature of the annealing
 _CLIP = 5.0  # of the gradient's norm
 _OWN_RATE = 25.0  # learning rate of a head's own logits over that of the network
-_SAVE_S = 30.0  # between checkpoints
 
 
 @dataclass(frozen=True)
@@ -102,20 +101,7 @@ class Counterfactual:
 
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
         """Train, write the agent file, and return what is worth printing."""
-        training = Training(self, task, seed)
-        key = {"method": METHOD, "config": dataclasses.asdict(self), "seed": seed}
-        key |= {"task": agent.described(task)}
-        if (found := agent.load_checkpoint(out, key)) is not None:
-            training.restore(found)
-        saved = time.monotonic()
-        for share in training.run():
-            report(share, training.summary())
-            if time.monotonic() - saved > _SAVE_S:
-                agent.save_checkpoint(out, key, training.state())
-                saved = time.monotonic()
-        agent.save(out, training.agent())
-        agent.drop_checkpoint(out)
-        return dict(training.history[-1])
+        return loop.train(Training(self, task, seed), out, report)
 
 
 class Labelled(NamedTuple):

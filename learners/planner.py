@@ -192,7 +192,7 @@ class CounterfactualAgent:
         planner, knowledge, trained_on = load(self.agent)
         if (instance.num_users, instance.num_slots) != (planner.num_users, planner.num_slots):
             return f"expected {planner.num_users} users and {planner.num_slots} slots"
-        if not self.elsewhere and not _is_of(instance, trained_on):
+        if not self.elsewhere and not is_of(instance, trained_on):
             return f"trained on {trained_on['name']}; elsewhere=true plays it all the same"
         return knowledge.supports(instance)
 
@@ -225,7 +225,7 @@ def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
     return planner, knowledge, found.trained_on
 
 
-def _is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
+def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
     """Return whether an instance is the one of the training, or of its scenario."""
     if "instance" in trained_on:
         return bool(instance.sha256 == trained_on["instance"])

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from learners.push_batch import Batch, batch_of, joined, realised
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import class_probability, every_kind, expected_saving_us
-from opt_istn.push.births import births
+from opt_istn.push.births import Births, births
 from opt_istn.push.constellation import constellation_of, positions_m
 from opt_istn.push.demand import CODE_LENGTH, Features, image_codes
 from opt_istn.push.draw import draw, slot_borders_s
@@ -23,6 +23,7 @@ from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.law import law_of
 from opt_istn.push.parameters import Scenario
 from opt_istn.push.play import World
+from opt_istn.push.storage import NEVER, store
 from opt_istn.push.users import inside, users_of
 
 Saving = Callable[[Features, Array], Array]  # traits, codes -> microseconds by age, (M, n, T)
@@ -90,6 +91,11 @@ class Drawn(NamedTuple):
         Slots of birth, attributes and classes, and codes of the images, F rows each.
     roi, link_up
         As in `Instance`.
+    lat_deg, lon_deg
+        Centres of the contents.
+    cluster, evicted
+        Cluster that took each content, and slot from which on none of its satellites stores it,
+        T for never; empty unless asked for.
     """
 
     release: IntArray
@@ -97,6 +103,10 @@ class Drawn(NamedTuple):
     codes: Array
     roi: NDArray[np.bool]
     link_up: NDArray[np.bool]
+    lat_deg: Array
+    lon_deg: Array
+    cluster: IntArray
+    evicted: IntArray
 
 
 class Drawer:
@@ -106,10 +116,12 @@ class Drawer:
     ----------
     scenario
         The law.
+    stored
+        Whether to find out where contents are stored.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
+    def __init__(self, scenario: Scenario, stored: bool = False) -> None:
+        self.scenario, self._stored = scenario, stored
         self.world = World(scenario, law_of(scenario))
         self._users = users_of(scenario)
         self._remote = constellation_of(scenario).remote()
@@ -117,19 +129,22 @@ class Drawer:
         self._book = image_codes(pure, scenario.num_classes, 0.0)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draw the births of an instance, as `opt_istn.push.draw` does, but without storage."""
+        """Draw the births of an instance, as `opt_istn.push.draw` does."""
         scenario = self.scenario
         if scenario.link_up_share < 1:  # link states need the whole network
             whole = draw(scenario, (*rng.integers(2**31, size=2).tolist(), _TRAINING))
-            found, links = whole.births, whole.link_up
+            found, links, start_s = whole.births, whole.link_up, whole.start_s
         else:
             start_s = rng.uniform(0, scenario.start_window_s)
-            track = positions_m(self._remote, start_s, slot_borders_s(scenario))
-            found = births(scenario, track, rng)
             links = np.ones((scenario.num_users, scenario.num_slots), dtype=bool)
+        track = positions_m(self._remote, start_s, slot_borders_s(scenario))
+        if scenario.link_up_share == 1:
+            found = births(scenario, track, rng)
         roi = inside(self._users, found.lat_deg, found.lon_deg, scenario.footprint_deg / 2)
         codes = self._codes(found.traits, rng)
-        return Drawn(found.release, found.traits, codes, roi, links)
+        places = found.lat_deg, found.lon_deg
+        stored = self._storage(found, track, rng)
+        return Drawn(found.release, found.traits, codes, roi, links, *places, *stored)
 
     def redrawn(self, drawn: Drawn, rng: np.random.Generator) -> Drawn:
         """Return the same births with other attributes and images: they do not depend on births."""
@@ -145,6 +160,17 @@ class Drawer:
         places = np.full(scenario.num_users, scenario.cache_items)
         batch = batch_of(weight, drawn.release, drawn.roi, places, drawn.link_up)
         return _described(batch, drawn.release, drawn.roi)
+
+    def _storage(
+        self, found: Births, track: Array, rng: np.random.Generator
+    ) -> tuple[IntArray, IntArray]:
+        """Return cluster and eviction of contents, nothing if nobody asked."""
+        if not self._stored:
+            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        clusters = self._remote.cluster
+        evicted = store(self.scenario, found, clusters, track[:-1], rng).evicted
+        kept = np.where(evicted == NEVER, self.scenario.num_slots, evicted)
+        return clusters[found.satellite], kept
 
     def _codes(self, traits: Features, rng: np.random.Generator) -> Array:
         noise = rng.normal(size=(len(traits.level), CODE_LENGTH))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.law import Law
 from opt_istn.push.parameters import Scenario
 from opt_istn.push.plan import Plan
+from opt_istn.push.storage import NEVER
 
 Pushes = Iterable[tuple[int, int]]  # (user, content) to push now
 
@@ -78,6 +80,9 @@ class Observation:
         Whether a content meets a user's region of interest, shape (M, n).
     link_up
         Whether each user's access link is up in this slot, shape (M,).
+    stored
+        Whether a satellite stores each content known, shape (n,); False if the instance does
+        not say.
     attributes
         Attributes of the contents known, without their images; empty if there are none.
     codes
@@ -94,6 +99,7 @@ class Observation:
     cluster: IntArray
     roi: NDArray[np.bool]
     link_up: NDArray[np.bool]
+    stored: NDArray[np.bool]
     attributes: tuple[Mapping[str, Any], ...]
     codes: Array
     requests: IntArray
@@ -138,6 +144,7 @@ class Game:
         self._instance = instance
         self._world = world_of(instance)
         self._attributes, self._codes = _looks(instance, self._world)
+        self._leaves = leaves(instance)
         self._by_slot = np.argsort(instance.requests[:, 2], kind="stable")
         self._pushed: list[list[tuple[int, int]]] = [[] for _ in range(instance.num_users)]
         self.slot = 0
@@ -163,6 +170,7 @@ class Game:
             cluster=_frozen(x.cluster[:known]),
             roi=_frozen(x.roi[:, :known]),
             link_up=_frozen(x.link_up[:, slot]),
+            stored=_frozen(self._leaves[:known] > slot),
             attributes=self._attributes[:known],
             codes=_frozen(self._codes[:known]),
             requests=_frozen(x.requests[x.requests[:, 2] < slot]),
@@ -275,6 +283,30 @@ def _looks(instance: Instance, world: World | None) -> tuple[tuple[Mapping[str, 
         return seen, np.zeros((instance.num_contents, 0))
     scenario = world.scenario
     return seen, demand.image_codes(instance.contents, scenario.num_classes, scenario.code_noise)
+
+
+def leaves(instance: Instance) -> IntArray:
+    """Return the slot from which on no satellite stores each content, T for never, shape (F,).
+
+    It is 0 if the instance does not say.
+
+    Raises
+    ------
+    InputError
+        If the instance names something else.
+    """
+    named = instance.scenario.get("satellites")
+    if not isinstance(named, Mapping) or "evicted" not in named:
+        return np.zeros(instance.num_contents, dtype=np.int64)
+    try:
+        evicted = np.array(msgspec.convert(named["evicted"], list[int]), dtype=np.int64)
+    except (msgspec.ValidationError, OverflowError):
+        evicted = np.zeros(0, dtype=np.int64)
+    if len(evicted) != instance.num_contents:
+        rule = f"expected a slot for each of {instance.num_contents} contents"
+        raise InputError("scenario.satellites.evicted", rule)
+    slot: IntArray = np.where(evicted == NEVER, instance.num_slots, evicted)
+    return slot
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,0 +1,377 @@
+"""Agent ``push.maac``: multi-actor attention critic (Iqbal and Sha 2019, arXiv:1810.02912).
+
+Off-policy: episodes are kept, and critic and actor learn from them by soft actor-critic with the
+attention critic of `learners.attention`. Of the reference implementation are kept: actions of all
+agents are drawn anew from the current policies for the actor and from the target policies for the
+critic's targets, rewards are standardised over the replay, the actor follows
+
+    grad log pi(a) (Q(a) - sum_a' pi(a') Q(a') - log pi(a) / scale)
+
+head by head, and squares of logits and of attention scores are penalised. ``actor_grad =
+gumbel_st`` differentiates through a straight-through sample instead. Unlike there, parameters are
+shared by all agents, for clusters come and go between instances, and inputs are not normalised by
+batch statistics.
+
+An agent is a cluster that makes contents in the instance; a step is a slot. The reward is minus
+the delay of all users, the same for every agent.
+"""
+
+import copy
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from learners import agent, loop, nets
+from learners.attention import AttentionCritic, Crowd
+from learners.push_actor import Curve, choosing, scenes_of
+from learners.push_episodes import Episode, Images, again, perform
+from learners.push_nets import Actor, Features, Shape
+from learners.push_scene import Sight, home_width
+from opt_istn.training import Report, Task
+
+_WEIGHTS, _PLAY, _CHECK, _REPLAY = range(4)  # independent streams of a training's seed
+_CHECKS = 12  # rows of the training curve
+_PENALTY = 1e-3  # of squared logits and attention scores
+_DECAY = 1e-3  # of the critic's weights
+_CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
+
+
+@dataclass(frozen=True)
+class Maac:
+    """Trains the agent.
+
+    Parameters
+    ----------
+    time_s
+        Seconds of training, drawing included.
+    steps
+        If given, rounds of playing and learning instead of seconds: a training that repeats.
+    actor_grad
+        ``score``, the reference's, or ``gumbel_st``.
+    images
+        What is seen of images, see `learners.mappo.Mappo`.
+    episodes
+        Instances played a round, and learned from at once.
+    updates
+        Steps of critic and actor a round.
+    replay
+        Rounds that are kept.
+    gamma, tau, scale
+        Discount, part of the weights that a target network takes over a step, and the factor
+        of the reward against the entropy.
+    actor_rate, critic_rate
+        Learning rates of Adam.
+    hidden, attend
+        Width of all layers, and attention heads.
+    redraws
+        How often births get other attributes and images before new ones are drawn.
+    device
+        Where networks are trained.
+    """
+
+    time_s: float = 300.0
+    steps: int | None = None
+    actor_grad: Literal["score", "gumbel_st"] = "score"
+    images: Images = "none"
+    episodes: int = 4
+    updates: int = 4
+    replay: int = 64
+    gamma: float = 0.99
+    tau: float = 0.01
+    scale: float = 100.0
+    actor_rate: float = 1e-3
+    critic_rate: float = 1e-3
+    hidden: int = 64
+    attend: int = 4
+    redraws: int = 4
+    device: str = "cpu"
+
+    method: ClassVar[str] = "push.maac"
+
+    def supports(self, task: Task) -> str | None:
+        """Instances and scenarios of PUSH are supported."""
+        return None if task.problem == "push" else "expected a PUSH instance or scenario"
+
+    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
+        """Train, write the agent file, and return what is worth printing."""
+        return loop.train(Training(self, task, seed), out, report)
+
+
+class Batch(NamedTuple):
+    """Episodes to learn from.
+
+    Parameters
+    ----------
+    sight, action
+        As in `Episode`.
+    crowd
+        Steps are slot by slot the instances of an episode; agents are clusters.
+    active
+        Whether a cluster makes contents in the instance, shape (B, K).
+    delay
+        Delay of all users, in units, shape (T, instances).
+    opening
+        Homes of all users at the steps' starts, shape (B, M).
+    """
+
+    sight: Sight
+    action: Tensor
+    crowd: Crowd
+    active: Tensor
+    delay: Tensor
+    opening: Tensor
+
+
+class Judge(nn.Module):
+    """The critic: features of heads, and attention between agents.
+
+    Parameters
+    ----------
+    shape, attend
+        Sizes.
+    rng
+        Source of the weights.
+    """
+
+    def __init__(self, shape: Shape, attend: int, rng: torch.Generator) -> None:
+        super().__init__()
+        context = shape.width + home_width(shape.slots, shape.users)
+        self.features = Features(shape, rng)
+        sizes = (shape.width, shape.slots + 1, shape.width, attend, context)
+        self.attention = AttentionCritic(*sizes, rng)
+
+    def forward(self, x: Batch, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return table (n, A), base (B, K) and scores for actions of all heads, shape (n,)."""
+        memory = self.features.memory(x.sight)
+        rows = self.features(x.sight, memory)
+        homes = torch.cat([memory, x.sight.state], dim=1)[x.opening].mean(dim=1)
+        valued = self.attention(rows, action, x.crowd, homes)
+        return valued.table, valued.base, valued.scores
+
+
+def soft_targets(
+    reward: Tensor, following: Tensor, log_prob: Tensor, gamma: float, scale: float
+) -> Tensor:
+    """Return y_t = r_t + gamma (Q_{t+1} - log pi_{t+1} / scale), the last step's being r_T.
+
+    Parameters
+    ----------
+    reward
+        Of the steps, shape (T, E).
+    following, log_prob
+        Values and log-probabilities of the actions drawn in every step, shape (T, E, K).
+    """
+    soft = following - log_prob / scale
+    after = torch.cat([soft[1:], torch.zeros_like(soft[:1])])
+    return reward.unsqueeze(-1) + gamma * after
+
+
+def score_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float) -> Tensor:
+    """Return each head's loss, whose gradient is the score function's, shape (n,).
+
+    Parameters
+    ----------
+    log_probs, table
+        Log-probabilities and values of all choices, shape (n, A).
+    action
+        Drawn choices, shape (n,).
+    """
+    log_prob = nets.log_prob(log_probs, action)
+    expected = (log_probs.exp() * table).sum(-1)
+    advantage = nets.log_prob(table, action) - expected
+    return log_prob * (log_prob / scale - advantage).detach()
+
+
+def straight_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float) -> Tensor:
+    """Return each head's loss by a straight-through sample, shape (n,); see `score_loss`."""
+    chance = log_probs.exp()
+    hard = nn.functional.one_hot(action, chance.shape[-1]).to(chance.dtype)
+    sampled = hard - chance.detach() + chance
+    return nets.log_prob(log_probs, action) / scale - (sampled * table.detach()).sum(-1)
+
+
+class Training:
+    """A training that can be interrupted: `state` and `restore` are exact.
+
+    Parameters
+    ----------
+    config, task, seed
+        As in `Maac.train`.
+    """
+
+    def __init__(self, config: Maac, task: Task, seed: int) -> None:
+        self.config, self.task, self.seed = config, task, seed
+        self.scenes = scenes_of(task, config.images, config.redraws)
+        x, seen = self.scenes, config.images != "none"
+        self.shape = Shape(
+            x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code
+        )
+        rng = torch.Generator().manual_seed(seed)
+        self.actor = Actor(self.shape, rng).to(config.device)
+        self.judge = Judge(self.shape, config.attend, rng).to(config.device)
+        self.targets = copy.deepcopy(nn.ModuleList([self.actor, self.judge]))
+        self.optimizers = [
+            torch.optim.Adam(self.actor.parameters(), config.actor_rate),
+            torch.optim.Adam(self.judge.parameters(), config.critic_rate, weight_decay=_DECAY),
+        ]
+        self.step, self.spent_s = 0, 0.0
+        self.history: list[dict[str, Any]] = []
+        self._kept: dict[int, Episode] = {}
+
+    def run(self) -> Iterator[float]:
+        """Train, yielding the part of the budget used after every round."""
+        begin = time.monotonic()
+        curve = Curve(self.scenes, self._rng(_CHECK, 0))
+        self.spent_s += time.monotonic() - begin
+        while (share := self._share()) < 1:
+            begin = time.monotonic()
+            self._round()
+            self.step += 1
+            if share >= (len(self.history) + 1) / _CHECKS:
+                self._note(curve)
+            self.spent_s += time.monotonic() - begin
+            yield share
+        self._note(curve)
+
+    def summary(self) -> str:
+        """Return how training stands."""
+        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
+        return f"saves {saving} of what annealed plans save that know all births"
+
+    def agent(self) -> agent.Agent:
+        """Return the trained agent."""
+        config, about = dataclasses.asdict(self.config), agent.described(self.task)
+        state = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
+        state |= {"shape": dataclasses.asdict(self.shape), "images": self.config.images}
+        return agent.Agent(self.config.method, config, about, self.seed, state, self.history)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to go on; of kept episodes, the plans."""
+        return {
+            "actor": self.actor.state_dict(),
+            "judge": self.judge.state_dict(),
+            "targets": self.targets.state_dict(),
+            "optimizers": [x.state_dict() for x in self.optimizers],
+            "plans": {k: torch.from_numpy(x.plan) for k, x in self._kept.items()},
+            "step": self.step,
+            "spent_s": self.spent_s,
+            "history": self.history,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; kept episodes are played again."""
+        for name in ("actor", "judge", "targets"):
+            getattr(self, name).load_state_dict(state[name])
+        for optimizer, found in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(found)
+        self.step, self.spent_s = state["step"], state["spent_s"]
+        self.history = list(state["history"])
+        self._kept = {k: again(self._scene(k)[0], x.numpy()) for k, x in state["plans"].items()}
+
+    def _share(self) -> float:
+        if self.config.steps is not None:
+            return self.step / self.config.steps
+        return self.spent_s / self.config.time_s
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])
+
+    def _scene(self, number: int) -> tuple[Any, np.random.Generator]:
+        """Return the scene of a round, and the source of what follows in it."""
+        rng = self._rng(_PLAY, number)
+        return self.scenes.scene(self.config.episodes, rng), rng
+
+    def _note(self, curve: Curve) -> None:
+        """Add a row to the training curve."""
+        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
+        self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
+
+    def _round(self) -> None:
+        """Play, keep what was played, and learn from what is kept."""
+        scene, rng = self._scene(self.step)
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        self._kept[self.step] = perform(scene, choosing(self.actor, noise))
+        self._kept.pop(self.step - self.config.replay, None)
+        draw = self._rng(_REPLAY, self.step)
+        delay = np.concatenate([self._delay(x).ravel() for x in self._kept.values()])
+        mean, deviation = float(delay.mean()), float(delay.std()) + 1e-6
+        for _ in range(self.config.updates):
+            x = self._batch(self._kept[int(draw.choice(list(self._kept)))])
+            noise = torch.Generator().manual_seed(int(draw.integers(2**62)))
+            self._learn(x, -(x.delay - mean) / deviation, noise)
+
+    def _delay(self, played: Episode) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """Return the delay of all users in units, shape (T, instances)."""
+        by_user = played.delay.reshape(len(played.delay), -1, self.shape.users)
+        delay: np.ndarray[Any, np.dtype[np.float64]] = by_user.sum(axis=2) / self.scenes.unit_us
+        return delay
+
+    def _batch(self, played: Episode) -> Batch:
+        """Return an episode as the networks take it."""
+        x, contents = played.scene, played.scene.contents
+        row, delay = x.head[played.heads], self._delay(played)
+        instances, agents = delay.shape[1], int(contents.cluster.max(initial=0)) + 1
+        step = contents.release[row] * instances + contents.instance[row]
+        cell = torch.from_numpy(step * agents + contents.cluster[row])
+        active = np.zeros((instances, agents), dtype=bool)
+        active[contents.instance, contents.cluster] = True
+        put = self.config.device
+        return Batch(
+            Sight(*(v.to(put) for v in played.sight)),
+            torch.from_numpy(played.after).to(put),
+            Crowd(cell.to(put), delay.size, agents),
+            torch.from_numpy(np.tile(active, (len(delay), 1))).to(put),
+            torch.from_numpy(delay.astype(np.float32)).to(put),
+            torch.from_numpy(played.opening.reshape(delay.size, -1)).to(put),
+        )
+
+    def _learn(self, x: Batch, reward: Tensor, noise: torch.Generator) -> None:
+        """Take a step of the critic, then one of the actor, then of their targets."""
+        self._learn_critic(x, reward, noise)
+        log_probs = self.actor(x.sight)
+        action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
+        with torch.no_grad():
+            table = self.judge(x, action)[0]
+        method = score_loss if self.config.actor_grad == "score" else straight_loss
+        open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
+        loss = method(log_probs, action, table, self.config.scale).mean()
+        self._take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
+        with torch.no_grad():
+            pairs = zip(self.targets, (self.actor, self.judge), strict=True)
+            for target, module in pairs:
+                for old, new in zip(target.parameters(), module.parameters(), strict=True):
+                    old.lerp_(new, self.config.tau)
+
+    def _learn_critic(self, x: Batch, reward: Tensor, noise: torch.Generator) -> None:
+        with torch.no_grad():
+            log_probs = self.targets[0](x.sight)
+            action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
+            value = self._total(x, *self.targets[1](x, action)[:2], action)
+            log_prob = x.crowd.sum(nets.log_prob(log_probs, action))
+            steps = (*reward.shape, x.crowd.agents)
+            parts = (value.view(steps), log_prob.view(steps))
+            target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
+        table, base, scores = self.judge(x, x.action)
+        error = self._total(x, table, base, x.action) - target.flatten(0, 1)
+        loss = error[x.active].square().mean()
+        if len(scores):
+            loss = loss + _PENALTY * scores.square().mean()
+        self._take(1, self.judge, loss, _CRITIC_CLIP)
+
+    @staticmethod
+    def _total(x: Batch, table: Tensor, base: Tensor, action: Tensor) -> Tensor:
+        """Return agents' values of what they do, shape (B, K)."""
+        return base + x.crowd.sum(nets.log_prob(table, action))
+
+    def _take(self, which: int, module: nn.Module, loss: Tensor, clip: float) -> None:
+        self.optimizers[which].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+        nn.utils.clip_grad_norm_(module.parameters(), clip)
+        self.optimizers[which].step()

@@ -1,0 +1,386 @@
+"""Agents ``push.mappo`` and ``push.mmappo``: multi-agent PPO, without and with images.
+
+MAPPO (Yu et al. 2022, arXiv:2103.01955) as in its reference implementation on-policy, which the
+push paper's Table 2 follows to the names: parameters shared by all agents, a centralised critic
+with normalised values, generalised advantages normalised once a rollout, Huber loss, and clipped
+ratios. An agent's action has many heads. As in on-policy, ratios are clipped head by head and
+summed over an agent's heads (``ratio = per_head``); ``joint`` clips their product instead.
+
+The reward is minus the delay. How much of it a head is credited with decides what can be learned:
+
+``shared``
+    The paper's: the delay of all users, for every agent.
+``user``
+    The delay of the head's user. Users share nothing, so nothing is lost.
+``head``
+    What the choice saved against "never", all other choices being as they were: the difference
+    reward, computed exactly by replay (`push_batch.counterfactuals`).
+
+Rewards of drawn instances are expected over requests: they do not react to pushes, so the optimum
+is the same and noise is less.
+"""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from learners import agent, loop, nets, push_batch
+from learners.push_actor import Curve, choosing, scenes_of
+from learners.push_episodes import Episode, Images, perform
+from learners.push_nets import Actor, Critic, Shape
+from learners.push_scene import Sight
+from opt_istn.training import Report, Task
+
+Credit = Literal["shared", "user", "head"]
+_WEIGHTS, _PLAY, _CHECK = range(3)  # independent streams of a training's seed
+_CHECKS = 12  # rows of the training curve
+PAPER = {  # Table 2 of the paper, and on-policy's values where it is silent
+    "hidden": 256,
+    "actor_rate": 1e-4,
+    "critic_rate": 5e-4,
+    "epochs": 5,
+    "episodes": 16,
+    "reward_credit": "shared",
+    "decay": False,
+}
+
+
+@dataclass(frozen=True)
+class Mappo:
+    """Trains the agent. Defaults are those of the profile ``fair``.
+
+    Parameters
+    ----------
+    profile
+        ``paper`` takes the values of the paper's Table 2 for those left at their defaults.
+    time_s
+        Seconds of training, drawing included.
+    steps
+        If given, rollouts instead of seconds: a training that repeats exactly.
+    reward_credit
+        What a head's reward is, see the module.
+    reward_log
+        Whether the shared reward is the paper's -log2(1 + delay) of a slot.
+    ratio
+        Whether ratios are clipped head by head or as a product over an agent's heads.
+    images
+        What is seen of images: ``codes``, their features; ``label``, the class itself;
+        ``shuffled``, features of other contents; or ``none``.
+    episodes
+        Instances a rollout.
+    epochs, clip, gamma, gae_lambda, entropy, huber, grad_norm
+        As in on-policy: passes over a rollout, clipping of ratios and values, discount, weight
+        of later advantages, weight of the mean entropy of heads, threshold of the Huber loss on
+        normalised errors, and clipping of gradients.
+    actor_rate, critic_rate
+        Learning rates of Adam.
+    decay
+        Whether they fall linearly to 0.
+    hidden
+        Width of all layers.
+    redraws
+        How often births get other attributes and images before new ones are drawn.
+    device
+        Where networks are trained, such as ``cpu`` or ``cuda``.
+    """
+
+    profile: Literal["fair", "paper"] = "fair"
+    time_s: float = 300.0
+    steps: int | None = None
+    reward_credit: Credit = "head"
+    reward_log: bool = False
+    ratio: Literal["per_head", "joint"] = "per_head"
+    images: Images = "none"
+    episodes: int = 4
+    epochs: int = 4
+    clip: float = 0.2
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    entropy: float = 0.01
+    huber: float = 10.0
+    grad_norm: float = 10.0
+    actor_rate: float = 2e-3
+    critic_rate: float = 2e-3
+    decay: bool = True
+    hidden: int = 64
+    redraws: int = 4
+    device: str = "cpu"
+
+    method: ClassVar[str] = "push.mappo"
+
+    def __post_init__(self) -> None:
+        if self.profile == "paper":
+            for field in dataclasses.fields(self):
+                if field.name in PAPER and getattr(self, field.name) == field.default:
+                    object.__setattr__(self, field.name, PAPER[field.name])
+
+    def supports(self, task: Task) -> str | None:
+        """Instances and scenarios of PUSH are supported."""
+        return None if task.problem == "push" else "expected a PUSH instance or scenario"
+
+    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
+        """Train, write the agent file, and return what is worth printing."""
+        return loop.train(Training(self, task, seed), out, report)
+
+
+@dataclass(frozen=True)
+class MultiModal(Mappo):
+    """Trains the multi-modal agent: the same algorithm, an actor and a critic that see images."""
+
+    images: Images = "codes"
+
+    method: ClassVar[str] = "push.mmappo"
+
+
+class Targets(NamedTuple):
+    """What an update needs beside what was seen; n heads, B values of the critic.
+
+    Parameters
+    ----------
+    action, log_prob
+        Choices of the heads, and their log-probabilities when they were made, shape (n,).
+    advantage
+        Of the heads' choices, normalised, shape (n,).
+    value, returns
+        The critic's normalised values before the update, and the returns, shape (B,).
+    """
+
+    action: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    value: Tensor
+    returns: Tensor
+
+
+def advantages(reward: Tensor, value: Tensor, gamma: float, lam: float) -> Tensor:
+    """Return generalised advantages, shape (T, B), of episodes that end after T steps.
+
+    A_t = sum_k (gamma lambda)^k delta_{t+k}, delta_t = r_t + gamma V_{t+1} - V_t, V_T = 0
+    (Schulman et al. 2016, arXiv:1506.02438).
+
+    Parameters
+    ----------
+    reward, value
+        Rewards and values, shape (T, B).
+    """
+    result, last = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    following = torch.zeros_like(reward[0])
+    for t in range(len(reward) - 1, -1, -1):
+        delta = reward[t] + gamma * following - value[t]
+        last = delta + gamma * lam * last
+        result[t], following = last, value[t]
+    return result
+
+
+def policy_loss(log_ratio: Tensor, advantage: Tensor, clip: float, agent_of: Tensor) -> Tensor:
+    """Return minus the clipped surrogate: summed over an agent's heads, averaged over agents.
+
+    Parameters
+    ----------
+    log_ratio, advantage
+        Of every head, shape (n,).
+    agent_of
+        Number of the decision that a head belongs to, 0..B-1, shape (n,).
+    """
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+    return -surrogate.sum() / max(int(agent_of.max()) + 1, 1)
+
+
+def joint(values: Tensor, agent_of: Tensor, mean: bool = False) -> Tensor:
+    """Return sums or means of heads' values over an agent's heads, shape (B,)."""
+    total = values.new_zeros(int(agent_of.max()) + 1).index_add(0, agent_of, values)
+    return total / torch.bincount(agent_of) if mean else total
+
+
+def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: float) -> Tensor:
+    """Return on-policy's loss of normalised values: the worse of clipped and plain, Huber."""
+    moved = old + (value - old).clamp(-clip, clip)
+    losses = [
+        nn.functional.huber_loss(x, target, delta=huber, reduction="none") for x in (value, moved)
+    ]
+    return torch.maximum(*losses).mean()
+
+
+class Training:
+    """A training that can be interrupted: `state` and `restore` are exact.
+
+    Parameters
+    ----------
+    config, task, seed
+        As in `Mappo.train`.
+    """
+
+    def __init__(self, config: Mappo, task: Task, seed: int) -> None:
+        self.config, self.task, self.seed = config, task, seed
+        self.scenes = scenes_of(task, config.images, config.redraws)
+        x = self.scenes
+        seen = config.images != "none"
+        self.shape = Shape(x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
+        rng = torch.Generator().manual_seed(seed)
+        self.actor = Actor(self.shape, rng).to(config.device)
+        self.critic = Critic(self.shape, rng).to(config.device)
+        self.norm = nets.ValueNorm().to(config.device)
+        rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
+        self.optimizers = [torch.optim.Adam(m.parameters(), rate, eps=1e-5) for m, rate in rates]
+        self.step, self.spent_s = 0, 0.0
+        self.history: list[dict[str, Any]] = []
+
+    def run(self) -> Iterator[float]:
+        """Train, yielding the part of the budget used after every rollout."""
+        begin = time.monotonic()
+        curve = Curve(self.scenes, self._rng(_CHECK, 0))
+        self.spent_s += time.monotonic() - begin
+        while (share := self._share()) < 1:
+            begin = time.monotonic()
+            self._improve(1 - share if self.config.decay else 1.0)
+            self.step += 1
+            if share >= (len(self.history) + 1) / _CHECKS:
+                self._note(curve)
+            self.spent_s += time.monotonic() - begin
+            yield share
+        self._note(curve)
+
+    def summary(self) -> str:
+        """Return how training stands."""
+        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
+        return f"saves {saving} of what annealed plans save that know all births"
+
+    def agent(self) -> agent.Agent:
+        """Return the trained agent."""
+        config, about = dataclasses.asdict(self.config), agent.described(self.task)
+        state = {"actor": self.actor.cpu().state_dict(), "shape": dataclasses.asdict(self.shape)}
+        state |= {"images": self.config.images, "births": self.scenes.num_own}
+        self.actor.to(self.config.device)
+        return agent.Agent(self.config.method, config, about, self.seed, state, self.history)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is needed to go on."""
+        modules = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
+        return {
+            **{name: module.state_dict() for name, module in modules.items()},
+            "optimizers": [x.state_dict() for x in self.optimizers],
+            "step": self.step,
+            "spent_s": self.spent_s,
+            "history": self.history,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state."""
+        for name, module in (("actor", self.actor), ("critic", self.critic), ("norm", self.norm)):
+            module.load_state_dict(state[name])
+        for optimizer, found in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(found)
+        self.step, self.spent_s = state["step"], state["spent_s"]
+        self.history = list(state["history"])
+
+    def _share(self) -> float:
+        if self.config.steps is not None:
+            return self.step / self.config.steps
+        return self.spent_s / self.config.time_s
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])
+
+    def _note(self, curve: Curve) -> None:
+        """Add a row to the training curve."""
+        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
+        self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
+
+    def _improve(self, left: float) -> None:
+        """Play a rollout and take the epochs' steps; `left` 1..0 scales the rates."""
+        config, rng = self.config, self._rng(_PLAY, self.step)
+        scene = self.scenes.scene(config.episodes, rng)
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        played = perform(scene, choosing(self.actor, noise))
+        sight = Sight(*(x.to(config.device) for x in played.sight))
+        found = self._targets(played, sight)
+        for optimizer, rate in zip(
+            self.optimizers, (config.actor_rate, config.critic_rate), strict=True
+        ):
+            optimizer.param_groups[0]["lr"] = rate * left
+        for _ in range(config.epochs):
+            self._descend(played, sight, found)
+
+    def _targets(self, played: Episode, sight: Sight) -> Targets:
+        """Return choices, advantages and returns of a rollout."""
+        action = torch.from_numpy(played.after).to(self.config.device)
+        with torch.no_grad():
+            log_prob = nets.log_prob(self.actor(sight), action)
+            value = self._values(played, sight)
+            reward = self._rewards(played).to(self.config.device)
+            plain = self.norm.denormalize(value)
+            if self.config.reward_credit == "head":
+                advantage, returns = reward - plain, reward
+            else:
+                advantage = advantages(reward, plain, self.config.gamma, self.config.gae_lambda)
+                returns = advantage + plain
+                advantage = advantage[self._place(played)]
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-5)
+        return Targets(action, log_prob, advantage, value, returns)
+
+    def _rewards(self, played: Episode) -> Tensor:
+        """Return rewards: of heads, shape (n,), or by slot, of users or instances, (T, B)."""
+        unit, batch = self.scenes.unit_us, played.scene.problems.batch
+        if self.config.reward_credit == "head":
+            gain = push_batch.counterfactuals(batch, played.plan)
+            saved = gain[np.arange(len(gain)), played.plan][played.heads]
+            return torch.from_numpy((saved / unit).astype(np.float32))
+        delay = played.delay
+        if self.config.reward_credit == "shared":
+            delay = delay.reshape(len(delay), -1, self.scenes.num_users).sum(axis=2)
+        if self.config.reward_log:
+            return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
+        return torch.from_numpy((-delay / unit).astype(np.float32))
+
+    def _values(self, played: Episode, sight: Sight) -> Tensor:
+        """Return the critic's normalised values of what `_rewards` rewards."""
+        if self.config.reward_credit == "head":
+            return self.critic.of_heads(sight)
+        value = self.critic.of_homes(sight)[torch.from_numpy(played.opening)]
+        if self.config.reward_credit == "shared":
+            return value.unflatten(1, (-1, self.scenes.num_users)).mean(dim=2)
+        return value
+
+    def _place(self, played: Episode) -> tuple[Tensor, Tensor]:
+        """Return slot and column of the rewards that each head is credited with."""
+        batch = played.scene.problems.batch
+        owner = batch.problem[played.heads]
+        if self.config.reward_credit == "shared":
+            owner = owner // self.scenes.num_users
+        return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
+
+    def _descend(self, played: Episode, sight: Sight, found: Targets) -> None:
+        """Take one step of the actor and one of the critic."""
+        config = self.config
+        log_probs = self.actor(sight)
+        log_ratio = nets.log_prob(log_probs, found.action) - found.log_prob
+        advantage, group = found.advantage, sight.agent
+        if config.ratio == "joint":
+            log_ratio = joint(log_ratio, group)
+            advantage = joint(advantage, group, mean=True)
+            group = torch.arange(len(log_ratio))
+        loss = policy_loss(log_ratio, advantage, config.clip, group)
+        loss = loss - config.entropy * nets.entropy(log_probs).mean()
+        self._take(0, self.actor, loss)
+        self.norm.update(found.returns)
+        target = self.norm.normalize(found.returns)
+        value = self._values(played, sight)
+        self._take(1, self.critic, value_loss(value, found.value, target, config.clip, config.huber))
+
+    def _take(self, which: int, module: nn.Module, loss: Tensor) -> None:
+        if not math.isfinite(float(loss.detach())):
+            raise FloatingPointError(f"the loss of {type(module).__name__} is {float(loss)}")
+        self.optimizers[which].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+        nn.utils.clip_grad_norm_(module.parameters(), self.config.grad_norm)
+        self.optimizers[which].step()
