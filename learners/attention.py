@@ -12,9 +12,9 @@ add up over the heads:
 
     Q_i(a) = b_i(c, s_i, e_i) + sum_h f(x_h, e_i)[a_h]
 
-with x_h the encoding of what head h is about and s_i the mean over an agent's heads, so expectations
-under a factored policy and each head's own counterfactual advantage are exact too. With one head an
-agent and no base b this is MAAC. Encoders are shared by all agents.
+with x_h the encoding of what head h is about and s_i the mean over an agent's heads, so
+expectations under a factored policy and each head's own counterfactual advantage are exact too.
+With one head an agent and no base b this is MAAC. Encoders are shared by all agents.
 """
 
 from dataclasses import dataclass
@@ -67,18 +67,18 @@ class Crowd:
         total = rows.new_zeros(self.steps * self.agents, rows.shape[1])
         total = total.index_add(0, self.cell, rows)
         number = torch.bincount(self.cell, minlength=len(total)).clamp_min(1)
-        return (total / number.unsqueeze(1)).unflatten(0, (self.steps, self.agents))
+        return (total / number.unsqueeze(1)).view(self.steps, self.agents, -1)
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over each agent's heads, shape (B, K)."""
         total = values.new_zeros(self.steps * self.agents).index_add(0, self.cell, values)
-        return total.unflatten(0, (self.steps, self.agents))
+        return total.view(self.steps, self.agents)
 
     @property
     def present(self) -> Tensor:
         """Whether an agent has heads, shape (B, K)."""
         there = torch.bincount(self.cell, minlength=self.steps * self.agents) > 0
-        return there.unflatten(0, (self.steps, self.agents))
+        return there.view(self.steps, self.agents)
 
 
 class AttentionCritic(nn.Module):
@@ -148,10 +148,11 @@ class AttentionCritic(nn.Module):
 
     def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return s, e, both shape (B, K, width), and the scores that count."""
-        split = (self.attend, seen.shape[-1] // self.attend)
-        query, key = self.query(seen).unflatten(-1, split), self.key(act).unflatten(-1, split)
-        value = nn.functional.leaky_relu(self.value(act), _SLOPE).unflatten(-1, split)
-        score = torch.einsum("bihd,bjhd->bhij", query, key) / split[1] ** 0.5
+        size = seen.shape[-1] // self.attend
+        split = (*seen.shape[:2], self.attend, size)
+        query, key = self.query(seen).view(split), self.key(act).view(split)
+        value = nn.functional.leaky_relu(self.value(act), _SLOPE).view(split)
+        score = torch.einsum("bihd,bjhd->bhij", query, key) / size**0.5
         agents = seen.shape[1]
         other = ~torch.eye(agents, dtype=torch.bool, device=seen.device)
         there = (present[:, None, :] & other)[:, None].expand_as(score)

@@ -17,9 +17,7 @@ the delay of all users, the same for every agent.
 """
 
 import copy
-import dataclasses
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -28,16 +26,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, loop, nets
+from learners import loop, nets
 from learners.attention import AttentionCritic, Crowd
-from learners.push_actor import Curve, choosing, scenes_of
+from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, again, perform
-from learners.push_nets import Actor, Features, Shape
-from learners.push_scene import Sight, home_width
+from learners.push_nets import Features, Shape
+from learners.push_scene import Scene, Sight, home_width
+from learners.push_training import PLAY, REPLAY, PushTraining
 from opt_istn.training import Report, Task
 
-_WEIGHTS, _PLAY, _CHECK, _REPLAY = range(4)  # independent streams of a training's seed
-_CHECKS = 12  # rows of the training curve
 _PENALTY = 1e-3  # of squared logits and attention scores
 _DECAY = 1e-3  # of the critic's weights
 _CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
@@ -197,8 +194,8 @@ def straight_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float
     return nets.log_prob(log_probs, action) / scale - (sampled * table.detach()).sum(-1)
 
 
-class Training:
-    """A training that can be interrupted: `state` and `restore` are exact.
+class Training(PushTraining):
+    """A training; see `PushTraining`.
 
     Parameters
     ----------
@@ -207,99 +204,40 @@ class Training:
     """
 
     def __init__(self, config: Maac, task: Task, seed: int) -> None:
-        self.config, self.task, self.seed = config, task, seed
-        self.scenes = scenes_of(task, config.images, config.redraws)
-        x, seen = self.scenes, config.images != "none"
-        self.shape = Shape(
-            x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code
-        )
-        rng = torch.Generator().manual_seed(seed)
-        self.actor = Actor(self.shape, rng).to(config.device)
-        self.judge = Judge(self.shape, config.attend, rng).to(config.device)
-        self.targets = copy.deepcopy(nn.ModuleList([self.actor, self.judge]))
+        super().__init__(config, task, seed)
+        self.config = config
+        self.judge = Judge(self.shape, config.attend, self.weights_rng).to(config.device)
+        self.late_actor, self.late_judge = copy.deepcopy((self.actor, self.judge))
+        self.modules = {"actor": self.actor, "judge": self.judge}
+        self.modules |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
         self.optimizers = [
             torch.optim.Adam(self.actor.parameters(), config.actor_rate),
             torch.optim.Adam(self.judge.parameters(), config.critic_rate, weight_decay=_DECAY),
         ]
-        self.step, self.spent_s = 0, 0.0
-        self.history: list[dict[str, Any]] = []
         self._kept: dict[int, Episode] = {}
-
-    def run(self) -> Iterator[float]:
-        """Train, yielding the part of the budget used after every round."""
-        begin = time.monotonic()
-        curve = Curve(self.scenes, self._rng(_CHECK, 0))
-        self.spent_s += time.monotonic() - begin
-        while (share := self._share()) < 1:
-            begin = time.monotonic()
-            self._round()
-            self.step += 1
-            if share >= (len(self.history) + 1) / _CHECKS:
-                self._note(curve)
-            self.spent_s += time.monotonic() - begin
-            yield share
-        self._note(curve)
-
-    def summary(self) -> str:
-        """Return how training stands."""
-        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        return f"saves {saving} of what annealed plans save that know all births"
-
-    def agent(self) -> agent.Agent:
-        """Return the trained agent."""
-        config, about = dataclasses.asdict(self.config), agent.described(self.task)
-        state = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
-        state |= {"shape": dataclasses.asdict(self.shape), "images": self.config.images}
-        return agent.Agent(self.config.method, config, about, self.seed, state, self.history)
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on; of kept episodes, the plans."""
-        return {
-            "actor": self.actor.state_dict(),
-            "judge": self.judge.state_dict(),
-            "targets": self.targets.state_dict(),
-            "optimizers": [x.state_dict() for x in self.optimizers],
-            "plans": {k: torch.from_numpy(x.plan) for k, x in self._kept.items()},
-            "step": self.step,
-            "spent_s": self.spent_s,
-            "history": self.history,
-        }
+        plans = {k: torch.from_numpy(x.plan) for k, x in self._kept.items()}
+        return super().state() | {"plans": plans}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; kept episodes are played again."""
-        for name in ("actor", "judge", "targets"):
-            getattr(self, name).load_state_dict(state[name])
-        for optimizer, found in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(found)
-        self.step, self.spent_s = state["step"], state["spent_s"]
-        self.history = list(state["history"])
-        self._kept = {k: again(self._scene(k)[0], x.numpy()) for k, x in state["plans"].items()}
+        super().restore(state)
+        plans = state["plans"].items()
+        self._kept = {k: again(self._scene(k), x.numpy()) for k, x in plans}
 
-    def _share(self) -> float:
-        if self.config.steps is not None:
-            return self.step / self.config.steps
-        return self.spent_s / self.config.time_s
+    def _scene(self, number: int) -> Scene:
+        return self.scenes.scene(self.config.episodes, self.rng(PLAY, number))
 
-    def _rng(self, stream: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, stream, number])
-
-    def _scene(self, number: int) -> tuple[Any, np.random.Generator]:
-        """Return the scene of a round, and the source of what follows in it."""
-        rng = self._rng(_PLAY, number)
-        return self.scenes.scene(self.config.episodes, rng), rng
-
-    def _note(self, curve: Curve) -> None:
-        """Add a row to the training curve."""
-        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
-        self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
-
-    def _round(self) -> None:
+    def improve(self, left: float) -> None:  # noqa: ARG002
         """Play, keep what was played, and learn from what is kept."""
-        scene, rng = self._scene(self.step)
+        rng = self.rng(PLAY, self.step)
+        scene = self.scenes.scene(self.config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self._kept[self.step] = perform(scene, choosing(self.actor, noise))
         self._kept.pop(self.step - self.config.replay, None)
-        draw = self._rng(_REPLAY, self.step)
+        draw = self.rng(REPLAY, self.step)
         delay = np.concatenate([self._delay(x).ravel() for x in self._kept.values()])
         mean, deviation = float(delay.mean()), float(delay.std()) + 1e-6
         for _ in range(self.config.updates):
@@ -342,36 +280,31 @@ class Training:
         method = score_loss if self.config.actor_grad == "score" else straight_loss
         open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
         loss = method(log_probs, action, table, self.config.scale).mean()
-        self._take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
+        self.take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
         with torch.no_grad():
-            pairs = zip(self.targets, (self.actor, self.judge), strict=True)
+            pairs = ((self.late_actor, self.actor), (self.late_judge, self.judge))
             for target, module in pairs:
                 for old, new in zip(target.parameters(), module.parameters(), strict=True):
                     old.lerp_(new, self.config.tau)
 
     def _learn_critic(self, x: Batch, reward: Tensor, noise: torch.Generator) -> None:
         with torch.no_grad():
-            log_probs = self.targets[0](x.sight)
+            log_probs = self.late_actor(x.sight)
             action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
-            value = self._total(x, *self.targets[1](x, action)[:2], action)
+            table, base, _ = self.late_judge(x, action)
+            value = _total(x, table, base, action)
             log_prob = x.crowd.sum(nets.log_prob(log_probs, action))
             steps = (*reward.shape, x.crowd.agents)
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
         table, base, scores = self.judge(x, x.action)
-        error = self._total(x, table, base, x.action) - target.flatten(0, 1)
+        error = _total(x, table, base, x.action) - target.flatten(0, 1)
         loss = error[x.active].square().mean()
         if len(scores):
             loss = loss + _PENALTY * scores.square().mean()
-        self._take(1, self.judge, loss, _CRITIC_CLIP)
+        self.take(1, self.judge, loss, _CRITIC_CLIP)
 
-    @staticmethod
-    def _total(x: Batch, table: Tensor, base: Tensor, action: Tensor) -> Tensor:
-        """Return agents' values of what they do, shape (B, K)."""
-        return base + x.crowd.sum(nets.log_prob(table, action))
 
-    def _take(self, which: int, module: nn.Module, loss: Tensor, clip: float) -> None:
-        self.optimizers[which].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-        nn.utils.clip_grad_norm_(module.parameters(), clip)
-        self.optimizers[which].step()
+def _total(x: Batch, table: Tensor, base: Tensor, action: Tensor) -> Tensor:
+    """Return agents' values of what they do, shape (B, K)."""
+    return base + x.crowd.sum(nets.log_prob(table, action))

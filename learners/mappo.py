@@ -21,9 +21,6 @@ is the same and noise is less.
 """
 
 import dataclasses
-import math
-import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -32,16 +29,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, loop, nets, push_batch
-from learners.push_actor import Curve, choosing, scenes_of
+from learners import loop, nets, push_batch
+from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, perform
-from learners.push_nets import Actor, Critic, Shape
+from learners.push_nets import Critic
 from learners.push_scene import Sight
+from learners.push_training import PLAY, PushTraining
 from opt_istn.training import Report, Task
 
 Credit = Literal["shared", "user", "head"]
-_WEIGHTS, _PLAY, _CHECK = range(3)  # independent streams of a training's seed
-_CHECKS = 12  # rows of the training curve
 PAPER = {  # Table 2 of the paper, and on-policy's values where it is silent
     "hidden": 256,
     "actor_rate": 1e-4,
@@ -211,8 +207,8 @@ def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: f
     return torch.maximum(*losses).mean()
 
 
-class Training:
-    """A training that can be interrupted: `state` and `restore` are exact.
+class Training(PushTraining):
+    """A training; see `PushTraining`.
 
     Parameters
     ----------
@@ -221,93 +217,25 @@ class Training:
     """
 
     def __init__(self, config: Mappo, task: Task, seed: int) -> None:
-        self.config, self.task, self.seed = config, task, seed
-        self.scenes = scenes_of(task, config.images, config.redraws)
-        x = self.scenes
-        seen = config.images != "none"
-        self.shape = Shape(x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
-        rng = torch.Generator().manual_seed(seed)
-        self.actor = Actor(self.shape, rng).to(config.device)
-        self.critic = Critic(self.shape, rng).to(config.device)
+        super().__init__(config, task, seed)
+        self.config = config
+        self.critic = Critic(self.shape, self.weights_rng).to(config.device)
         self.norm = nets.ValueNorm().to(config.device)
+        self.modules = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
         rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
         self.optimizers = [torch.optim.Adam(m.parameters(), rate, eps=1e-5) for m, rate in rates]
-        self.step, self.spent_s = 0, 0.0
-        self.history: list[dict[str, Any]] = []
 
-    def run(self) -> Iterator[float]:
-        """Train, yielding the part of the budget used after every rollout."""
-        begin = time.monotonic()
-        curve = Curve(self.scenes, self._rng(_CHECK, 0))
-        self.spent_s += time.monotonic() - begin
-        while (share := self._share()) < 1:
-            begin = time.monotonic()
-            self._improve(1 - share if self.config.decay else 1.0)
-            self.step += 1
-            if share >= (len(self.history) + 1) / _CHECKS:
-                self._note(curve)
-            self.spent_s += time.monotonic() - begin
-            yield share
-        self._note(curve)
-
-    def summary(self) -> str:
-        """Return how training stands."""
-        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        return f"saves {saving} of what annealed plans save that know all births"
-
-    def agent(self) -> agent.Agent:
-        """Return the trained agent."""
-        config, about = dataclasses.asdict(self.config), agent.described(self.task)
-        state = {"actor": self.actor.cpu().state_dict(), "shape": dataclasses.asdict(self.shape)}
-        state |= {"images": self.config.images, "births": self.scenes.num_own}
-        self.actor.to(self.config.device)
-        return agent.Agent(self.config.method, config, about, self.seed, state, self.history)
-
-    def state(self) -> dict[str, Any]:
-        """Return what is needed to go on."""
-        modules = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
-        return {
-            **{name: module.state_dict() for name, module in modules.items()},
-            "optimizers": [x.state_dict() for x in self.optimizers],
-            "step": self.step,
-            "spent_s": self.spent_s,
-            "history": self.history,
-        }
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        for name, module in (("actor", self.actor), ("critic", self.critic), ("norm", self.norm)):
-            module.load_state_dict(state[name])
-        for optimizer, found in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(found)
-        self.step, self.spent_s = state["step"], state["spent_s"]
-        self.history = list(state["history"])
-
-    def _share(self) -> float:
-        if self.config.steps is not None:
-            return self.step / self.config.steps
-        return self.spent_s / self.config.time_s
-
-    def _rng(self, stream: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, stream, number])
-
-    def _note(self, curve: Curve) -> None:
-        """Add a row to the training curve."""
-        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
-        self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
-
-    def _improve(self, left: float) -> None:
+    def improve(self, left: float) -> None:
         """Play a rollout and take the epochs' steps; `left` 1..0 scales the rates."""
-        config, rng = self.config, self._rng(_PLAY, self.step)
+        config, rng = self.config, self.rng(PLAY, self.step)
         scene = self.scenes.scene(config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         played = perform(scene, choosing(self.actor, noise))
         sight = Sight(*(x.to(config.device) for x in played.sight))
         found = self._targets(played, sight)
-        for optimizer, rate in zip(
-            self.optimizers, (config.actor_rate, config.critic_rate), strict=True
-        ):
-            optimizer.param_groups[0]["lr"] = rate * left
+        rates = (config.actor_rate, config.critic_rate)
+        for optimizer, rate in zip(self.optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
         for _ in range(config.epochs):
             self._descend(played, sight, found)
 
@@ -348,7 +276,7 @@ class Training:
             return self.critic.of_heads(sight)
         value = self.critic.of_homes(sight)[torch.from_numpy(played.opening)]
         if self.config.reward_credit == "shared":
-            return value.unflatten(1, (-1, self.scenes.num_users)).mean(dim=2)
+            return value.reshape(len(value), -1, self.scenes.num_users).mean(dim=2)
         return value
 
     def _place(self, played: Episode) -> tuple[Tensor, Tensor]:
@@ -371,16 +299,9 @@ class Training:
             group = torch.arange(len(log_ratio))
         loss = policy_loss(log_ratio, advantage, config.clip, group)
         loss = loss - config.entropy * nets.entropy(log_probs).mean()
-        self._take(0, self.actor, loss)
+        self.take(0, self.actor, loss, config.grad_norm)
         self.norm.update(found.returns)
         target = self.norm.normalize(found.returns)
         value = self._values(played, sight)
-        self._take(1, self.critic, value_loss(value, found.value, target, config.clip, config.huber))
-
-    def _take(self, which: int, module: nn.Module, loss: Tensor) -> None:
-        if not math.isfinite(float(loss.detach())):
-            raise FloatingPointError(f"the loss of {type(module).__name__} is {float(loss)}")
-        self.optimizers[which].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-        nn.utils.clip_grad_norm_(module.parameters(), self.config.grad_norm)
-        self.optimizers[which].step()
+        loss = value_loss(value, found.value, target, config.clip, config.huber)
+        self.take(1, self.critic, loss, config.grad_norm)

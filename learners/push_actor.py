@@ -13,7 +13,7 @@ from learners.envs.push_view import Float
 from learners.planner import is_of
 from learners.push_batch import batch_of
 from learners.push_draws import Problems
-from learners.push_episodes import Choose, Drawn, Fixed, Scenes, contents_of, perform, shown_of
+from learners.push_episodes import Choose, Scenes, contents_of, perform, shown_of
 from learners.push_nets import Actor, Shape
 from learners.push_scene import Scene, Sight, Stage, scene_of
 from opt_istn.push.evaluate import evaluate
@@ -22,17 +22,9 @@ from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims, Status
-from opt_istn.training import Task
 
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
-
-
-def scenes_of(task: Task, images: str, redraws: int) -> Scenes:
-    """Return where the scenes of a task come from, with what `images` shows of images."""
-    if task.scenario is None:
-        return Fixed(task.instance, images)
-    return Drawn(task.scenario, redraws, images)
 
 
 def choosing(actor: Actor, rng: torch.Generator | None = None) -> Choose:

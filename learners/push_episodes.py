@@ -11,6 +11,7 @@ from learners.envs.push_view import NUM_META, Float
 from learners.push_draws import Drawer, LawSaving, memorised, together
 from learners.push_scene import Contents, Scene, Sight, Stage, joined, rows_of, scene_of
 from opt_istn.files import InputError
+from opt_istn.physics.frames import Array
 from opt_istn.push.demand import CODE_LENGTH, features, image_codes
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.parameters import Scenario
@@ -54,7 +55,8 @@ class Episode(NamedTuple):
 def perform(scene: Scene, choose: Choose) -> Episode:
     """Play a scene to the end."""
     stage, users = Stage(scene), len(scene.problems.user)
-    sights, order, choices, opening, delay = [], [], [], [], []
+    sights: list[Sight] = []
+    order, choices, opening, delay = [], [], [], []
     for slot in range(stage.slots):
         opening.append(len(sights) * users + np.arange(users))
         for heads in stage.turns(slot) or [np.zeros(0, dtype=np.int64)]:
@@ -78,7 +80,7 @@ Images = Literal["none", "codes", "shuffled", "label"]  # what an agent sees of 
 
 
 def shown(
-    images: str, codes: Float, classes: IntArray, num_classes: int, rng: np.random.Generator
+    images: str, codes: Array, classes: IntArray, num_classes: int, rng: np.random.Generator
 ) -> Float:
     """Return what is seen of contents' images, shape (F, width_of(images, num_classes)).
 
@@ -94,7 +96,8 @@ def shown(
     if images == "label":
         return np.eye(num_classes, dtype=np.float32)[classes]
     order = rng.permutation(len(codes)) if images == "shuffled" else slice(None)
-    return codes[order].astype(np.float32)
+    seen: Float = codes[order].astype(np.float32)
+    return seen
 
 
 def shown_of(instance: Instance, images: str) -> Float | None:

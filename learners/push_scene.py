@@ -18,7 +18,8 @@ from torch import Tensor
 
 from learners.envs.push_view import NUM_META, Float
 from learners.push_draws import Problems
-from opt_istn.push.demand import CODE_LENGTH, Features
+from opt_istn.physics.frames import Array
+from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
 from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
@@ -117,7 +118,7 @@ def home_width(num_slots: int, num_users: int) -> int:
     return 2 * num_slots + num_users + 1
 
 
-def rows_of(traits: Features, lat_deg: Float, lon_deg: Float) -> Float:
+def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
     """Return `Contents.rows` of contents with these attributes and centres."""
     rows = np.zeros((len(lat_deg), NUM_META), dtype=np.float32)
     rows[:, 0] = 1
@@ -178,7 +179,7 @@ class Stage:
         self._pushed[heads] = True
 
     def due(self, slot: int) -> IntArray:
-        """Return the heads whose push is made in a slot: planned for it, or late for want of a link."""
+        """Return the heads whose push is made in a slot: planned for it, or late for a link."""
         up = self.scene.problems.batch.link_up[self.problem, slot]
         return np.flatnonzero((self.plan <= slot) & up & ~self._pushed)
 
@@ -235,7 +236,7 @@ class Stage:
         return number
 
     def _stored(self, slot: int, row: IntArray) -> NDArray[np.float64]:
-        """Return how many contents by age the satellites of the contents' clusters store, in tens."""
+        """Return how many contents the satellites of contents' clusters store, by age, in tens."""
         x = self.scene.contents
         held = np.flatnonzero((x.release < slot) & (x.evicted > slot))
         key = self._agents(np.arange(len(x.release)))
@@ -278,8 +279,8 @@ class Stage:
         clock[:, slot] = 1
         who = np.eye(scene.users, dtype=np.float32)[scene.problems.user]
         known = scene.problems.known[:, slot : slot + 1]
-        planned = planned[:, :slots] / places[:, None].astype(np.float32)
-        return np.concatenate([planned, clock, who, known], axis=1)
+        part = planned[:, :slots] / places[:, None].astype(np.float32)
+        return np.concatenate([part, clock, who, known], axis=1)
 
 
 def joined(sights: list[Sight], homes: int) -> Sight:

@@ -1,0 +1,160 @@
+"""`python -m bench.hard`: the hard regime of the exact PUSH engines, as `bench/hard.md`.
+
+One user; the cache, the slots and the requests grow. Every run is a record in `out/hard.jsonl`,
+appended when it ends: killed and started again, the measurement goes on where it was. The text of
+`bench/hard.md` below the marker is written by hand and kept.
+"""
+
+import platform
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from opt_istn import Budget, Status, record
+from opt_istn.audit import audited, gap, summarise
+from opt_istn.environment import cpu_model
+from opt_istn.harness import Choice, Comparison
+from opt_istn.record import Record, Source
+
+HERE = Path(__file__).parent
+RUNS = HERE.parent / "out" / "hard.jsonl"
+MARKER = "<!-- below this line the text is kept -->"
+LIMIT_S, CHECK_LIMIT_S = 60.0, 600.0
+MEMORY_MB = 4096
+ENGINES = ("labels", "cpsat", "highs", "interval")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One family of instances: places of the cache, slots, expected requests of the user."""
+
+    places: int
+    slots: int
+    requests: int
+
+    @property
+    def source(self) -> Source:
+        """Where the harness takes its instances from."""
+        wanted = {"num_users": 1, "num_slots": self.slots, "cache_items": self.places}
+        overrides = {name: str(value) for name, value in wanted.items()}
+        overrides["requests_per_user"] = f"{self.requests}.0"
+        if self.requests > 500:  # so many requests need contents from the whole region
+            overrides["roi_fraction"] = "1.0"
+        preset = "push-paper" if self.slots < 100 else "push-day"
+        return Source(preset=preset, overrides=overrides)
+
+
+GRID = [
+    Cell(L, T, R)
+    for T, R in ((18, 91), (18, 547), (180, 91), (180, 547))
+    for L in (1, 3, 5, 10, 30)
+]
+BETWEEN = [Cell(L, 18, 91) for L in (6, 7, 8, 9)]
+SMALLEST = [Cell(1, 18, 91), Cell(3, 18, 91)]  # where the literal model is worth a try
+CHECKS = [Cell(L, T, 91) for T in (18, 180) for L in (4, 5, 6)]
+CHECK_SEEDS = 3
+
+
+def measure() -> Iterator[Record]:
+    """Run what is missing; the fastest engine first, so that a table is there early."""
+    RUNS.parent.mkdir(exist_ok=True)
+    for engine in ENGINES:
+        yield from _run([*GRID, *BETWEEN], engine, 1, LIMIT_S)
+    yield from _run(SMALLEST, "literal", 1, LIMIT_S)
+    for engine in ("labels", "cpsat"):
+        yield from _run(CHECKS, engine, CHECK_SEEDS, CHECK_LIMIT_S)
+
+
+def _run(cells: list[Cell], engine: str, seeds: int, limit_s: float) -> Iterator[Record]:
+    budget = Budget(time_s=limit_s, memory_mb=MEMORY_MB)
+    sources = [cell.source for cell in cells]
+    yield from Comparison(sources, [Choice(f"push.{engine}")], seeds, budget).run(RUNS)
+
+
+def cell_of(run: Record) -> Cell:
+    """Return the cell a record belongs to."""
+    given = run.source.overrides
+    requests = round(float(given["requests_per_user"]))
+    return Cell(int(given["cache_items"]), int(given["num_slots"]), requests)
+
+
+def grid(runs: list[Record]) -> str:
+    """Return the runs with the short limit as a markdown table."""
+    lines = [
+        "| T | requests | L | engine | status | cost, s | bound, s | gap % | of saving % | seconds | MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    order = [*ENGINES, "literal"]
+    mine = [run for run in runs if run.limits.time_s == LIMIT_S]
+    for run in sorted(mine, key=lambda run: (*_place(run), order.index(_engine(run)))):
+        cell = cell_of(run)
+        lines.append(_line(cell.slots, cell.requests, cell.places, _engine(run), *_outcome(run)))
+    return "\n".join(lines)
+
+
+def checks(runs: list[Record]) -> str:
+    """Return the instances that two engines were to prove, as a markdown table."""
+    lines = [
+        "| T | requests | L | seed | optimum, us | proven by | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    found = {summary.sha256: summary for summary in summarise(runs)}
+    mine = [run for run in runs if cell_of(run) in CHECKS]
+    by_instance = {run.sha256: run for run in sorted(mine, key=_place)}
+    for sha256, run in by_instance.items():
+        cell, summary = cell_of(run), found[sha256]
+        proven = [r for r in runs if r.sha256 == sha256 and r.status == Status.OPTIMAL]
+        seconds = {_engine(r): f"{r.wall_s:.3g}" for r in proven}
+        value = summary.best_cost if summary.certified else "open"
+        cells = (cell.slots, cell.requests, cell.places, run.source.seed, value)
+        lines.append(_line(*cells, ", ".join(seconds), ", ".join(seconds.values())))
+    return "\n".join(lines)
+
+
+def _place(run: Record) -> tuple[int, ...]:
+    cell = cell_of(run)
+    return cell.slots, cell.requests, cell.places, run.source.seed or 0
+
+
+def _engine(run: Record) -> str:
+    return run.solver.removeprefix("push.")
+
+
+def _outcome(run: Record) -> Iterable[str]:
+    """Return status, cost, bound, both gaps, seconds and memory of a run as texts."""
+    left, saved = gap(run.cost, run.bound), None
+    if run.cost is not None and run.bound is not None:
+        most = run.terms["no_push_us"] - run.bound
+        saved = (run.cost - run.bound) / max(most, 1)
+    memory = "" if run.peak_memory_mb is None else f"{run.peak_memory_mb:.0f}"
+    yield run.failure or ("refused" if run.error else run.status)
+    yield from ("" if value is None else f"{value / 1e6:.6f}" for value in (run.cost, run.bound))
+    yield from ("" if value is None else f"{100 * value:.2f}" for value in (left, saved))
+    yield from ("" if run.wall_s is None else f"{run.wall_s:.3g}", memory)
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def write(runs: list[Record]) -> None:
+    """Write the tables into `bench/hard.md`; the text below the marker stays."""
+    page = HERE / "hard.md"
+    kept = page.read_text().partition(MARKER)[2] if page.exists() else "\n"
+    head = f"""# The hard regime of PUSH
+
+Measured by `python -m bench.hard` on {cpu_model()}, Python {platform.python_version()}.
+"""
+    page.write_text(f"{head}\n{grid(runs)}\n\n## Cross-checks\n\n{checks(runs)}\n\n{MARKER}{kept}")
+
+
+def main() -> int:
+    """Measure what is missing and write the page after every run."""
+    for run in measure():
+        print(_engine(run), cell_of(run), run.source.seed, *_outcome(run), flush=True)
+        write(audited(record.read(RUNS)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
