@@ -187,11 +187,14 @@ def score_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float) -
 
 
 def straight_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float) -> Tensor:
-    """Return each head's loss by a straight-through sample, shape (n,); see `score_loss`."""
+    """Return each head's loss by a straight-through sample, shape (n,); see `score_loss`.
+
+    The entropy is exact.
+    """
     chance = log_probs.exp()
     hard = nn.functional.one_hot(action, chance.shape[-1]).to(chance.dtype)
     sampled = hard - chance.detach() + chance
-    return nets.log_prob(log_probs, action) / scale - (sampled * table.detach()).sum(-1)
+    return -nets.entropy(log_probs) / scale - (sampled * table.detach()).sum(-1)
 
 
 class Training(PushTraining):

@@ -1,0 +1,216 @@
+"""MAPPO and MAAC for PUSH: they play as they train, learn what can be learned, and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from learners import maac, mappo, push_batch
+from learners.maac import Maac
+from learners.mappo import Mappo, MultiModal
+from learners.push_actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
+from learners.push_episodes import Drawn, Fixed, again, choose_at_random, perform, shown_of
+from learners.push_nets import Actor, Shape
+from learners.push_scene import Sight
+from opt_istn import Budget, Status, registry
+from opt_istn.push.evaluate import evaluate
+from opt_istn.push.instance import Instance
+from opt_istn.push.play import play
+from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.push.testing import random_push
+from opt_istn.training import Task
+
+TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
+SOLVERS = {"push.mappo": MappoAgent, "push.mmappo": MultiModalAgent, "push.maac": MaacAgent}
+BUDGETS = {
+    "shared": Mappo(steps=60, reward_credit="shared"),
+    "user": Mappo(steps=60, reward_credit="user"),
+    "head": Mappo(steps=60),
+    "joint": Mappo(steps=60, ratio="joint", reward_credit="user"),
+    "multi-modal": MultiModal(steps=60, reward_credit="user"),
+    "maac": Maac(steps=60),
+    "gumbel": Maac(steps=60, actor_grad="gumbel_st"),
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def trained(config: Any, task: Task, out: Path) -> MappoAgent:
+    """Train an agent quietly and return its solver."""
+    config.train(task, 0, out, lambda *_: None)
+    return SOLVERS[config.method](out)
+
+
+def saving(instance: Instance, solver: MappoAgent) -> float:
+    """Return what an agent saves of what an optimal plan saves."""
+    claims = solver.solve(instance, Budget(), 0)
+    judged = evaluate(instance, claims.plan)
+    assert (claims.status, claims.cost) == (Status.FEASIBLE, judged.cost)
+    optimum = registry.make("labels", "push", {}).solve(instance, Budget(), 0)
+    assert optimum.status == Status.OPTIMAL
+    return (instance.base_us - judged.cost) / (instance.base_us - optimum.cost)
+
+
+def shuffled(instance: Instance) -> Instance:
+    """Return the instance with all requests for its first content."""
+    rows = instance.requests.copy()
+    rows[:, 1] = 0
+    _, first = np.unique(rows[:, :3], axis=0, return_index=True)
+    return replace(instance, requests=rows[first])
+
+
+@pytest.mark.parametrize("name", BUDGETS)
+def test_memorises_an_instance(name: str, tmp_path: Path) -> None:
+    """Every agent learns the tiny instance by heart, and not from requests for something else."""
+    instance = generate(TINY, 0, "tiny")
+    solver = trained(BUDGETS[name], Task("push", "tiny", instance=instance), tmp_path / "a.pt")
+    assert solver.supports(instance) is None
+    assert saving(instance, solver) >= 0.95
+    other = Task("push", "tiny", instance=shuffled(instance))
+    misled = replace(trained(BUDGETS[name], other, tmp_path / "b.pt"), elsewhere=True)
+    assert saving(instance, misled) < 0.8
+
+
+def biased(shape: Shape, seed: int) -> Actor:
+    """Return a new actor with strong opinions."""
+    rng = torch.Generator().manual_seed(seed)
+    actor = Actor(shape, rng)
+    with torch.no_grad():
+        for value in actor.parameters():
+            value.add_(0.3 * torch.randn(value.shape, generator=rng))
+    return actor
+
+
+@pytest.mark.parametrize("share", [1.0, 0.6])
+@pytest.mark.parametrize("images", ["none", "codes", "label", "shuffled"])
+def test_plays_as_it_is_trained(images: str, share: float) -> None:
+    """Slot by slot, seeing no future, an actor decides what it decides on whole scenes."""
+    scenario = replace(PAPER, link_up_share=share, num_contents=120)
+    instance = generate(scenario, 3, "x")
+    scenes = Fixed(instance, images)
+    sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
+    actor = biased(Shape(*sizes, code=scenes.code), 0)
+    plan = play(instance, ActorPolicy(actor, 120, shown_of(instance, images)), 0)
+    played = perform(scenes.scene(1, np.random.default_rng(0)), choosing(actor))
+    batch = played.scene.problems.batch
+    assert push_batch.plan_of(instance, push_batch.effective(batch, played.plan)) == plan
+    assert len(plan.push) > 50
+    assert played.delay.sum() == evaluate(instance, plan).cost
+
+
+def test_scenes_are_served_as_the_evaluator_serves() -> None:
+    """What random plans save on random instances is what the evaluator says."""
+    for seed in range(20):
+        instance = random_push(np.random.default_rng(seed), num_users=3, num_contents=12)
+        rng = np.random.default_rng(seed)
+        scene = Fixed(instance, "none").scene(1, rng)
+        played = perform(scene, choose_at_random(rng))
+        nothing = again(scene, np.full_like(played.plan, instance.num_slots))
+        made = push_batch.effective(played.scene.problems.batch, played.plan)
+        judged = evaluate(instance, push_batch.plan_of(instance, made))
+        assert judged.feasible
+        saved = judged.no_push_us - judged.cost  # requests from outside the regions cancel
+        assert nothing.delay.sum() - played.delay.sum() == saved
+
+
+def test_an_episode_is_played_again_from_its_plan() -> None:
+    """What is kept of an episode, its plan, gives back everything that was seen in it."""
+    scene = Drawn(PAPER, 2, "codes").scene(3, np.random.default_rng(0))
+    first = perform(scene, choose_at_random(np.random.default_rng(1)))
+    second = again(scene, first.plan)
+    assert all(torch.equal(a, b) for a, b in zip(first.sight, second.sight, strict=True))
+    for name in ("heads", "after", "opening", "plan", "delay"):
+        assert np.array_equal(getattr(first, name), getattr(second, name)), name
+
+
+def seen() -> tuple[Actor, Sight]:
+    """Return an actor, and what is seen in a random episode."""
+    scene = Drawn(TINY, 1, "codes").scene(4, np.random.default_rng(0))
+    sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
+    return biased(Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, True), 2), sight
+
+
+def test_forbidden_choices_have_no_probability() -> None:
+    """Choices that are shut have probability exactly 0, and the others sum to 1."""
+    actor, sight = seen()
+    chance = actor(sight).exp()
+    assert sight.shut.any()
+    assert (chance[sight.shut] == 0).all()
+    assert torch.allclose(chance.sum(1), torch.ones(len(chance)))
+
+
+def test_agents_share_parameters_and_have_no_order() -> None:
+    """Contents, users and agents in another order get the same decisions, row for row."""
+    actor, sight = seen()
+    rng = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(sight.user), generator=rng)
+    number = int(sight.mine.max()) + 1
+    renamed = torch.randperm(number, generator=rng)
+    columns = {
+        name: getattr(sight, name)[order]
+        for name in ("content", "code", "user", "own", "home", "agent", "shut")
+    }
+    mixed = sight._replace(**columns, mine=renamed[sight.mine[order]])
+    assert torch.allclose(actor(mixed), actor(sight)[order], atol=1e-6)
+
+
+def test_an_agent_sees_its_own_contents_alone() -> None:
+    """What one agent decides does not depend on the newborn contents of another."""
+    actor, sight = seen()
+    mine = sight.mine == sight.mine[-1]
+    content = torch.where(mine[:, None], sight.content, torch.zeros_like(sight.content))
+    changed = sight._replace(content=content)
+    assert not mine.all()
+    assert torch.equal(actor(changed)[mine], actor(sight)[mine])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [MultiModal(steps=6, episodes=2), Maac(steps=6, episodes=2, updates=2, replay=3)],
+    ids=["mappo", "maac"],
+)
+def test_goes_on_exactly_after_an_interruption(config: Any, tmp_path: Path) -> None:
+    """The same seed gives the same weights, with a checkpoint in between too."""
+    module = maac if isinstance(config, Maac) else mappo
+    task = Task("push", "push-tiny", scenario=TINY)
+    whole = module.Training(config, task, 3)
+    assert len(list(whole.run())) == 6
+    for stop in (2, 5):
+        broken = module.Training(config, task, 3)
+        for _ in zip(broken.run(), range(stop), strict=False):
+            pass
+        torch.save(broken.state(), tmp_path / "checkpoint")
+        resumed = module.Training(config, task, 3)
+        resumed.restore(torch.load(tmp_path / "checkpoint", weights_only=True))
+        list(resumed.run())
+        for name, value in whole.actor.state_dict().items():
+            assert torch.equal(value, resumed.actor.state_dict()[name]), name
+
+
+def test_the_papers_profile_leaves_what_is_given() -> None:
+    """Table 2 replaces defaults, not what was asked for."""
+    paper = Mappo(profile="paper", clip=0.1, epochs=7)
+    assert (paper.hidden, paper.actor_rate, paper.critic_rate) == (256, 1e-4, 5e-4)
+    assert (paper.clip, paper.epochs, paper.reward_credit) == (0.1, 7, "shared")
+
+
+def test_other_instances_have_to_be_asked_for(tmp_path: Path) -> None:
+    """Instances of another size or scenario are declined, with what was expected."""
+    task = Task("push", "push-tiny", scenario=TINY)
+    solver = trained(MultiModal(steps=1, episodes=1), task, tmp_path / "a.pt")
+    solver.prepare()
+    assert "users" in str(solver.supports(generate(PAPER, 0, "x")))
+    assert "caches" in str(solver.supports(generate(replace(TINY, cache_items=1), 0, "x")))
+    dull = generate(replace(TINY, beta=0.1), 0, "x")
+    assert "elsewhere" in str(solver.supports(dull))
+    everywhere = replace(solver, elsewhere=True)
+    assert everywhere.supports(dull) is None
+    assert everywhere.solve(dull, Budget(), 0).status == Status.FEASIBLE
+    lawless = random_push(np.random.default_rng(0), num_users=2, num_slots=4, cache_sizes=(2, 2))
+    assert "images" in str(everywhere.supports(lawless))
