@@ -80,10 +80,8 @@ def cell_of(run: Record) -> Cell:
 
 def grid(runs: list[Record]) -> str:
     """Return the runs with the short limit as a markdown table."""
-    lines = [
-        "| T | requests | L | engine | status | cost, s | bound, s | gap % | of saving % | seconds | MiB |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    names = ("T", "requests", "L", "engine", "status", "cost, s", "bound, s", "gap %")
+    lines = [_line(*names, "of saving %", "seconds", "MiB"), "|---" * 11 + "|"]
     order = [*ENGINES, "literal"]
     mine = [run for run in runs if run.limits.time_s == LIMIT_S]
     for run in sorted(mine, key=lambda run: (*_place(run), order.index(_engine(run)))):
@@ -94,10 +92,8 @@ def grid(runs: list[Record]) -> str:
 
 def checks(runs: list[Record]) -> str:
     """Return the instances that two engines were to prove, as a markdown table."""
-    lines = [
-        "| T | requests | L | seed | optimum, us | proven by | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    names = ("T", "requests", "L", "seed", "optimum, us", "proven by", "seconds")
+    lines = [_line(*names), "|---" * 7 + "|"]
     found = {summary.sha256: summary for summary in summarise(runs)}
     mine = [run for run in runs if cell_of(run) in CHECKS]
     by_instance = {run.sha256: run for run in sorted(mine, key=_place)}

@@ -1,10 +1,236 @@
 """The page of `bench.push_agents`: tables, and a figure of the training curves."""
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from scipy import stats
+
+HERE = Path(__file__).parent
+MARKER = "<!-- below this line the text is kept -->"
+RESAMPLES = 2000
+PAPER = {"mmappo": (0.086, 0.7148), "mappo": (0.1321, 0.543), "maac": (0.1875, 0.29)}
+LABELS = {
+    "labels": "`labels`: all requests known",
+    "expected": "`expected`: all births known",
+    "maac": "MAAC",
+    "mappo-paper": "MAPPO, the paper's profile",
+    "mmappo-paper": "multi-modal MAPPO, the paper's profile",
+    "mmappo-shared": "multi-modal MAPPO, shared reward",
+    "mmappo-user": "multi-modal MAPPO, user's reward",
+    "mappo": "MAPPO, difference reward",
+    "mmappo": "multi-modal MAPPO, difference reward",
+    "counterfactual": "`counterfactual`",
+    "mmappo-shuffled": "multi-modal MAPPO, shuffled images",
+    "mmappo-label": "multi-modal MAPPO, classes given",
+}
+ORDER = ("never", "release", "popular", "match", "greedy", "rolling", *LABELS)
 Rows = list[dict[str, Any]]
+Table = NDArray[np.float64]
 
 
-def write(rows: Rows, names: list[str], head: str) -> None:
-    """Write the page."""
+class Results:
+    """The runs of one setting as tables of seeds x instances.
+
+    Parameters
+    ----------
+    rows
+        Rows of all jobs of the setting.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        found = {row["label"] for row in rows}
+        self.labels = [name for name in ORDER if name in found]
+        self._rows = {name: [r for r in rows if r["label"] == name] for name in self.labels}
+
+    def of(self, label: str, key: str) -> Table:
+        """Return a number of every run, shape (seeds, instances); nan where there is none."""
+        rows = [[run[key] for run in row["runs"]] for row in self._rows[label]]
+        return np.array(rows, dtype=np.float64)
+
+    def saving(self, label: str) -> Table:
+        """Return the part of the clairvoyant's saving, as the requests fell."""
+        base = self.of(label, "base_us")
+        return (base - self.of(label, "cost_us")) / (base - self.of("labels", "cost_us"))
+
+    def share(self, label: str) -> Table:
+        """Return the part of rolling's saving, requests being expected."""
+        base = self.of(label, "expected_base_us")
+        return (base - self.of(label, "expected_us")) / (base - self.of("rolling", "expected_us"))
+
+    def seconds(self, label: str) -> float | None:
+        """Return the seconds of training, None for rules."""
+        found: float | None = self._rows[label][0].get("train_s")
+        return found
+
+    def curves(self, label: str) -> list[list[dict[str, Any]]]:
+        """Return the training curves of all seeds."""
+        return [row["curve"] for row in self._rows[label] if row.get("curve")]
+
+
+def middle(values: Table) -> float:
+    """Return the interquartile mean of all values."""
+    return float(stats.trim_mean(values.ravel(), 0.25))
+
+
+def interval(values: Table, statistic: Callable[[Table], float] = middle) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval, seeds and instances being drawn anew."""
+    rng = np.random.default_rng(0)
+    seeds, instances = values.shape
+    drawn = [
+        statistic(
+            values[rng.integers(seeds, size=seeds)][:, rng.integers(instances, size=instances)]
+        )
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def stated(values: Table) -> str:
+    """Return the interquartile mean with its interval."""
+    if values.size == 1:
+        return f"{values.item():.3f}"
+    low, high = interval(values)
+    return f"{middle(values):.3f} [{low:.3f}, {high:.3f}]"
+
+
+def overview(x: Results) -> str:
+    """Return the table of all rules and agents of a setting."""
+    names = ("", "saving", "share of rolling, expected", "mean delay, s", "hit ratio")
+    lines = [_line(*names, "ms a slot", "training, s"), "|---" * 7 + "|"]
+    for label in x.labels:
+        if label in ("mmappo-shuffled", "mmappo-label"):
+            continue
+        trained, slot = x.seconds(label), 1e3 * np.median(x.of(label, "slot_s"))
+        numbers = [f"{x.of(label, key).mean():.3f}" for key in ("mean_delay_s", "hit_ratio")]
+        online = "" if label in ("labels", "expected") else f"{slot:.1f}"
+        cells = (stated(x.saving(label)), stated(x.share(label)), *numbers, online)
+        lines.append(_line(_named(label), *cells, "" if trained is None else f"{trained:.0f}"))
+    return "\n".join(lines)
+
+
+def split(x: Results) -> str:
+    """Return the table that splits each agent's gap into its causes, in % of the saving."""
+    names = ("requests unknown", "births unknown", "learning", "all")
+    lines = [_line("", *names), "|---" * 5 + "|"]
+    total = {label: _summed(x, label) for label in x.labels}
+    for label in x.labels:
+        if x.seconds(label) is None:
+            continue
+        steps = (1.0, total["expected"], total["rolling"], total[label])
+        parts = [a - b for a, b in pairwise(steps)]
+        lines.append(_line(_named(label), *(f"{100 * p:.1f}" for p in (*parts, sum(parts)))))
+    return "\n".join(lines)
+
+
+def images(x: Results, blind: Results | None) -> str:
+    """Return what images are worth: differences of the share of rolling to no images, paired."""
+    lines = [_line("images", "share of rolling", "more than without"), "|---" * 3 + "|"]
+    named = {"mappo": "none", "mmappo-shuffled": "of other contents", "mmappo": "as they are"}
+    named["mmappo-label"] = "their class given"
+    cases = [(x, label, name) for label, name in named.items()]
+    if blind is not None:
+        cases += [(blind, "mappo", "none; preferences without images")]
+        cases += [(blind, "mmappo", "as they are; preferences without images")]
+    for results, label, name in cases:
+        if label in results.labels:
+            more = results.share(label) - results.share("mappo")
+            text = "" if label == "mappo" else stated(more)
+            lines.append(_line(name, stated(results.share(label)), text))
+    return "\n".join(lines)
+
+
+def beside_the_paper(x: Results) -> str:
+    """Return the paper's figures beside those of its agents here."""
+    names = ("", "mean delay, s: paper", "here", "hit ratio: paper", "here")
+    lines = [_line(*names), "|---" * 5 + "|"]
+    for name, label in (("mmappo", "mmappo-paper"), ("mappo", "mappo-paper"), ("maac", "maac")):
+        if label in x.labels:
+            delay, hits = (
+                f"{x.of(label, key).mean():.3f}" for key in ("mean_delay_s", "hit_ratio")
+            )
+            lines.append(_line(_named(label), PAPER[name][0], delay, PAPER[name][1], hits))
+    return "\n".join(lines)
+
+
+def draw(settings: dict[str, Results], path: Path) -> None:
+    """Plot the training curves: the mean over seeds, and all of them as a band."""
+    shown = [(name, x) for name, x in settings.items() if name != "no-image-demand"]
+    figure = Figure(figsize=(4 * len(shown), 3.6), layout="constrained")
+    axes = figure.subplots(1, len(shown), squeeze=False, sharey=True)[0]
+    for axis, (name, x) in zip(axes, shown, strict=True):
+        for label in x.labels:
+            curves = x.curves(label)
+            if not curves or label in ("mmappo-shuffled", "mmappo-label"):
+                continue
+            grid = np.linspace(0, max(c[-1]["seconds"] for c in curves), 60)
+            tables = [_interpolated(grid, c) for c in curves]
+            colour = f"C{list(LABELS).index(label)}"
+            axis.plot(grid, np.mean(tables, axis=0), color=colour, label=_named(label).strip("`"))
+            axis.fill_between(
+                grid, np.min(tables, axis=0), np.max(tables, axis=0), color=colour, alpha=0.15, lw=0
+            )
+        axis.set(title=name, xlabel="seconds of training", ylim=(0, 1.02))
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("saving, of plans that know all births")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8
+    )
+    figure.savefig(path, dpi=150)
+
+
+def write(rows: Rows, names: Sequence[str], head: str) -> None:
+    """Write the page and its figure; the text below the marker stays."""
+    page = HERE / "push_agents.md"
+    kept = page.read_text().partition(MARKER)[2] if page.exists() else "\n"
+    settings = {name: Results([r for r in rows if r["setting"] == name]) for name in names}
+    draw(settings, HERE / "push_agents.png")
+    cpus = ", ".join(sorted({row["cpu"] for row in rows}))
+    parts = [
+        f"# Agents for PUSH\n\nWritten by `python -m bench.push_agents`: {cpus}, {head}.",
+        _INTRO,
+    ]
+    parts.append("![Training curves](push_agents.png)")
+    for name, x in settings.items():
+        numbers = x.of(x.labels[0], "cost_us").shape[1]
+        seeds = max(len(x.of(label, "cost_us")) for label in x.labels)
+        parts += [f"## {name}", f"{numbers} instances, {seeds} seeds a training.", overview(x)]
+        if name in ("push-paper", "push-paper-wide"):
+            parts += ["Of the clairvoyant's saving, in %, is lost for:", split(x)]
+    if "push-paper-wide" in settings:
+        parts += ["## Beside the paper", beside_the_paper(settings["push-paper-wide"])]
+    if "push-paper" in settings:
+        shown = images(settings["push-paper"], settings.get("no-image-demand"))
+        parts += ["## What images are worth on push-paper", shown]
+    page.write_text("\n\n".join(parts) + f"\n\n{MARKER}{kept}")
+
+
+_INTRO = """Every agent is trained for the same time on one core and judged on instances that no training
+draws. Saving is (no push - agent) / (no push - clairvoyant) as the requests fell; the share of
+rolling compares expected delays, which are less noisy, with those of `rolling`, near the best that
+can be done without knowing requests and births. Interquartile means over seeds and instances, with
+95 % bootstrap intervals that draw both anew; delays and hit ratios are means."""
+
+
+def _summed(x: Results, label: str) -> float:
+    base, best = x.of("labels", "base_us"), x.of("labels", "cost_us")
+    saved = (base - x.of(label, "cost_us")).sum(axis=1).mean()
+    return float(saved / (base - best).sum())
+
+
+def _interpolated(grid: Table, curve: list[dict[str, Any]]) -> Table:
+    seconds = [0.0, *(row["seconds"] for row in curve)]
+    return np.interp(grid, seconds, [curve[0]["saving"], *(row["saving"] for row in curve)])
+
+
+def _named(label: str) -> str:
+    return LABELS.get(label, f"`{label}`")
+
+
+def _line(*cells: object) -> str:
+    return "| " + " | ".join(map(str, cells)) + " |"
