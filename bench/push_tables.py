@@ -168,7 +168,8 @@ def draw(settings: dict[str, Results], path: Path) -> None:
             curves = x.curves(label)
             if not curves or label in ("mmappo-shuffled", "mmappo-label"):
                 continue
-            grid = np.linspace(0, max(c[-1]["seconds"] for c in curves), 60)
+            first = max(c[0]["seconds"] for c in curves)
+            grid = np.linspace(first, max(c[-1]["seconds"] for c in curves), 60)
             tables = [_interpolated(grid, c) for c in curves]
             colour = f"C{list(LABELS).index(label)}"
             axis.plot(grid, np.mean(tables, axis=0), color=colour, label=_named(label).strip("`"))
@@ -210,11 +211,11 @@ def write(rows: Rows, names: Sequence[str], head: str) -> None:
     page.write_text("\n\n".join(parts) + f"\n\n{MARKER}{kept}")
 
 
-_INTRO = """Every agent is trained for the same time on one core and judged on instances that no training
-draws. Saving is (no push - agent) / (no push - clairvoyant) as the requests fell; the share of
-rolling compares expected delays, which are less noisy, with those of `rolling`, near the best that
-can be done without knowing requests and births. Interquartile means over seeds and instances, with
-95 % bootstrap intervals that draw both anew; delays and hit ratios are means."""
+_INTRO = """Every agent is trained for the same time on one core and judged on instances that no
+training draws. Saving is (no push - agent) / (no push - clairvoyant) as the requests fell; the
+share of rolling compares expected delays, which are less noisy, with those of `rolling`, near the
+best that can be done without knowing requests and births. Interquartile means over seeds and
+instances, with 95 % bootstrap intervals that draw both anew; delays and hit ratios are means."""
 
 
 def _summed(x: Results, label: str) -> float:
@@ -224,8 +225,8 @@ def _summed(x: Results, label: str) -> float:
 
 
 def _interpolated(grid: Table, curve: list[dict[str, Any]]) -> Table:
-    seconds = [0.0, *(row["seconds"] for row in curve)]
-    return np.interp(grid, seconds, [curve[0]["saving"], *(row["saving"] for row in curve)])
+    seconds, saving = ([row[key] for row in curve] for key in ("seconds", "saving"))
+    return np.interp(grid, seconds, saving)
 
 
 def _named(label: str) -> str:

@@ -59,7 +59,7 @@ class Labels:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve every user; the bound is the sum of the users' bounds."""
-        return solve(instance, _solve_task, budget, seed, PROOF)
+        return solve(instance, _solve_task, budget, seed, PROOF, side_by_side=True)
 
 
 def _solve_task(task: Task) -> UserResult:

@@ -1,7 +1,8 @@
 """Running a method for one user over all users: caches share nothing, so plans and bounds add up.
 
-Users are taken in order. Each may use an equal share of the time and work that is left, so what
-one leaves over is carried on to the next; time left at the end goes to those not yet proven. A
+Users are taken in order, several at a time if a method says it runs on threads. Each may use an
+equal share of the time and work that is left, so what one leaves over is carried on to the next;
+time left at the end goes to those not yet proven. A
 user who was not reached gets the trivial bound `relaxed_bound` and no pushes; the sum of the
 users' bounds stays a valid bound.
 """
@@ -10,8 +11,9 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import chain
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 
 import numpy as np
 
@@ -89,13 +91,24 @@ class _State:
     skipped: int = 0
 
 
-def solve(instance: Instance, method: Method, budget: Budget, seed: int, proof: str) -> Claims:
+def solve(
+    instance: Instance,
+    method: Method,
+    budget: Budget,
+    seed: int,
+    proof: str,
+    *,
+    side_by_side: bool = False,
+) -> Claims:
     """Run `method` on every user who has something to gain and add the results up.
 
     Parameters
     ----------
     proof
         Name of the proof method behind the bounds of `method`.
+    side_by_side
+        Whether `method` takes one thread and leaves Python's lock alone, so that the budget's
+        threads take users each. A limit of work is shared out in order, by one thread.
     """
     started = time.perf_counter()
     problems = [instance.user(user) for user in range(instance.num_users)]
@@ -106,10 +119,14 @@ def solve(instance: Instance, method: Method, budget: Budget, seed: int, proof: 
         counts=Counter(),
     )
     gainful = [user for user, problem in enumerate(problems) if len(problem.content)]
+    workers = 1
+    if side_by_side and budget.work is None:
+        workers, budget = min(budget.threads, max(len(gainful), 1)), replace(budget, threads=1)
     trace = [(time.perf_counter() - started, sum(state.cost), sum(state.bound))]
     for _ in range(ROUNDS):
-        for task in _tasks(problems, gainful, budget, seed, started, state):
-            _record(state, task, method(task))
+        tasks = _tasks(problems, gainful, budget, seed, started, state, workers)
+        for task, result in _done(tasks, method, workers):
+            _record(state, task, result)
             trace.append((time.perf_counter() - started, sum(state.cost), sum(state.bound)))
         gainful = [user for user in gainful if state.cost[user] > state.bound[user]]
         if budget.time_s is None or not gainful:
@@ -161,13 +178,15 @@ def _tasks(
     seed: int,
     started: float,
     state: _State,
+    workers: int,
 ) -> Iterator[Task]:
     """Yield a task for each user with something to gain, while time and work are left."""
     for position, user in enumerate(gainful):
         left = len(gainful) - position
         time_s = work = None
         if budget.time_s is not None:
-            time_s = (budget.time_s - (time.perf_counter() - started)) / left
+            remaining_s = budget.time_s - (time.perf_counter() - started)
+            time_s = remaining_s / math.ceil(left / workers)
         if budget.work is not None:
             remaining = budget.work - state.counts["work"]
             work = -(-remaining // left)
@@ -175,6 +194,19 @@ def _tasks(
             state.skipped = left
             return
         yield Task(user, problems[user], time_s, work, budget.threads, seed)
+
+
+def _done(tasks: Iterator[Task], method: Method, workers: int) -> Iterator[tuple[Task, UserResult]]:
+    """Yield tasks with their results, `workers` at a time; a task is taken when it can begin."""
+    if workers == 1:
+        yield from ((task, method(task)) for task in tasks)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(method, task): task for task in islice(tasks, workers)}
+        while running:
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+                running |= {pool.submit(method, task): task for task in islice(tasks, 1)}
 
 
 def _record(state: _State, task: Task, result: UserResult) -> None:
