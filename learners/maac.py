@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import loop, nets
+from learners import agent, loop, nets
 from learners.attention import AttentionCritic, Crowd
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, again, perform
@@ -91,6 +91,9 @@ class Maac:
     device: str = "cpu"
 
     method: ClassVar[str] = "push.maac"
+
+    def __post_init__(self) -> None:
+        agent.check_device(self.device)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import loop, nets, push_batch
+from learners import agent, loop, nets, push_batch
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, perform
 from learners.push_nets import Critic
@@ -113,6 +113,7 @@ class Mappo:
     method: ClassVar[str] = "push.mappo"
 
     def __post_init__(self) -> None:
+        agent.check_device(self.device)
         if self.profile == "paper":
             for field in dataclasses.fields(self):
                 if field.name in PAPER and getattr(self, field.name) == field.default:

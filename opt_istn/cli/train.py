@@ -38,6 +38,9 @@ def train(
     instance_seed: Annotated[
         int | None, typer.Option(min=0, help="Train on this one instance of the preset.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where to train, such as cuda; agents that can say so.")
+    ] = None,
     set_: Settings = None,
     *,
     json: Json = False,
@@ -50,6 +53,8 @@ def train(
 
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
+    if device is not None:
+        parameters.append(f"device={device}")
     trainer = registry.trainer(name, task.problem, output.settings(parameters))
     if reason := trainer.supports(task):
         raise InputError("", reason)
