@@ -45,6 +45,24 @@ class Diagram(NamedTuple):
     slot: IntArray
 
 
+class Path(NamedTuple):
+    """A best path at some prices.
+
+    Parameters
+    ----------
+    value
+        Saving less prices.
+    pushes
+        Rows (content, slot, gain) of its pushes.
+    times
+        Pushes of each content.
+    """
+
+    value: int
+    pushes: IntArray
+    times: IntArray
+
+
 def build(
     relaxed: Relaxation,
     values: SmallArray,
@@ -68,14 +86,10 @@ def build(
     -------
     The diagram, without nodes if no path is left; None if it needs more than `capacity` nodes.
     """
-    layers, size = relaxed.layers, 1 << 12
+    layers, profiles = relaxed.layers, relaxed.profiles
     target = threshold - int(prices.sum())
-    while size <= capacity:
-        fits, *arrays = _unfold(layers, relaxed.profiles, values, offsets, prices, target, size)
-        if fits:
-            return Diagram._make([*arrays, layers.content, layers.slot])
-        size *= 4
-    return None
+    fits, *arrays = _unfold(layers, profiles, values, offsets, prices, target, capacity)
+    return Diagram._make([*arrays, layers.content, layers.slot]) if fits else None
 
 
 @njit(cache=True, nogil=True)
@@ -95,15 +109,15 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
     total = len(layers.slot)
     first = np.zeros(total + 1, dtype=np.int64)
     skip = np.empty(capacity, dtype=np.int64)
-    ptr = np.zeros(capacity + 1, dtype=np.int64)
+    ptr = np.empty(capacity + 1, dtype=np.int64)
     head = np.empty(3 * capacity, dtype=np.int64)
     gain = np.empty(3 * capacity, dtype=np.int64)
-    rank = np.zeros(capacity, dtype=np.int64)
-    worth = np.zeros(capacity, dtype=np.int64)
+    rank = np.empty(capacity, dtype=np.int64)
+    worth = np.empty(capacity, dtype=np.int64)
     number = np.full(profiles.number[layers.height.max()], -1, dtype=np.int64)
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
-        nodes = 1
+        nodes, rank[0], worth[0] = 1, 0, 0
     stages = np.empty((1, 1), dtype=np.int32)
     for k in range(total):
         t, begin, end = layers.slot[k], first[k], nodes
@@ -119,7 +133,9 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
             ptr[node] = arcs
             skip[node] = DEAD
             if value + after[here] > target:
-                skip[node] = _node(profiles, number, rank, worth, nodes, here, value, days)
+                skip[node] = node_of(
+                    number, rank, worth, nodes, _later(profiles, here, days), value
+                )
                 nodes = max(nodes, skip[node] + 1)
             if not profiles.free[here]:
                 continue
@@ -128,7 +144,8 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
                 there = base + profiles.lift[max(layers.claim_end[c], top)]
                 later = value + layers.claim_gain[c] - prices[layers.content[k]]
                 if later + after[there] > target:
-                    child = _node(profiles, number, rank, worth, nodes, there, later, days)
+                    there = _later(profiles, there, days)
+                    child = node_of(number, rank, worth, nodes, there, later)
                     nodes = max(nodes, child + 1)
                     head[arcs], gain[arcs] = child, layers.claim_gain[c]
                     arcs += 1
@@ -138,23 +155,38 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
         for node in range(end, nodes):
             number[rank[node]] = -1
     ptr[nodes] = arcs
-    return True, first, skip[:nodes], ptr[: nodes + 1], head[:arcs], gain[:arcs]
+    return packed(first, skip, ptr, head, gain, nodes, arcs)
 
 
 @njit(cache=True, nogil=True)
-def _node(profiles, number, rank, worth, nodes, profile, value, days):  # type: ignore[no-untyped-def]
-    """Return the next layer's node of a profile, `days` slots later; a new one is `nodes`."""
+def packed(first, skip, ptr, head, gain, nodes, arcs):  # type: ignore[no-untyped-def]
+    """Return that everything fits, and copies of what was filled of the arrays."""
+    head, gain = head[:arcs].copy(), gain[:arcs].copy()
+    return True, first, skip[:nodes].copy(), ptr[: nodes + 1].copy(), head, gain
+
+
+@njit(cache=True, nogil=True)
+def _later(profiles, profile, days):  # type: ignore[no-untyped-def]
+    """Return the profile `days` slots later; `SINK` after the last layer."""
     if days < 0:
         return SINK
     for _ in range(days):
         if profile == 0:
             break
         profile = profiles.shift[profile]
-    node = number[profile]
+    return profile
+
+
+@njit(cache=True, nogil=True)
+def node_of(number, rank, worth, nodes, state, value):  # type: ignore[no-untyped-def]
+    """Return the next layer's node of a state reached with `value`; a new one is `nodes`."""
+    if state == SINK:
+        return SINK
+    node = number[state]
     if node < 0:
         node = nodes
-        number[profile] = node
-        rank[node], worth[node] = profile, value
+        number[state] = node
+        rank[node], worth[node] = state, value
     elif value > worth[node]:
         worth[node] = value
     return node
@@ -186,17 +218,27 @@ def sweep(diagram, prices):  # type: ignore[no-untyped-def]
     return value, choice
 
 
+def best(diagram: Diagram, prices: IntArray) -> Path:
+    """Return the best path at these prices."""
+    value, choice = sweep(diagram, prices)
+    if len(value) == 0:  # nothing is worth more than the threshold of the diagram
+        return Path(_WORST, np.empty((0, 3), dtype=np.int64), np.zeros(len(prices), dtype=np.int64))
+    pushes, times = best_path(diagram, choice, len(prices))
+    return Path(int(value[0]), pushes, times)
+
+
 @njit(cache=True, nogil=True)
 def best_path(diagram, choice, contents):  # type: ignore[no-untyped-def]
-    """Return (layer, gain) of the pushes on the best path, and the pushes of each content."""
-    pushes = np.empty((len(diagram.content), 2), dtype=np.int64)
+    """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
+    pushes = np.empty((len(diagram.content), 3), dtype=np.int64)
     times = np.zeros(contents, dtype=np.int64)
     count, node = 0, 0
     for k in range(len(diagram.content)):
         arc = choice[node]
         if arc >= 0:
-            pushes[count, 0], pushes[count, 1] = k, diagram.arc_gain[arc]
-            times[diagram.content[k]] += 1
+            content = diagram.content[k]
+            pushes[count] = content, diagram.slot[k], diagram.arc_gain[arc]
+            times[content] += 1
             count += 1
             node = diagram.arc_head[arc]
         else:

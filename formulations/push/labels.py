@@ -1,22 +1,25 @@
-"""`push.labels`: exact PUSH by labels on FIFO profiles, compiled, users in parallel.
+"""`push.labels`: exact PUSH by labels on profiles or content tuples, compiled.
 
 For each user:
 
 1. An incumbent by simulated annealing.
-2. The FIFO-profile relaxation (see `profile`) unfolded into a diagram of what can still beat the
-   incumbent, push-once priced by a subgradient method on the diagram (see `diagram`).
+2. A dense relaxation that forgets some pushes already made (by FIFO profiles or by content
+   tuples, see `dense`), unfolded into a diagram of what can still beat the incumbent, push-once
+   priced by a subgradient method (see `diagram`).
 3. While bound and incumbent differ: ask whether any plan is worth more than a threshold between
    the two. The diagram is pruned to such plans, priced again, and split on the contents that the
    best paths push twice, until it is empty (the threshold is a bound) or a better plan shows up.
 
 Prices are integers, so all bounds are. Stopped by a limit, a user keeps its best bound. Users
-with many profiles (large caches) start from the prices and the bound of the linear relaxation
-(see `lp`), and end there, with a longer annealing, if the profiles are too many for the memory.
+with large tables start from the bound of a linear relaxation (see `lp`) and, by tuples, from the
+prices found for a cache with a place less; their first thresholds are close to the bound. If no
+table fits the memory they end with that bound and a longer annealing.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,22 +27,21 @@ import numpy as np
 from formulations.push import diagram as dd
 from formulations.push import lp
 from formulations.push.anneal import anneal, cumulative, saving
-from formulations.push.diagram import Diagram
-from formulations.push.profile import backward, num_profiles, relaxation
+from formulations.push.dense import MAX_NODES, ByTuples, Dense, choose
+from formulations.push.diagram import Diagram, Path
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "labels"
-FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
-MAX_PROFILES = 20_000_000  # dense tables beyond this many profiles are not built
 MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
-MAX_NODES = 1 << 24  # nodes of a diagram
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
 _EXTRA_ROUNDS, _EXTRA_STEPS = 10, 300_000  # annealing of users too large to search
+_REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
+_LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
 _PATIENCE = 8  # prices without progress before the step shrinks
 
 
@@ -114,7 +116,8 @@ class UserSearch:
         self.saved = cumulative(self.problem)
         self.heat = 0.5 * float(weight[weight > 0].mean()) if weight.any() else 1.0
         never = np.full(len(weight), weight.shape[1])
-        steps = min(400 * len(weight), 200_000)
+        useful = self.problem.pushable & (self.saved[:, :-1] < self.saved[:, -1:])
+        steps = min(500 * int(useful.sum()), 1_000_000)
         self.plan, self.saved_us = anneal(self.problem, never, steps, self.heat, self.rng)
 
     def time_left(self) -> float | None:
@@ -131,11 +134,11 @@ class UserSearch:
             if value > self.saved_us:
                 self.plan, self.saved_us = plan, value
 
-    def try_path(self, diagram: Diagram, pushes: IntArray, steps: int) -> None:
+    def try_path(self, pushes: IntArray, steps: int) -> None:
         """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""
         plan = np.full_like(self.plan, self.problem.weight.shape[1])
-        for layer, _ in pushes[np.argsort(pushes[:, 1], kind="stable")]:
-            plan[diagram.content[layer]] = diagram.slot[layer]
+        for content, slot, _ in pushes[np.argsort(pushes[:, 2], kind="stable")]:
+            plan[content] = slot
         value = int(saving(self.saved, self.problem.cache_size, plan))
         if steps and value > 0.97 * self.saved_us:
             plan, value = anneal(self.problem, plan, steps, 0.1 * self.heat, self.rng)
@@ -158,41 +161,87 @@ def solve_user(search: UserSearch) -> int:
     The incumbent is optimal exactly if the bound equals its saving.
     """
     problem = search.problem
-    bound, prices = problem.base_us, np.zeros(len(problem.content), dtype=np.int64)
-    profiles = num_profiles(problem)
-    if profiles > FEW_PROFILES and bound > search.saved_us:
-        start = lp.relax(problem, search.time_left())
-        bound, prices = start.saved_us, start.prices
-    if profiles > MAX_PROFILES or problem.base_us > MAX_DELAY_US:
-        search.anneal_on(bound)
-        return max(bound, search.saved_us)
-    relaxed, root = relaxation(problem), None
-    for steps in (_FIRST_STEPS, _STEPS):
-        if bound <= search.saved_us or search.expired():
-            return max(bound, search.saved_us)
-        values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
-        bound = min(bound, int(values[0] + prices.sum()))
-        root = dd.build(relaxed, values, offsets, prices, search.saved_us, MAX_NODES)
-        if root is None:
-            search.anneal_on(bound)
-            return max(bound, search.saved_us)
-        priced = price(search, root, prices, steps, search.saved_us)
+    prices = np.zeros(len(problem.content), dtype=np.int64)
+    bound = problem.base_us - relaxed_bound(problem)
+    dense = choose(problem) if problem.base_us <= MAX_DELAY_US else None
+    if dense is None or dense.costly:
+        bound, prices = _start(search, dense)
+    if dense is not None:
+        bound = _search(search, dense, prices, bound)
+    return max(bound, search.saved_us)
+
+
+def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
+    """Return a bound and prices to start from where tables are large."""
+    simple = lp.relax_order(search.problem)
+    if isinstance(dense, ByTuples):
+        return simple.saved_us, _climb(search, dense, simple.prices // 2)
+    left = search.time_left()
+    linear = lp.relax(search.problem, None if left is None else left / 2)
+    bound = min(simple.saved_us, linear.saved_us)
+    search.anneal_on(bound)
+    return bound, linear.prices
+
+
+def _climb(search: UserSearch, dense: ByTuples, prices: IntArray) -> IntArray:
+    """Return good prices: those of a cache with a place less, found in the same way."""
+    problem = search.problem
+    if not dense.costly or problem.cache_size == 1 or search.expired():
+        return prices
+    smaller = UserSearch(
+        replace(problem, cache_size=problem.cache_size - 1),
+        search.rng,
+        search.expired,
+        search.deadline,
+        work=search.work,
+    )
+    tables = choose(smaller.problem)
+    if not isinstance(tables, ByTuples):
+        return prices
+    prices = _climb(smaller, tables, prices)
+    return price(smaller, tables.best, prices, max(tables.steps, 1), smaller.saved_us).prices
+
+
+def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> int:
+    """Return the best bound that unfolding the tables down to thresholds proves."""
+    if isinstance(dense, ByTuples) and dense.steps:
+        priced = price(search, dense.best, prices, dense.steps, search.saved_us)
         bound, prices = min(bound, priced.bound), priced.prices
-    bound = max(bound, search.saved_us)
-    return bound if root is None else _close(search, root, prices, bound)
-
-
-def _close(search: UserSearch, root: Diagram, prices: IntArray, bound: int) -> int:
-    """Refute thresholds from above until bound and incumbent meet."""
-    step = 0.3 * (bound - search.saved_us)
+    reach = _REACH if dense.costly else 1.0
     while bound > search.saved_us and not search.expired():
-        threshold = max(search.saved_us, bound - int(step) - 1)
-        proven = _refute(search, dd.split(root, NOTHING, prices, threshold), prices, threshold)
-        stuck = proven >= bound
-        bound = max(min(bound, proven), search.saved_us)
+        floor = max(search.saved_us, bound - 1 - int(reach * (bound - search.saved_us)))
+        value, root = dense.unfold(prices, floor)
+        bound = min(bound, value)
+        if root is None:
+            reach *= _REACH
+            if reach < _LEAST_REACH:
+                break
+            continue
+        priced = price(search, partial(dd.best, root), prices, _FIRST_STEPS, floor)
+        bound, prices = min(bound, max(priced.bound, floor)), priced.prices
+        proven = _close(search, root, prices, bound, floor)
+        stuck = proven > max(floor, search.saved_us)
+        bound = min(bound, proven)
         if stuck:
             break
-        step *= 2
+        reach = 1.0
+    return bound
+
+
+def _close(search: UserSearch, root: Diagram, prices: IntArray, bound: int, floor: int) -> int:
+    """Refute thresholds from above until the bound meets `floor` or the incumbent."""
+    step = 0.3 * (bound - max(search.saved_us, floor))
+    while bound > max(search.saved_us, floor) and not search.expired():
+        threshold = max(search.saved_us, floor, bound - int(step) - 1)
+        diagram = dd.split(root, NOTHING, prices, threshold)
+        proven = _refute(search, diagram, prices, threshold)
+        bound = max(min(bound, proven), search.saved_us)
+        if proven > max(threshold, search.saved_us):
+            step /= 4
+            if step < _LEAST_STEP * bound:
+                break
+        else:
+            step *= 2
     return bound
 
 
@@ -206,7 +255,9 @@ def _refute(search: UserSearch, diagram: Diagram, prices: IntArray, threshold: i
     """
     done: set[int] = set()
     while True:
-        priced = price(search, diagram, prices, _STEPS, threshold)
+        if len(diagram.skip) == 0:
+            return max(threshold, search.saved_us)
+        priced = price(search, partial(dd.best, diagram), prices, _STEPS, threshold)
         threshold = max(threshold, search.saved_us)
         if priced.bound <= threshold:
             return threshold
@@ -234,9 +285,13 @@ def _worst(priced: Priced, done: set[int]) -> list[int]:
 
 
 def price(
-    search: UserSearch, diagram: Diagram, prices: IntArray, steps: int, threshold: int
+    search: UserSearch,
+    best_path: Callable[[IntArray], Path],
+    prices: IntArray,
+    steps: int,
+    threshold: int,
 ) -> Priced:
-    """Lower the diagram's bound by subgradient steps towards `threshold` (or the incumbent).
+    """Lower the relaxation's bound by subgradient steps towards `threshold` (or the incumbent).
 
     A step is Polyak's with a mixed direction; after `_PATIENCE` steps without progress it shrinks
     and restarts from the best prices. Paths met on the way are tried as plans.
@@ -246,21 +301,18 @@ def price(
     current, mixed = prices.astype(float), np.zeros(contents)
     repeats, ratio, idle = np.zeros(contents), 1.0, 0
     dearest = search.problem.weight.sum(axis=1)  # a higher price changes nothing
-    if len(diagram.skip) == 0:
-        return Priced(threshold, prices, repeats)
     for step in range(steps):
         trial = np.rint(current).astype(np.int64)
-        value, choice = dd.sweep(diagram, trial)
+        path = best_path(trial)
         search.work["sweeps"] += 1
-        bound = int(value[0] + trial.sum())
-        pushes, times = dd.best_path(diagram, choice, contents)
+        bound, times = int(path.value + trial.sum()), path.times
         repeats = 0.8 * repeats + (times > 1)
         if bound < best.bound:
             best, idle = Priced(bound, trial, repeats), 0
         else:
             idle += 1
         if (step % 5 == 0 and idle == 0) or step + 1 == steps:
-            search.try_path(diagram, pushes, 3000 * (step % 10 == 0 or step + 1 == steps))
+            search.try_path(path.pushes, 3000 * (step % 10 == 0 or step + 1 == steps))
         target = max(threshold, search.saved_us)
         slope = np.where((current <= 0) & (times < 1), 0.0, times - 1.0)
         mixed = 0.7 * slope + 0.3 * mixed

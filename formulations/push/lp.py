@@ -7,10 +7,13 @@ variables lie in 0..1), so the bound is exact whatever the solver's tolerances.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import linprog
 
+from formulations.push.intervals import intervals
 from formulations.push.matrix import profile
 from opt_istn.push.instance import IntArray, UserProblem
 
@@ -31,6 +34,31 @@ class Relaxed:
     prices: IntArray
 
 
+def relax_order(problem: UserProblem) -> Relaxed:
+    """Solve the relaxation in which any content may be evicted: fast, but less of a bound."""
+    x, once, slots = intervals(problem), *problem.weight.shape
+    claims, spans = np.arange(len(x.start)), x.end - x.start + 1
+    claim = np.repeat(claims, spans)
+    slot = np.arange(len(claim)) - np.repeat(np.cumsum(spans) - spans, spans) + x.start[claim]
+    rows, columns = np.concatenate([x.content, once + slot]), np.concatenate([claims, claim])
+    matrix = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), (once + slots, len(claims)))
+    upper = np.repeat([1, problem.cache_size], [once, slots]).astype(float)
+    solved = linprog(  # type: ignore[call-overload] # the stubs know no sparse matrix
+        -x.gain.astype(float), matrix, upper, bounds=(0, 1)
+    )
+    if solved.status != 0:
+        return Relaxed(problem.base_us, np.zeros(once, dtype=np.int64))
+    bound, dual = _certified(matrix, upper, x.gain, solved)
+    return Relaxed(min(bound, problem.base_us), dual[:once])
+
+
+def _certified(matrix: Any, upper: Any, gain: IntArray, solved: Any) -> tuple[int, IntArray]:
+    """Return the bound of the solution's dual values, rounded, and these values."""
+    dual = np.maximum(np.rint(-solved.ineqlin.marginals), 0).astype(np.int64)
+    surplus = np.maximum(gain - matrix.astype(np.int64).T @ dual, 0)
+    return int(upper.astype(np.int64) @ dual) + int(surplus.sum()), dual
+
+
 def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     """Solve the relaxation of a user with something to gain.
 
@@ -47,10 +75,7 @@ def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     )
     if solved.status != 0:
         return Relaxed(problem.base_us, prices)
-    dual = np.maximum(np.rint(-solved.ineqlin.marginals), 0).astype(np.int64)
-    rows = program.matrix.astype(np.int64)
-    surplus = np.maximum(gain - rows.T @ dual, 0)
-    bound = int(program.upper.astype(np.int64) @ dual) + int(surplus.sum())
+    bound, dual = _certified(program.matrix, program.upper, gain, solved)
     repeatable = np.flatnonzero(np.bincount(claims, minlength=len(prices)) > 1)
     prices[repeatable] = dual[: len(repeatable)]  # the first rows, for contents with a choice
     return Relaxed(min(bound, problem.base_us), prices)

@@ -1,13 +1,14 @@
 """The compiled PUSH labels where brute force cannot follow: against HiGHS, and their parts."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formulations.push import diagram, labels, lp
+from formulations.push import dense, diagram, lp, tuples
 from formulations.push.anneal import anneal, cumulative, saving
 from formulations.push.highs import Highs
 from formulations.push.labels import Labels, UserSearch, price, solve_user
@@ -62,7 +63,7 @@ def test_every_price_bounds(seed: int, places: int, dear: int) -> None:
     begun.saved_us = -(10**9)  # out of reach, so that pricing goes on for all its steps
     begun.plan[:] = instance.num_slots
     begun.try_path = lambda *_: None  # type: ignore[method-assign]
-    found = price(begun, whole, prices, 300, begun.saved_us)
+    found = price(begun, partial(diagram.best, whole), prices, 300, begun.saved_us)
     assert (found.prices >= 0).all()
     assert (found.prices <= np.maximum(begun.problem.weight.sum(axis=1), prices)).all()
     assert found.bound >= optimum.saved_us
@@ -84,7 +85,7 @@ def test_splitting_keeps_every_better_plan(seed: int, places: int) -> None:
         graph = diagram.split(graph, content, prices, best - 1)
     value, choice = diagram.sweep(graph, prices)
     pushes, times = diagram.best_path(graph, choice, len(prices))
-    assert value[0] == pushes[:, 1].sum() == best
+    assert value[0] == pushes[:, 2].sum() == best
     assert (times <= 1).all()
     for content in range(len(prices)):
         graph = diagram.split(graph, content, prices, best)
@@ -97,15 +98,53 @@ def test_linear_bound_is_true(seed: int, places: int) -> None:
     """The rounded dual of the linear relaxation is an upper bound on the optimal saving."""
     instance = crowded(seed, places, num_contents=14, num_slots=9, num_requests=30)
     optimum = search(instance)
-    assert lp.relax(optimum.problem).saved_us >= solve_user(optimum) == optimum.saved_us
+    best = solve_user(optimum)
+    assert best == optimum.saved_us
+    assert lp.relax(optimum.problem).saved_us >= best
+    assert lp.relax_order(optimum.problem).saved_us >= best
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.integers(0, 3))
+def test_tuples_bound_at_every_price(seed: int, places: int, dear: int) -> None:
+    """At any prices the best path is worth what the tables say, and bounds the saving."""
+    instance = crowded(seed, places, num_contents=12, num_slots=8, num_requests=25)
+    optimum = search(instance)
+    best = solve_user(optimum)
+    alive = tuples.make_alive(optimum.problem)
+    prices = np.random.default_rng(seed).integers(0, 10**dear, len(optimum.plan)) * 1000
+    path = tuples.best(alive, prices)
+    assert path.value == path.pushes[:, 2].sum() - prices @ path.times
+    assert path.value + prices.sum() >= best == optimum.saved_us
+    values, offsets = tuples.backward(alive, prices)
+    graph = tuples.build(alive, values, offsets, prices, best - 1, 1 << 20)
+    assert graph is not None
+    assert diagram.best(graph, prices).value == path.value
+    free = np.zeros_like(prices)
+    for content in range(len(prices)):
+        graph = diagram.split(graph, content, free, best - 1)
+    assert diagram.best(graph, free).value == best
+    assert len(diagram.split(graph, 0, free, best).skip) == 0
+
+
+def test_large_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prices from smaller caches and thresholds from above prove the same optimum."""
+    for seed in range(10):
+        instance = crowded(seed, 3, num_contents=14, num_slots=9, num_requests=30)
+        proven = Labels().solve(instance, Budget(), 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(dense, "_FEW_STEPS", 1000)
+            patch.setattr(dense, "_EFFORT", 3000)
+            patch.setattr(dense, "_WORTH", 10**9)
+            found = Labels().solve(instance, Budget(), 0)
+        assert (found.status, found.cost) == (Status.OPTIMAL, proven.cost)
 
 
 def test_caches_too_large_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the profiles do not fit, a plan and a true bound are returned, not a claim."""
     instance = crowded(3, 4)
     proven = Labels().solve(instance, Budget(), 0)
-    monkeypatch.setattr(labels, "MAX_PROFILES", 10)
-    monkeypatch.setattr(labels, "FEW_PROFILES", 5)
+    monkeypatch.setattr(dense, "MAX_STATES", 10)
     found = Labels().solve(instance, Budget(), 0)
     assert found.bound is not None
     assert found.cost is not None

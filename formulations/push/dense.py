@@ -1,0 +1,100 @@
+"""Which dense relaxation of a user's problem to search: by profiles or by content tuples.
+
+Tuples (see `tuples`) bound much better, and are few where few contents are alive at a time;
+profiles (see `profile`) are few where claims are short.
+"""
+
+from dataclasses import dataclass
+from math import comb
+from typing import Protocol
+
+from formulations.push import diagram as dd
+from formulations.push import profile, tuples
+from formulations.push.diagram import Diagram, Path
+from opt_istn.push.instance import IntArray, UserProblem
+
+FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
+MAX_PROFILES = 20_000_000  # of the tallest slot
+MAX_STATES = 200_000_000  # of all slots: their values are held, 32 bits each
+MAX_STAGES = 400_000_000  # of a slot, over its layers
+MAX_NODES = 1 << 24  # nodes of a diagram
+_WORTH = 4  # so many tuples are worth a profile
+_EFFORT = 10_000_000_000  # pushes tried in all dense tables
+_FEW_STEPS, _MOST_STEPS = 30, 120
+
+
+class Dense(Protocol):
+    """A relaxation held in tables of all its states."""
+
+    @property
+    def costly(self) -> bool:
+        """Whether the tables are so large that good prices are needed first."""
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """Return the bound, and all paths worth more than `threshold`; None if too many."""
+
+
+@dataclass(frozen=True)
+class ByTuples:
+    """The relaxation by content tuples.
+
+    Parameters
+    ----------
+    alive
+        What the tables are made of.
+    steps
+        How many prices to try on the tables before unfolding them.
+    costly
+        See `Dense`.
+    """
+
+    alive: tuples.Alive
+    steps: int
+    costly: bool
+
+    def best(self, prices: IntArray) -> Path:
+        """Return the best path at these prices."""
+        return tuples.best(self.alive, prices)
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """See `Dense`."""
+        values, offsets = tuples.backward(self.alive, prices)
+        root = tuples.build(self.alive, values, offsets, prices, threshold, MAX_NODES)
+        return int(values[0] + prices.sum()), root
+
+
+@dataclass(frozen=True)
+class ByProfiles:
+    """The relaxation by FIFO profiles; no prices are tried before its tables are unfolded.
+
+    Parameters
+    ----------
+    relaxed
+        What the tables are made of.
+    costly
+        See `Dense`.
+    """
+
+    relaxed: profile.Relaxation
+    costly: bool
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """See `Dense`."""
+        values, offsets = profile.backward(self.relaxed.layers, self.relaxed.profiles, prices)
+        root = dd.build(self.relaxed, values, offsets, prices, threshold, MAX_NODES)
+        return int(values[0] + prices.sum()), root
+
+
+def choose(problem: UserProblem) -> Dense | None:
+    """Return the relaxation to search; None if neither fits the memory."""
+    alive, layers = tuples.make_alive(problem), profile.make_layers(problem)
+    places = problem.cache_size
+    states, stages = tuples.num_tuples(alive)
+    profiles = sum(comb(int(height) + places, places) for height in layers.height)
+    if states <= min(MAX_STATES, _WORTH * profiles) and stages <= MAX_STAGES:
+        steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
+        return ByTuples(alive, steps, steps < _FEW_STEPS)
+    tallest = comb(int(layers.height.max(initial=0)) + places, places)
+    if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
+        return ByProfiles(profile.relaxation(problem), tallest > FEW_PROFILES)
+    return None
