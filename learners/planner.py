@@ -1,6 +1,5 @@
 """The network of agent ``push.counterfactual``, and how it plays."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +13,11 @@ from learners import agent, nets
 from learners.push_batch import Batch, batch_of
 from learners.push_draws import Problems
 from learners.push_features import Choose, Float, decide, width
+from learners.push_solver import PushAgent, claims_of
 from learners.push_source import Knowledge, knowledge_of
-from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_cost
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
-from opt_istn.solver import Budget, Claims, Status
+from opt_istn.solver import Budget, Claims
 
 METHOD = "push.counterfactual"
 
@@ -163,38 +161,16 @@ class PlannerPolicy:
 
 
 @dataclass(frozen=True)
-class CounterfactualAgent:
-    """Solver ``push.counterfactual``: plays a trained agent.
-
-    Parameters
-    ----------
-    agent
-        Its file, written by ``opt-istn train push.counterfactual``.
-    elsewhere
-        Whether it may play what it was not trained on.
-    sha256
-        Hash of the file; by default taken from it, see `learners.agent.sha256`.
-    """
-
-    agent: Path
-    elsewhere: bool = False
-    sha256: str = ""
-
-    stochastic = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
+class CounterfactualAgent(PushAgent):
+    """Solver ``push.counterfactual``."""
 
     def supports(self, instance: Any) -> str | None:
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):
             return "expected a PUSH instance"
         planner, knowledge, trained_on = load(self.agent)
-        if (instance.num_users, instance.num_slots) != (planner.num_users, planner.num_slots):
-            return f"expected {planner.num_users} users and {planner.num_slots} slots"
-        if not self.elsewhere and not is_of(instance, trained_on):
-            return f"trained on {trained_on['name']}; elsewhere=true plays it all the same"
-        return knowledge.supports(instance)
+        refused = self.refusal(instance, trained_on, planner.num_users, planner.num_slots)
+        return refused or knowledge.supports(instance)
 
     def prepare(self) -> None:
         """Compile the kernels by deciding on one content."""
@@ -209,11 +185,7 @@ class CounterfactualAgent:
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance slot by slot."""
         planner, knowledge, _ = load(self.agent)
-        plan = play(instance, PlannerPolicy(planner, knowledge), seed)
-        detail: dict[str, int | float | str] = {}
-        if "law" in instance.scenario:
-            detail["expected_us"] = expected_cost(instance, plan)
-        return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
+        return claims_of(instance, play(instance, PlannerPolicy(planner, knowledge), seed))
 
 
 def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
@@ -223,14 +195,6 @@ def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
     planner = Planner(**found.state["sizes"], rng=torch.Generator())
     agent.load_state(planner, found.state["planner"], path)
     return planner, knowledge, found.trained_on
-
-
-def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
-    """Return whether an instance is the one of the training, or of its scenario."""
-    if "instance" in trained_on:
-        return bool(instance.sha256 == trained_on["instance"])
-    document = instance.scenario
-    return all(document.get(name) == value for name, value in trained_on["scenario"].items())
 
 
 def _shut(batch: Batch, owner: IntArray, heads: IntArray) -> NDArray[np.bool]:

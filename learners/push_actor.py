@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,18 +9,16 @@ import torch
 
 from learners import agent, nets, push_batch
 from learners.envs.push_view import Float
-from learners.planner import is_of
 from learners.push_batch import batch_of
 from learners.push_draws import Problems
 from learners.push_episodes import Choose, Scenes, contents_of, perform, shown_of
 from learners.push_nets import Actor, Shape
 from learners.push_scene import Scene, Sight, Stage, scene_of
-from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_cost
+from learners.push_solver import PushAgent, claims_of
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.solver import Budget, Claims, Status
+from opt_istn.solver import Budget, Claims
 
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
@@ -129,28 +126,10 @@ class ActorPolicy:
 
 
 @dataclass(frozen=True)
-class MappoAgent:
-    """Solver ``push.mappo``: plays a trained agent.
+class MappoAgent(PushAgent):
+    """Solver ``push.mappo``."""
 
-    Parameters
-    ----------
-    agent
-        Its file, written by ``opt-istn train``.
-    elsewhere
-        Whether it may play what it was not trained on.
-    sha256
-        Hash of the file; by default taken from it, see `learners.agent.sha256`.
-    """
-
-    agent: Path
-    elsewhere: bool = False
-    sha256: str = ""
-
-    stochastic: ClassVar[bool] = False
     method: ClassVar[str] = "push.mappo"
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
     def supports(self, instance: Any) -> str | None:
         """Instances that are like those of its training are supported."""
@@ -158,12 +137,8 @@ class MappoAgent:
             return "expected a PUSH instance"
         actor, state, trained_on = self.load()
         x = actor.shape
-        if (instance.num_users, instance.num_slots) != (x.users, x.slots):
-            return f"expected {x.users} users and {x.slots} slots"
-        if int(instance.cache_size.max(initial=1)) != x.places:
-            return f"expected caches of {x.places} contents"
-        if not self.elsewhere and not is_of(instance, trained_on):
-            return f"trained on {trained_on['name']}; elsewhere=true plays it all the same"
+        if refused := self.refusal(instance, trained_on, x.users, x.slots, x.places):
+            return refused
         if x.own and instance.num_contents != x.own:
             return "expected the instance that the agent was trained on"
         if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
@@ -180,11 +155,8 @@ class MappoAgent:
         """Play the instance slot by slot."""
         actor, state, _ = self.load()
         codes = shown_of(instance, state["images"])
-        plan = play(instance, ActorPolicy(actor, instance.num_contents, codes), seed)
-        detail: dict[str, int | float | str] = {}
-        if "law" in instance.scenario:
-            detail["expected_us"] = expected_cost(instance, plan)
-        return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
+        policy = ActorPolicy(actor, instance.num_contents, codes)
+        return claims_of(instance, play(instance, policy, seed))
 
     def load(self) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
         """Return the actor, what it needs to know, and what it was trained on."""
@@ -196,13 +168,13 @@ class MappoAgent:
 
 @dataclass(frozen=True)
 class MultiModalAgent(MappoAgent):
-    """Solver ``push.mmappo``: plays a trained multi-modal agent."""
+    """Solver ``push.mmappo``: MAPPO with images."""
 
     method: ClassVar[str] = "push.mmappo"
 
 
 @dataclass(frozen=True)
 class MaacAgent(MappoAgent):
-    """Solver ``push.maac``: plays a trained agent."""
+    """Solver ``push.maac``."""
 
     method: ClassVar[str] = "push.maac"
