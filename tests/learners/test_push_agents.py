@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from learners import maac, mappo, push_batch
+from learners.envs.push import PushEnv
 from learners.maac import Maac
 from learners.mappo import Mappo, MultiModal
 from learners.push_actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
@@ -117,6 +118,46 @@ def test_scenes_are_served_as_the_evaluator_serves() -> None:
         assert judged.feasible
         saved = judged.no_push_us - judged.cost  # requests from outside the regions cancel
         assert nothing.delay.sum() - played.delay.sum() == saved
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_scenes_are_the_environments_decision_process(seed: int) -> None:
+    """The same choices are allowed, pushed and paid in scenes and in the PettingZoo environment."""
+    instance = generate(replace(PAPER, num_contents=100, link_up_share=0.7), seed, "x")
+    slots, rng = instance.num_slots, np.random.default_rng(seed)
+    wanted = rng.random((*instance.roi.shape, slots + 1))
+    env, allowed, delay = PushEnv(instance), {}, 0
+    observations, infos = env.reset(seed=0)
+    while env.agents:
+        choices, group = {}, int(np.argmax(observations["head_0"]["group"]))
+        for agent in env.agents:
+            mask = observations[agent]["action_mask"].astype(bool)
+            choices[agent] = np.full(len(mask), slots)
+            for row in np.flatnonzero(mask[:, :slots].any(axis=1)):
+                content = int(infos[agent]["contents"][row // 3])
+                user = 3 * group + int(row % 3)
+                allowed[user, content] = mask[row]
+                choices[agent][row] = np.argmax(np.where(mask[row], wanted[user, content], -1))
+        observations, _, _, _, infos = env.step(choices)
+        delay += infos["head_0"]["delay_us"]
+    seen = {}
+
+    def choose(sight: Sight, heads: np.ndarray) -> np.ndarray:  # noqa: ARG001
+        after = []
+        for shut, user, content in zip(sight.shut.numpy(), sight.user, sight.own, strict=True):
+            birth = instance.release[content]
+            mask = np.concatenate([np.zeros(birth, bool), ~shut[: slots - birth], [True]])
+            seen[int(user), int(content)] = mask
+            choice = np.argmax(np.where(mask, wanted[user, content], -1))
+            after.append(choice - birth if choice < slots else slots)
+        return np.array(after, dtype=np.int64)
+
+    played = perform(Fixed(instance, "none").scene(1, rng), choose)
+    made = push_batch.effective(played.scene.problems.batch, played.plan)
+    assert push_batch.plan_of(instance, made) == env.plan()
+    assert played.delay.sum() == delay == evaluate(instance, env.plan()).cost
+    assert set(allowed) == {key for key, mask in seen.items() if mask[:slots].any()}
+    assert all((seen[key] == mask).all() for key, mask in allowed.items())
 
 
 def test_an_episode_is_played_again_from_its_plan() -> None:
