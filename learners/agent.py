@@ -165,21 +165,6 @@ def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Pa
         ) from None
 
 
-def check_device(name: str) -> None:
-    """Check that networks can be put on a device.
-
-    Raises
-    ------
-    InputError
-        If there is no such device.
-    """
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError("device", f"expected one that torch can use here: {reason}") from None
-
-
 def checkpoint_of(out: Path) -> Path:
     """Return the path of the checkpoint beside an agent file."""
     return out.with_name(out.name + ".checkpoint")

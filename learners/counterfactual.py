@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from learners import agent, loop, push_batch
+from learners.checks import COUNT, RATE, SECONDS, SHARE, check_ranges
 from learners.planner import METHOD, Planner, Sight, after_birth, chooser, sight
 from learners.push_draws import Problems
 from learners.push_features import Choose, Decided, decide
@@ -94,6 +95,12 @@ class Counterfactual:
     redraws: int = 4
     demand: Literal["law", "learned"] = "law"
     demand_steps: int = 600
+
+    def __post_init__(self) -> None:
+        counts = ("steps", "batch", "hidden", "sweeps", "reuse", "redraws", "demand_steps")
+        rates = dict.fromkeys(("learning_rate", "play_rate"), RATE)
+        more = {"imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
+        check_ranges(self, **dict.fromkeys(counts, COUNT), **rates, **more)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from learners import agent
+from learners.checks import COUNT, RATE, SHARE, check_ranges
 from learners.envs.jutap import (
     Features,
     Flights,
@@ -112,6 +113,12 @@ class Settings:
     warm_up: int = 2_000
     updates: int = 20_000
     episodes: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = ("hidden", "flights", "batch", "buffer", "updates", "episodes")
+        shares = ("gamma", "tau", "epsilon", "epsilon_min", "epsilon_decay")
+        more = {"learning_rate": RATE, "warm_up": (0.0, 1e9)}
+        check_ranges(self, **dict.fromkeys(counts, COUNT), **dict.fromkeys(shares, SHARE), **more)
 
 
 PROFILES = {
@@ -364,6 +371,10 @@ class Training:
     warm_up: int | None = None
     updates: int | None = None
     episodes: int | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges(self, patience=COUNT)
+        self.settings()
 
     def settings(self) -> Settings:
         """Return the profile's settings with the fields that are given."""

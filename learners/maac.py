@@ -26,13 +26,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, loop, nets
+from learners import loop, nets
 from learners.attention import AttentionCritic, Crowd
+from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, again, perform
 from learners.push_nets import Features, Shape
 from learners.push_scene import Scene, Sight, home_width
 from learners.push_training import PLAY, REPLAY, PushTraining
+from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
 _PENALTY = 1e-3  # of squared logits and attention scores
@@ -93,7 +95,15 @@ class Maac:
     method: ClassVar[str] = "push.maac"
 
     def __post_init__(self) -> None:
-        agent.check_device(self.device)
+        check_device(self.device)
+        names = ("steps", "episodes", "updates", "replay", "hidden", "attend", "redraws")
+        rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
+        shares = dict.fromkeys(("gamma", "tau"), SHARE)
+        more = {"scale": POSITIVE, "time_s": SECONDS}
+        check_ranges(self, **dict.fromkeys(names, COUNT), **rates, **shares, **more)
+        if self.hidden % self.attend:
+            rule = f"expected a divisor of hidden, {self.hidden}, found {self.attend}"
+            raise InputError("attend", rule)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""

@@ -29,7 +29,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, loop, nets, push_batch
+from learners import loop, nets, push_batch
+from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, Images, perform
 from learners.push_nets import Critic
@@ -113,7 +114,14 @@ class Mappo:
     method: ClassVar[str] = "push.mappo"
 
     def __post_init__(self) -> None:
-        agent.check_device(self.device)
+        check_device(self.device)
+        counts = dict.fromkeys(("steps", "episodes", "epochs", "hidden", "redraws"), COUNT)
+        shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
+        positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
+        rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
+        entropy = {"entropy": (0.0, 1e3)}
+        every = {**counts, **shares, **positive, **rates, **entropy, "time_s": SECONDS}
+        check_ranges(self, **every)
         if self.profile == "paper":
             for field in dataclasses.fields(self):
                 if field.name in PAPER and getattr(self, field.name) == field.default:

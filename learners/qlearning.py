@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from learners import agent
+from learners.checks import COUNT, SHARE, check_ranges
 from learners.envs.jutap import Flights, Reward, Table, rewarded, strongest, table_of
 from learners.flying import AgentSolver, plan_of
 from learners.starts import LOST, greedy, judge, value_iteration
@@ -78,6 +79,9 @@ class Training:
     flights: int = 4096
     epsilon: float = 0.5
     reward: Reward = "objective"
+
+    def __post_init__(self) -> None:
+        check_ranges(self, steps=(1, 1e12), flights=COUNT, epsilon=SHARE)
 
     def supports(self, task: Task) -> str | None:
         """One instance of JUTAP is supported."""

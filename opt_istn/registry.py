@@ -15,7 +15,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -244,7 +244,16 @@ def _convert(full: str, name: str, value: Any, wanted: Any) -> Any:
             return msgspec.json.decode(value, type=wanted, dec_hook=_build)
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             pass
+    if choices := _choices(wanted):
+        reason = f"expected one of {', '.join(map(str, choices))}"
     raise InputError(name, f"{full}: {reason}, found {value!r}")
+
+
+def _choices(wanted: Any) -> tuple[Any, ...]:
+    """Return the values of a literal type, or of those in a union; nothing for other types."""
+    if get_origin(wanted) is Literal:
+        return get_args(wanted)
+    return tuple(choice for part in get_args(wanted) for choice in _choices(part))
 
 
 def _build(wanted: Any, value: Any) -> Any:

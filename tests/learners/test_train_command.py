@@ -102,3 +102,28 @@ def test_a_bad_agent_file_is_named(
     error = capsys.readouterr().err
     assert "text.pt" in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("agent_", "told"),
+    [
+        ("push.mappo@episodes=0", "episodes: expected 1"),
+        ("push.mmappo@gamma=2", "gamma: expected 0 to 1, found 2"),
+        ("push.mmappo@images=pixels", "codes"),
+        ("push.maac@attend=5", "attend: expected a divisor of hidden, 64, found 5"),
+        ("push.maac@time_s=nan", "time_s: expected"),
+        ("push.counterfactual@imitation=-1", "imitation: expected 0 to 1, found -1"),
+        ("jutap.dqn@batch=0", "batch: expected 1"),
+        ("jutap.qlearning@epsilon=7", "epsilon: expected 0 to 1, found 7"),
+        ("push.mappo@device=nowhere", "device: expected one that torch can use"),
+    ],
+)
+def test_parameters_out_of_range_are_told(
+    agent_: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A parameter that makes no sense costs one line and exit code 2, not a traceback."""
+    preset = agent_.partition(".")[0] + "-tiny"
+    assert main(["train", agent_, preset, "--seed", "0", "-o", str(tmp_path / "a.pt")]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
