@@ -36,6 +36,21 @@ def anneal(
     return best, int(value)
 
 
+def heat_of(problem: UserProblem) -> float:
+    """Return a good first temperature: half of what serving a content in a slot saves."""
+    weight = problem.weight
+    return 0.5 * float(weight[weight > 0].mean()) if weight.any() else 1.0
+
+
+def first_plan(problem: UserProblem, rng: np.random.Generator) -> tuple[IntArray, int]:
+    """Return an annealed plan and its saving, with as many steps as the problem is worth."""
+    saved = cumulative(problem)
+    useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
+    steps = min(500 * int(useful.sum()), 1_000_000)
+    never = np.full(len(saved), problem.weight.shape[1])
+    return anneal(problem, never, steps, heat_of(problem), rng)
+
+
 def cumulative(problem: UserProblem) -> IntArray:
     """Return the saving of holding content f in slots 0..t-1 at column t, shape (n, T + 1)."""
     total = np.cumsum(problem.weight, axis=1)

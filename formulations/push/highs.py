@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.push import matrix, users
+from formulations.push.anneal import first_plan
 from formulations.push.intervals import refusal
 from formulations.push.matrix import Program
 from formulations.push.users import Task, UserResult
+from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import Instance
+from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "highs"
@@ -33,10 +36,13 @@ class Highs:
         Formulation of the FIFO order, see `formulations.push.intervals`.
     max_columns
         Instances with a user whose model has more columns are refused.
+    start
+        Whether the search starts from an annealed plan.
     """
 
     fifo: Literal["profile", "big-m"] = "profile"
     max_columns: int = 1_000_000
+    start: bool = True
     stochastic = False
 
     def supports(self, instance: Instance) -> str | None:
@@ -44,7 +50,8 @@ class Highs:
         return version_refusal() or refusal(instance, self.max_columns)
 
     def prepare(self) -> None:
-        """Nothing to do: the engine is imported with this module."""
+        """Compile the annealing; the engine is imported with this module."""
+        first_plan(random_push(np.random.default_rng(0)).user(0), np.random.default_rng(0))
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve user by user with both gaps at 0."""
@@ -58,6 +65,9 @@ class Highs:
         build = matrix.profile if self.fifo == "profile" else matrix.big_m
         program = build(task.problem)
         engine = load(program)
+        if self.start:
+            chosen = _annealed(task, program)
+            engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
         _limit(engine, task, time.perf_counter() - started)
         engine.run()
         return _result(task, program, engine)
@@ -103,6 +113,22 @@ def version_refusal() -> str | None:
     if tuple(map(int, found.split("."))) not in WRONG_VERSIONS:
         return None
     return f"HiGHS {found} returns wrong optima; install highspy 1.12"
+
+
+def _annealed(task: Task, program: Program) -> NDArray[np.float64]:
+    """Return the claims of an annealed plan: 1 or 0 for each binary column."""
+    problem, claims = task.problem, program.columns
+    plan = first_plan(problem, np.random.default_rng([task.seed, task.user]))[0]
+    slots = problem.weight.shape[1]
+    pushed = np.flatnonzero(plan < slots).tolist()
+    lives = lifetimes([(int(plan[f]), f) for f in pushed], problem.cache_size)
+    last = {}
+    for f, (first, end) in lives.items():
+        served = np.flatnonzero(problem.weight[f, first : int(min(end, slots))])
+        if len(served):
+            last[f, first] = first + int(served[-1])
+    rows = zip(claims.content.tolist(), claims.start.tolist(), claims.end.tolist(), strict=True)
+    return np.array([last.get((f, s)) == e for f, s, e in rows], dtype=np.float64)
 
 
 def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from formulations.push import diagram as dd
 from formulations.push import lp
-from formulations.push.anneal import anneal, cumulative, saving
+from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, saving
 from formulations.push.dense import MAX_NODES, ByTuples, Dense, choose
 from formulations.push.diagram import Diagram, Path
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
@@ -112,13 +112,8 @@ class UserSearch:
     work: dict[str, int] = field(default_factory=lambda: {"sweeps": 0, "splits": 0, "nodes": 0})
 
     def __post_init__(self) -> None:
-        weight = self.problem.weight
-        self.saved = cumulative(self.problem)
-        self.heat = 0.5 * float(weight[weight > 0].mean()) if weight.any() else 1.0
-        never = np.full(len(weight), weight.shape[1])
-        useful = self.problem.pushable & (self.saved[:, :-1] < self.saved[:, -1:])
-        steps = min(500 * int(useful.sum()), 1_000_000)
-        self.plan, self.saved_us = anneal(self.problem, never, steps, self.heat, self.rng)
+        self.saved, self.heat = cumulative(self.problem), heat_of(self.problem)
+        self.plan, self.saved_us = first_plan(self.problem, self.rng)
 
     def time_left(self) -> float | None:
         """Return the seconds left, None for no limit."""
