@@ -102,8 +102,8 @@ class Maac:
         more = {"scale": POSITIVE, "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(names, COUNT), **rates, **shares, **more)
         if self.hidden % self.attend:
-            rule = f"expected a divisor of hidden, {self.hidden}, found {self.attend}"
-            raise InputError("attend", rule)
+            rule = f"expected a multiple of attend, {self.attend}, found {self.hidden}"
+            raise InputError("hidden", rule)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""

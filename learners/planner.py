@@ -168,13 +168,13 @@ class CounterfactualAgent(PushAgent):
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):
             return "expected a PUSH instance"
-        planner, knowledge, trained_on = load(self.agent)
+        planner, knowledge, trained_on = load(self.path())
         refused = self.refusal(instance, trained_on, planner.num_users, planner.num_slots)
         return refused or knowledge.supports(instance)
 
     def prepare(self) -> None:
         """Compile the kernels by deciding on one content."""
-        planner = load(self.agent)[0]
+        planner = load(self.path())[0]
         release, user = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
         weight = np.ones((1, 1, planner.num_slots), dtype=np.int64)
         link_up = np.ones((1, planner.num_slots), dtype=bool)
@@ -184,7 +184,7 @@ class CounterfactualAgent(PushAgent):
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance slot by slot."""
-        planner, knowledge, _ = load(self.agent)
+        planner, knowledge, _ = load(self.path(seed))
         return claims_of(instance, play(instance, PlannerPolicy(planner, knowledge), seed))
 
 

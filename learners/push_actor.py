@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -135,12 +136,14 @@ class MappoAgent(PushAgent):
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):
             return "expected a PUSH instance"
-        actor, state, trained_on = self.load()
+        actor, state, trained_on = self.load(self.path())
         x = actor.shape
         if refused := self.refusal(instance, trained_on, x.users, x.slots, x.places):
             return refused
         if x.own and instance.num_contents != x.own:
             return "expected the instance that the agent was trained on"
+        if not x.own and len(instance.contents) != instance.num_contents:
+            return "expected an instance that names the attributes of its contents"
         if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
             return "expected an instance that names its images"
         return None
@@ -153,16 +156,16 @@ class MappoAgent(PushAgent):
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance slot by slot."""
-        actor, state, _ = self.load()
+        actor, state, _ = self.load(self.path(seed))
         codes = shown_of(instance, state["images"])
         policy = ActorPolicy(actor, instance.num_contents, codes)
         return claims_of(instance, play(instance, policy, seed))
 
-    def load(self) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
-        """Return the actor, what it needs to know, and what it was trained on."""
-        found = agent.load(self.agent, self.method)
+    def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
+        """Return the actor of a file, what it needs to know, and what it was trained on."""
+        found = agent.load(path, self.method)
         actor = Actor(Shape(**found.state["shape"]), torch.Generator())
-        agent.load_state(actor, found.state["actor"], self.agent)
+        agent.load_state(actor, found.state["actor"], path)
         return actor, found.state, found.trained_on
 
 

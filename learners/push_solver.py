@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from learners import agent
 from opt_istn.push.evaluate import evaluate
@@ -20,7 +20,8 @@ class PushAgent:
     Parameters
     ----------
     agent
-        Its file, written by ``opt-istn train``.
+        Its file, written by ``opt-istn train``; ``{seed}`` in its name is filled in with the
+        solver's seed.
     elsewhere
         Whether it may play what it was not trained on.
     sha256
@@ -31,10 +32,20 @@ class PushAgent:
     elsewhere: bool = False
     sha256: str = ""
 
-    stochastic: ClassVar[bool] = False
-
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed matters: it does where it chooses the agent."""
+        return "{seed}" in self.agent.name
+
+    def path(self, seed: int | None = None) -> Path:
+        """Return the agent file of a seed, without one the first there is."""
+        if seed is None and self.stochastic:
+            pattern = agent.of_seed(self.agent, "*")
+            return min(pattern.parent.glob(pattern.name))
+        return agent.of_seed(self.agent, 0 if seed is None else seed)
 
     def refusal(
         self,
@@ -57,7 +68,7 @@ class PushAgent:
 def claims_of(instance: Instance, plan: Plan) -> Claims:
     """Return a feasible plan's claims, with its expected delay where the law is known."""
     detail: dict[str, int | float | str] = {}
-    if "law" in instance.scenario:
+    if "law" in instance.scenario and len(instance.contents) == instance.num_contents:
         detail["expected_us"] = expected_cost(instance, plan)
     return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
 

@@ -76,7 +76,8 @@ def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> 
 
     if is_file(source):
         if overrides or instance_seed is not None:
-            raise InputError("--set", "it changes presets, but an instance file is given")
+            option = "--set" if overrides else "--instance-seed"
+            raise InputError(option, "it is for presets, but an instance file is given")
         instance = problems.read_instance(source)
         return Task(instance.problem, instance.name, instance=instance)
     problem = problems.of_preset(source)

@@ -254,4 +254,31 @@ def test_other_instances_have_to_be_asked_for(tmp_path: Path) -> None:
     assert everywhere.supports(dull) is None
     assert everywhere.solve(dull, Budget(), 0).status == Status.FEASIBLE
     lawless = random_push(np.random.default_rng(0), num_users=2, num_slots=4, cache_sizes=(2, 2))
-    assert "images" in str(everywhere.supports(lawless))
+    assert "attributes" in str(everywhere.supports(lawless))
+
+
+def test_the_seed_chooses_the_agent(tmp_path: Path) -> None:
+    """With {seed} in the name every seed of the solver plays its own agent."""
+    task, instance = Task("push", "push-tiny", scenario=TINY), generate(TINY, 5, "x")
+    alone = []
+    for seed in (0, 1):
+        path = tmp_path / f"a-{seed}.pt"
+        MultiModal(steps=1, episodes=1).train(task, seed, path, lambda *_: None)
+        alone.append(MultiModalAgent(path).solve(instance, Budget(), 7).plan)
+    solver = MultiModalAgent(tmp_path / "a-{seed}.pt")
+    assert solver.stochastic
+    assert not MultiModalAgent(tmp_path / "a-0.pt").stochastic
+    assert solver.supports(instance) is None
+    assert [solver.solve(instance, Budget(), seed).plan for seed in (0, 1)] == alone
+    assert alone[0] != alone[1]
+
+
+def test_an_instance_without_attributes_is_declined(tmp_path: Path) -> None:
+    """Agents that see attributes do not play instances that name none; by heart they may."""
+    bare = replace(generate(TINY, 5, "x"), contents=())
+    task = Task("push", "push-tiny", scenario=TINY)
+    solver = trained(Mappo(steps=1, episodes=1), task, tmp_path / "a.pt")
+    assert "attributes" in str(replace(solver, elsewhere=True).supports(bare))
+    own = trained(Mappo(steps=2), Task("push", "bare", instance=bare), tmp_path / "b.pt")
+    assert own.supports(bare) is None
+    assert own.solve(bare, Budget(), 0).status == Status.FEASIBLE

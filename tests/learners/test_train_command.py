@@ -110,7 +110,7 @@ def test_a_bad_agent_file_is_named(
         ("push.mappo@episodes=0", "episodes: expected 1"),
         ("push.mmappo@gamma=2", "gamma: expected 0 to 1, found 2"),
         ("push.mmappo@images=pixels", "codes"),
-        ("push.maac@attend=5", "attend: expected a divisor of hidden, 64, found 5"),
+        ("push.maac@attend=5", "hidden: expected a multiple of attend, 5, found 64"),
         ("push.maac@time_s=nan", "time_s: expected"),
         ("push.counterfactual@imitation=-1", "imitation: expected 0 to 1, found -1"),
         ("jutap.dqn@batch=0", "batch: expected 1"),
