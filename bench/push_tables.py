@@ -200,7 +200,11 @@ def write(rows: Rows, names: Sequence[str], head: str) -> None:
     for name, x in settings.items():
         numbers = x.of(x.labels[0], "cost_us").shape[1]
         seeds = max(len(x.of(label, "cost_us")) for label in x.labels)
-        parts += [f"## {name}", f"Instances: {numbers}; seeds of each training: {seeds}.", overview(x)]
+        parts += [
+            f"## {name}",
+            f"Instances: {numbers}; seeds of each training: {seeds}.",
+            overview(x),
+        ]
         if name in ("push-paper", "push-paper-wide"):
             parts += ["Of the clairvoyant's saving, in %, is lost for:", split(x)]
     if "push-paper-wide" in settings:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from math import comb
 from typing import Protocol
 
+import numpy as np
+
 from formulations.push import diagram as dd
 from formulations.push import profile, tuples
 from formulations.push.diagram import Diagram, Path
@@ -19,6 +21,7 @@ MAX_STATES = 200_000_000  # of all slots: their values are held, 32 bits each
 MAX_STAGES = 400_000_000  # of a slot, over its layers
 MAX_NODES = 1 << 24  # nodes of a diagram
 _WORTH = 4  # so many tuples are worth a profile
+_RATE = 1e8  # pushes tried a second
 _EFFORT = 10_000_000_000  # pushes tried in all dense tables
 _FEW_STEPS, _MOST_STEPS = 30, 120
 
@@ -29,6 +32,10 @@ class Dense(Protocol):
     @property
     def costly(self) -> bool:
         """Whether the tables are so large that good prices are needed first."""
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes to fill the tables, which nothing interrupts."""
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """Return the bound, and all paths worth more than `threshold`; None if too many."""
@@ -51,6 +58,11 @@ class ByTuples:
     alive: tuples.Alive
     steps: int
     costly: bool
+
+    @property
+    def seconds(self) -> float:
+        """See `Dense`."""
+        return tuples.num_pushes(self.alive) / _RATE
 
     def best(self, prices: IntArray) -> Path:
         """Return the best path at these prices."""
@@ -77,6 +89,15 @@ class ByProfiles:
 
     relaxed: profile.Relaxation
     costly: bool
+
+    @property
+    def seconds(self) -> float:
+        """See `Dense`."""
+        layers, places = self.relaxed.layers, self.relaxed.problem.cache_size
+        # profiles that let a push in: those whose oldest entry is 0
+        open_profiles = [comb(int(h) + places - 1, places - 1) for h in layers.height]
+        claims = np.diff(layers.claim_ptr)
+        return float(claims @ np.array(open_profiles, dtype=float)[layers.slot]) / _RATE
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """See `Dense`."""

@@ -202,15 +202,18 @@ def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> i
     if isinstance(dense, ByTuples) and dense.steps:
         priced = price(search, dense.best, prices, dense.steps, search.saved_us)
         bound, prices = min(bound, priced.bound), priced.prices
-    reach = _REACH if dense.costly else 1.0
+    reach, took = _REACH if dense.costly else 1.0, dense.seconds
     while bound > search.saved_us and not search.expired():
+        left = search.time_left()
+        if reach < _LEAST_REACH or (left is not None and left < took):
+            search.anneal_on(bound)
+            break
         floor = max(search.saved_us, bound - 1 - int(reach * (bound - search.saved_us)))
+        begin = time.perf_counter()
         value, root = dense.unfold(prices, floor)
-        bound = min(bound, value)
+        bound, took = min(bound, value), time.perf_counter() - begin
         if root is None:
             reach *= _REACH
-            if reach < _LEAST_REACH:
-                break
             continue
         priced = price(search, partial(dd.best, root), prices, _FIRST_STEPS, floor)
         bound, prices = min(bound, max(priced.bound, floor)), priced.prices
