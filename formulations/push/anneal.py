@@ -46,7 +46,7 @@ def first_plan(problem: UserProblem, rng: np.random.Generator) -> tuple[IntArray
     """Return an annealed plan and its saving, with as many steps as the problem is worth."""
     saved = cumulative(problem)
     useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
-    steps = min(500 * int(useful.sum()), 1_000_000)
+    steps = min(100 * int(useful.sum()), 1_000_000)
     never = np.full(len(saved), problem.weight.shape[1])
     return anneal(problem, never, steps, heat_of(problem), rng)
 

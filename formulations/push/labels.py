@@ -205,7 +205,7 @@ def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> i
     reach, took = _REACH if dense.costly else 1.0, dense.seconds
     while bound > search.saved_us and not search.expired():
         left = search.time_left()
-        if reach < _LEAST_REACH or (left is not None and left < took):
+        if reach < _LEAST_REACH or (dense.costly and left is not None and left < took):
             search.anneal_on(bound)
             break
         floor = max(search.saved_us, bound - 1 - int(reach * (bound - search.saved_us)))
