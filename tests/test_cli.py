@@ -255,11 +255,14 @@ def test_an_interrupt_is_one_line() -> None:
     """Ctrl-C ends a run with one line and exit code 130."""
     process = _command("solve", "tiny.json", "--solver", f"{PLANTED}Endless")
     end = time.monotonic() + 30
-    while len(psutil.Process(process.pid).children(recursive=True)) < 3:  # until the run runs
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    try:
+        while len(psutil.Process(process.pid).children(recursive=True)) < 3:  # until the run runs
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert (process.returncode, err) == (130, "opt-istn: interrupted\n")
 
 
