@@ -33,6 +33,8 @@ from opt_istn.solver import Budget
 from opt_istn.training import Task
 
 OUT = Path(__file__).parent.parent / "out" / "push-agents"
+BACKBONE = OUT / "backbone.pt"
+PIXELS = ("push.mmappo", {"images": "pixels", "backbone": str(BACKBONE)})
 RULES = ("never", "release", "popular", "match", "greedy", "rolling", "expected", "labels")
 EXACT_S = 8.0  # limit of the exact methods; small caches take a second
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -47,7 +49,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     f"mmappo-{images}": ("push.mmappo", {"images": images}) for images in ("shuffled", "label")
-}
+} | {"mmappo-pixels": PIXELS}
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Setting:
 def settings(seeds: int, instances: int) -> list[Setting]:
     """Return what the comparison consists of."""
     blind = {"image_share": "0.0"}
-    pairs = {name: AGENTS[name] for name in ("mappo", "mmappo")}
+    pairs = {name: AGENTS[name] for name in ("mappo", "mmappo")} | {"mmappo-pixels": PIXELS}
     return [
         Setting("push-paper", "push-paper", AGENTS | IMAGES, seeds, instances),
         Setting("push-paper-wide", "push-paper-wide", AGENTS, seeds, instances),
@@ -167,6 +169,12 @@ def collect(
 ) -> list[dict[str, Any]]:
     """Do what is missing and return the rows of all jobs."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not BACKBONE.exists():
+        print("training the backbone for images=pixels", flush=True)
+        task = Task(
+            "push", "push-paper", scenario=of_preset("push-paper").scenario("push-paper", {})
+        )
+        registry.trainer("push.backbone", "push", {}).train(task, 0, BACKBONE, _silent)
     rows, pending = [], {}
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for setting, label, seed in jobs(chosen):

@@ -26,6 +26,7 @@ LABELS = {
     "mmappo": "multi-modal MAPPO, difference reward",
     "counterfactual": "`counterfactual`",
     "mmappo-shuffled": "multi-modal MAPPO, shuffled images",
+    "mmappo-pixels": "multi-modal MAPPO, drawn images",
     "mmappo-label": "multi-modal MAPPO, classes given",
 }
 ORDER = ("never", "release", "popular", "match", "greedy", "rolling", *LABELS)
@@ -131,12 +132,13 @@ def split(x: Results) -> str:
 def images(x: Results, blind: Results | None) -> str:
     """Return what images are worth: differences of the share of rolling to no images, paired."""
     lines = [_line("images", "share of rolling", "more than without"), "|---" * 3 + "|"]
-    named = {"mappo": "none", "mmappo-shuffled": "of other contents", "mmappo": "as they are"}
-    named["mmappo-label"] = "their class given"
+    named = {"mappo": "none", "mmappo-shuffled": "of other contents", "mmappo": "as codes"}
+    named |= {"mmappo-pixels": "drawn, seen by a MobileNet", "mmappo-label": "their class given"}
     cases = [(x, label, name) for label, name in named.items()]
     if blind is not None:
         cases += [(blind, "mappo", "none; preferences without images")]
-        cases += [(blind, "mmappo", "as they are; preferences without images")]
+        cases += [(blind, "mmappo", "as codes; preferences without images")]
+        cases += [(blind, "mmappo-pixels", "drawn; preferences without images")]
     for results, label, name in cases:
         if label in results.labels:
             more = results.share(label) - results.share("mappo")

@@ -30,7 +30,8 @@ from learners import loop, nets
 from learners.attention import AttentionCritic, Crowd
 from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
 from learners.push_actor import choosing
-from learners.push_episodes import Episode, Images, again, perform
+from learners.push_episodes import Episode, again, perform
+from learners.push_images import Images
 from learners.push_nets import Features, Shape
 from learners.push_scene import Scene, Sight, home_width
 from learners.push_training import PLAY, REPLAY, PushTraining
@@ -54,8 +55,8 @@ class Maac:
         If given, rounds of playing and learning instead of seconds: a training that repeats.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
-    images
-        What is seen of images, see `learners.mappo.Mappo`.
+    images, backbone
+        What is seen of images, and through which networks, see `learners.mappo.Mappo`.
     episodes
         Instances played a round, and learned from at once.
     updates
@@ -79,6 +80,7 @@ class Maac:
     steps: int | None = None
     actor_grad: Literal["score", "gumbel_st"] = "score"
     images: Images = "none"
+    backbone: str = ""
     episodes: int = 4
     updates: int = 4
     replay: int = 64

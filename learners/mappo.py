@@ -32,7 +32,8 @@ from torch import Tensor, nn
 from learners import loop, nets, push_batch
 from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
 from learners.push_actor import choosing
-from learners.push_episodes import Episode, Images, perform
+from learners.push_episodes import Episode, perform
+from learners.push_images import Images
 from learners.push_nets import Critic
 from learners.push_scene import Sight
 from learners.push_training import PLAY, PushTraining
@@ -69,8 +70,9 @@ class Mappo:
     ratio
         Whether ratios are clipped head by head or as a product over an agent's heads.
     images
-        What is seen of images: ``codes``, their features; ``label``, the class itself;
-        ``shuffled``, features of other contents; or ``none``.
+        What is seen of images, see `learners.push_images`.
+    backbone
+        File of ``push.backbone``, for ``images = pixels``.
     episodes
         Instances a rollout.
     epochs, clip, gamma, gae_lambda, entropy, huber, grad_norm
@@ -96,6 +98,7 @@ class Mappo:
     reward_log: bool = False
     ratio: Literal["per_head", "joint"] = "per_head"
     images: Images = "none"
+    backbone: str = ""
     episodes: int = 4
     epochs: int = 4
     clip: float = 0.2

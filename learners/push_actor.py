@@ -12,7 +12,8 @@ from learners import agent, nets, push_batch
 from learners.envs.push_view import Float
 from learners.push_batch import batch_of
 from learners.push_draws import Problems
-from learners.push_episodes import Choose, Scenes, contents_of, perform, shown_of
+from learners.push_episodes import Choose, Scenes, contents_of, perform
+from learners.push_images import Vision, classes_of
 from learners.push_nets import Actor, Shape
 from learners.push_scene import Scene, Sight, Stage, scene_of
 from learners.push_solver import PushAgent, claims_of
@@ -156,9 +157,11 @@ class MappoAgent(PushAgent):
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance slot by slot."""
-        actor, state, _ = self.load(self.path(seed))
-        codes = shown_of(instance, state["images"])
-        policy = ActorPolicy(actor, instance.num_contents, codes)
+        path = self.path(seed)
+        actor, state, _ = self.load(path)
+        backbone = state.get("backbone")
+        vision = Vision(state["images"], classes_of(instance), backbone, str(path))
+        policy = ActorPolicy(actor, instance.num_contents, vision.of_instance(instance))
         return claims_of(instance, play(instance, policy, seed))
 
     def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Episodes of PUSH for the paper's agents: where scenes come from, and how they are played."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -9,16 +9,14 @@ import torch
 from learners import push_draws
 from learners.envs.push_view import NUM_META, Float
 from learners.push_draws import Drawer, LawSaving, memorised, together
+from learners.push_images import Vision
 from learners.push_scene import Contents, Scene, Sight, Stage, joined, rows_of, scene_of
-from opt_istn.files import InputError
-from opt_istn.physics.frames import Array
-from opt_istn.push.demand import CODE_LENGTH, features, image_codes
+from opt_istn.push.demand import CODE_LENGTH, features
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.parameters import Scenario
-from opt_istn.push.play import Game, Observation, leaves, world_of
+from opt_istn.push.play import Game, Observation, leaves
 
 _NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
-_SHUFFLE = 20250320  # seed of the order in which images are shuffled for play
 Choose = Callable[[Sight, IntArray], IntArray]  # what is seen, heads -> slots after birth, T: never
 
 
@@ -76,54 +74,6 @@ def again(scene: Scene, plan: IntArray) -> Episode:
     return perform(scene, lambda _, heads: after[heads])
 
 
-Images = Literal["none", "codes", "shuffled", "label"]  # what an agent sees of images
-
-
-def shown(
-    images: str, codes: Array, classes: IntArray, num_classes: int, rng: np.random.Generator
-) -> Float:
-    """Return what is seen of contents' images, shape (F, width_of(images, num_classes)).
-
-    Parameters
-    ----------
-    codes, classes
-        Features and classes of the images, shapes (F, CODE_LENGTH) and (F,).
-    num_classes
-        Classes there are.
-    rng
-        Shuffles the images among the contents, if `images` says so.
-    """
-    if images == "label":
-        return np.eye(num_classes, dtype=np.float32)[classes]
-    order = rng.permutation(len(codes)) if images == "shuffled" else slice(None)
-    seen: Float = codes[order].astype(np.float32)
-    return seen
-
-
-def shown_of(instance: Instance, images: str) -> Float | None:
-    """Return what is seen of an instance's images; None for their codes as they are observed.
-
-    Raises
-    ------
-    InputError
-        If the instance does not say what its images show.
-    """
-    if images in ("none", "codes"):
-        return None
-    world = world_of(instance)
-    if world is None or not instance.contents:
-        raise InputError("contents", "expected an instance that names its images")
-    number, noise = world.scenario.num_classes, world.scenario.code_noise
-    codes = image_codes(instance.contents, number, noise)
-    classes = np.asarray(features(instance.contents).image_class)
-    return shown(images, codes, classes, number, np.random.default_rng(_SHUFFLE))
-
-
-def width_of(images: str, num_classes: int) -> int:
-    """Return the numbers that are seen of an image."""
-    return num_classes if images == "label" else CODE_LENGTH
-
-
 class Scenes(Protocol):
     """Where the scenes of a training come from."""
 
@@ -148,14 +98,14 @@ class Drawn:
         The scenario.
     redraws
         How often births get other attributes and images before new ones are drawn.
-    images
+    vision
         What is seen of images.
     """
 
     num_own = 0
 
-    def __init__(self, scenario: Scenario, redraws: int, images: str) -> None:
-        self._images, self.code = images, width_of(images, scenario.num_classes)
+    def __init__(self, scenario: Scenario, redraws: int, vision: Vision) -> None:
+        self._vision, self.code = vision, vision.width
         self.num_users, self.num_slots = scenario.num_users, scenario.num_slots
         self.places, self._redraws = scenario.cache_items, redraws
         self._drawer = Drawer(scenario, stored=True)
@@ -175,8 +125,7 @@ class Drawn:
 
     def _contents(self, x: push_draws.Drawn, rng: np.random.Generator) -> Contents:
         rows: Float = rows_of(x.traits, x.lat_deg, x.lon_deg)
-        none, number = np.zeros(len(x.release), dtype=np.int64), self._drawer.scenario.num_classes
-        codes = shown(self._images, x.codes, np.asarray(x.traits.image_class), number, rng)
+        none, codes = np.zeros(len(x.release), dtype=np.int64), self._vision.of_drawn(x, rng)
         return Contents(none, x.release, x.cluster, x.evicted, rows, codes)
 
 
@@ -187,11 +136,11 @@ class Fixed:
     ----------
     instance
         The instance.
-    images
+    vision
         What is seen of images.
     """
 
-    def __init__(self, instance: Instance, images: str) -> None:
+    def __init__(self, instance: Instance, vision: Vision) -> None:
         self.num_users, self.num_slots = instance.num_users, instance.num_slots
         self.num_own, self.places = instance.num_contents, int(instance.cache_size.max(initial=1))
         self._problems = memorised(instance)
@@ -201,7 +150,7 @@ class Fixed:
         while game.slot < instance.num_slots - 1:
             game.step([])
         seen = contents_of(game.observe())._replace(evicted=leaves(instance))
-        codes = shown_of(instance, images)
+        codes = vision.of_instance(instance)
         self._contents = seen if codes is None else seen._replace(codes=codes)
         self.code = self._contents.codes.shape[1]
 

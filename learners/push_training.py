@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch import nn
 
 from learners import agent
 from learners.push_actor import Curve
-from learners.push_episodes import Drawn, Fixed, Images, Scenes
+from learners.push_episodes import Drawn, Fixed, Scenes
+from learners.push_images import Images, classes_of, vision_of
 from learners.push_nets import Actor, Shape
 from opt_istn.training import Task
 
@@ -31,6 +33,8 @@ class Config(Protocol):
     def steps(self) -> int | None: ...  # noqa: D102
     @property
     def images(self) -> Images: ...  # noqa: D102
+    @property
+    def backbone(self) -> str: ...  # noqa: D102
     @property
     def redraws(self) -> int: ...  # noqa: D102
     @property
@@ -53,7 +57,7 @@ class PushTraining:
 
     def __init__(self, config: Config, task: Task, seed: int) -> None:
         self._config, self.task, self.seed = config, task, seed
-        self.scenes = _scenes(config, task)
+        self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
         self.shape = Shape(*sizes)
@@ -95,6 +99,9 @@ class PushTraining:
         }
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
+        state["backbone"] = self._backbone
+        if self._config.backbone:  # another file of the same name makes another training
+            config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
         return agent.Agent(self._config.method, config, about, self.seed, state, self.history)
 
     def state(self) -> dict[str, Any]:
@@ -138,8 +145,10 @@ class PushTraining:
         self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
 
 
-def _scenes(config: Config, task: Task) -> Scenes:
-    """Return where the scenes of a task come from."""
+def _scenes(config: Config, task: Task) -> tuple[Scenes, Mapping[str, Any] | None]:
+    """Return where the scenes of a task come from, and the backbone through which it is seen."""
+    number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
+    vision = vision_of(config.images, number, config.backbone)
     if task.scenario is None:
-        return Fixed(task.instance, config.images)
-    return Drawn(task.scenario, config.redraws, config.images)
+        return Fixed(task.instance, vision), vision.backbone
+    return Drawn(task.scenario, config.redraws, vision), vision.backbone

@@ -5,8 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from learners import image_features, images
-from learners.image_features import Training
+from learners import image_features, image_folders, image_training, images
+from learners.image_training import Training
 from learners.images import AIRCRAFT, CHANNELS, CLASSES, draw
 from learners.mobilenet import MobileNet
 from opt_istn.files import InputError
@@ -134,7 +134,7 @@ def test_layout_with_top_folder(tmp_path):
     picture(tmp_path / "MTARSI" / "B-1" / "z.tif", value=3)
     (tmp_path / "MTARSI" / "B-1" / "notes.txt").write_text("not an image")
     (tmp_path / "MTARSI.csv").write_text("x")
-    found = image_features.find_images(tmp_path)
+    found = image_folders.find_images(tmp_path)
     assert found.classes == ("B-1", "KC-135")
     assert [path.name for path in found.paths] == ["z.tif", "b.JPG", "a.png"]
     assert found.labels.tolist() == [0, 1, 1]
@@ -147,10 +147,10 @@ def test_layout_with_images_folder(tmp_path):
         picture(tmp_path / "images" / name / "001.jpg", value=10 * k)
         picture(tmp_path / "images" / name / "002.jpg", value=10 * k + 50)
     (tmp_path / "README.md").write_text("x")
-    found = image_features.find_images(tmp_path)
+    found = image_folders.find_images(tmp_path)
     assert found.classes == ("A320/321", "Boeing737")
     assert found.labels.tolist() == [0, 0, 1, 1]
-    again = image_features.find_images(str(tmp_path / "images"))
+    again = image_folders.find_images(str(tmp_path / "images"))
     assert again.paths == found.paths
 
 
@@ -160,7 +160,7 @@ def test_duplicates_are_reported(tmp_path):
     (tmp_path / "A" / "2.png").write_bytes(data)
     picture(tmp_path / "B" / "3.png", value=7)
     (tmp_path / "B" / "4.png").write_bytes(data)
-    found = image_features.find_images(tmp_path)
+    found = image_folders.find_images(tmp_path)
     assert [[path.name for path in group] for group in found.duplicates] == [
         ["1.png", "2.png", "4.png"]
     ]
@@ -173,7 +173,7 @@ def test_leftovers_of_archives_are_no_images(tmp_path):
     (tmp_path / "TOP" / "A" / "._1.png").write_bytes(b"resource fork")
     (tmp_path / "__MACOSX" / "A").mkdir(parents=True)
     (tmp_path / "__MACOSX" / "A" / "2.png").write_bytes(b"resource fork")
-    assert [path.name for path in image_features.find_images(tmp_path).paths] == ["1.png"]
+    assert [path.name for path in image_folders.find_images(tmp_path).paths] == ["1.png"]
 
 
 def test_missing_folders_are_named(tmp_path):
@@ -181,11 +181,11 @@ def test_missing_folders_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     for place in ("nowhere", "empty"):
         with pytest.raises(InputError, match=place):
-            image_features.find_images(tmp_path / place)
+            image_folders.find_images(tmp_path / place)
     for part in ("train", "test"):
         picture(tmp_path / "both" / part / "A" / "1.png")
     with pytest.raises(InputError, match=r"one below it, found test, train"):
-        image_features.find_images(tmp_path / "both")
+        image_folders.find_images(tmp_path / "both")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_missing_folders_are_named(tmp_path):
 )
 def test_channels_are_kept(tmp_path, mode, value, expected):
     """Grey images have one channel, colour images three; values go from [0, 255] to [0, 1]."""
-    chips = image_features.read_chips([picture(tmp_path / "x.png", (30, 17), mode, value)], 12)
+    chips = image_folders.read_chips([picture(tmp_path / "x.png", (30, 17), mode, value)], 12)
     assert chips.shape == (1, len(expected), 12, 12)
     assert chips.dtype == np.float32
     assert chips[0, :, 5, 5].tolist() == pytest.approx(expected)
@@ -212,7 +212,7 @@ def test_images_keep_their_orientation(tmp_path):
     values[20:, :40] = 255
     for picture_values in (values, np.stack([values] * 3, axis=2)):
         Image.fromarray(picture_values).save(tmp_path / "x.png")
-        chip = image_features.read_chips([tmp_path / "x.png"], 8)[0, 0]
+        chip = image_folders.read_chips([tmp_path / "x.png"], 8)[0, 0]
         assert [chip[1, 1], chip[1, 6], chip[6, 1], chip[6, 6]] == [0, 0, 1, 0]
 
 
@@ -227,7 +227,7 @@ def test_unreadable_images_are_named(tmp_path):
     grey = picture(tmp_path / "grey.png")
     for path in (cut, foreign, deep, grey, tmp_path / "missing.png"):
         with pytest.raises(InputError, match=path.name):
-            image_features.read_chips([good, path])
+            image_folders.read_chips([good, path])
 
 
 @pytest.fixture(scope="module")
@@ -262,16 +262,16 @@ def test_chips_are_normalised_as_imagenet_is(nets):
 
 
 def test_modality_follows_the_payload(nets):
-    """Contents of a SAR payload have SAR chips and features of the SAR network, others optical."""
+    """Contents of a SAR payload have SAR chips and classes of the SAR network, others optical."""
     contents = generate(PRESETS["push-paper"], 1, "").contents[:12]
     payloads = [content["payload"] for content in contents]
     assert 0 < payloads.count("sar") < 12
-    found = image_features.content_features(contents, nets, 32)
+    found = image_features.content_classes(contents, nets, 32)
     for content, row in zip(contents, found, strict=True):
         modality = "sar" if content["payload"] == "sar" else "optical"
         name = content["image"]
         chip = draw([name["class"]], [name["seed"]], modality, 32)
-        expected = image_features.features(chip, nets[modality])[0]
+        expected = image_features.probabilities(chip, nets[modality])[0]
         assert row == pytest.approx(expected, abs=1e-5)
 
 
@@ -300,13 +300,13 @@ def test_training_learns():
     """Two classes that differ clearly are told apart on chips that were held out."""
     chips, labels = halves(120)
     net = MobileNet(2, 1, seeded())
-    found = image_features.train_classifier(net, chips, labels, QUICK, np.random.default_rng(0))
+    found = image_training.train_classifier(net, chips, labels, QUICK, np.random.default_rng(0))
     assert found.num_held_out == 12
     assert len(found.losses) == 3
     assert found.losses[-1] < 0.5 * found.losses[0]
     assert found.accuracy >= 0.9
     assert not net.training
-    hits = image_features.logits(chips, net).argmax(1) == labels
+    hits = image_features.probabilities(chips, net).argmax(1) == labels
     assert hits.mean() >= 0.9
 
 
@@ -319,7 +319,7 @@ def test_training_depends_on_its_generator():
     for seed in (0, 0, 1):
         net = MobileNet(2, 1, seeded()).freeze(3)
         stem = {k: v.clone() for k, v in net.features[:3].state_dict().items()}
-        image_features.train_classifier(net, chips, labels, settings, np.random.default_rng(seed))
+        image_training.train_classifier(net, chips, labels, settings, np.random.default_rng(seed))
         assert all(torch.equal(v, stem[k]) for k, v in net.features[:3].state_dict().items())
         results.append(net.get_parameter("features.12.0.weight").detach())
     assert torch.equal(results[0], results[1])
@@ -331,15 +331,15 @@ def test_augmentation_turns_batches(monkeypatch):
     """With augmentation, batches are turned in nearly all eight ways; without, none is."""
     chips, labels = halves(30)
     asked = []
-    turn = image_features._turn
+    turn = image_training._turn
     monkeypatch.setattr(
-        image_features, "_turn", lambda batch, k: (asked.append(k), turn(batch, k))[1]
+        image_training, "_turn", lambda batch, k: (asked.append(k), turn(batch, k))[1]
     )
     for augment in (False, True):
         assert not asked
         settings = Training(epochs=4, batch=4, augment=augment)
         net = MobileNet(2, 1, seeded()).freeze(12)
-        image_features.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
+        image_training.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
     assert len(set(asked)) >= 6
 
 
@@ -348,8 +348,8 @@ def test_statistics_are_settled_after_training():
     chips, labels = halves(64)
     net = MobileNet(2, 1, seeded())
     settings = Training(epochs=1, batch=64, augment=False, learning_rate=1e-9)
-    image_features.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
-    maps = net.features[0][0](image_features._tensor(chips))
+    image_training.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
+    maps = net.features[0][0](image_features.as_input(chips))
     ratio = net.features[0][1].running_var / maps.var((0, 2, 3))
     assert ((ratio > 0.8) & (ratio < 1.25)).all()
     assert net.features[0][1].momentum == 0.01
@@ -358,7 +358,7 @@ def test_statistics_are_settled_after_training():
 def test_turns_are_the_symmetries_of_the_square():
     """The eight turns of an image are all different, and the first leaves it as it is."""
     image = torch.arange(9.0).view(1, 1, 3, 3)
-    turned = [image_features._turn(image, k) for k in range(8)]
+    turned = [image_training._turn(image, k) for k in range(8)]
     assert torch.equal(turned[0], image)
     assert len({tuple(t.flatten().tolist()) for t in turned}) == 8
 
@@ -371,7 +371,7 @@ def test_training_refuses_what_it_cannot_use(labels, held_out):
     chips, _ = halves(4)
     settings = Training(epochs=1, held_out=held_out)
     with pytest.raises(InputError):
-        image_features.train_classifier(
+        image_training.train_classifier(
             MobileNet(2, 1, seeded()), chips, np.array(labels), settings, np.random.default_rng(0)
         )
 
@@ -385,8 +385,8 @@ def test_pretraining_follows_the_channels(channels, monkeypatch):
         asked.append((len(labels), modality, pixels))
         return draw(labels, seeds, modality, pixels)
 
-    monkeypatch.setattr(image_features, "draw", spy)
-    found = image_features.pretrain(
+    monkeypatch.setattr(image_training, "draw", spy)
+    found = image_training.pretrain(
         MobileNet(16, channels, seeded()), 40, Training(epochs=1), np.random.default_rng(0), 32
     )
     assert asked == [(40, "sar" if channels == 1 else "optical", 32)]

@@ -8,23 +8,30 @@ import numpy as np
 import pytest
 import torch
 
-from learners import maac, mappo, push_batch
+from learners import agent, maac, mappo, push_batch
+from learners.backbone import BackboneTrainer
 from learners.envs.push import PushEnv
+from learners.images import CHANNELS
 from learners.maac import Maac
 from learners.mappo import Mappo, MultiModal
+from learners.mobilenet import MobileNet, save_weights
 from learners.push_actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
-from learners.push_episodes import Drawn, Fixed, again, choose_at_random, perform, shown_of
+from learners.push_draws import Drawer
+from learners.push_episodes import Drawn, Fixed, again, choose_at_random, perform
+from learners.push_images import Images, Vision
 from learners.push_nets import Actor, Shape
 from learners.push_scene import Sight
-from opt_istn import Budget, Status, registry
+from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import play
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.push.testing import random_push
+from opt_istn.push.users import PAYLOADS
 from opt_istn.training import Task
 
 TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
+BLIND, CODES = Vision("none", 16, None, ""), Vision("codes", 16, None, "")
 SOLVERS = {"push.mappo": MappoAgent, "push.mmappo": MultiModalAgent, "push.maac": MaacAgent}
 BUDGETS = {
     "shared": Mappo(steps=60, reward_credit="shared"),
@@ -88,16 +95,28 @@ def biased(shape: Shape, seed: int) -> Actor:
     return actor
 
 
+def random_backbone(number: int = 3) -> dict[str, Any]:
+    """Return the state of a backbone of networks that learned nothing; its answers are uneven."""
+    rng = torch.Generator().manual_seed(0)
+    state: dict[str, Any] = {"pixels": 32}
+    for modality, channels in CHANNELS.items():
+        net = MobileNet(16, channels, rng)
+        answers = torch.rand(16, number, 16, generator=rng)
+        state[modality] = {"net": net.state_dict(), "answers": answers}
+    return state
+
+
 @pytest.mark.parametrize("share", [1.0, 0.6])
-@pytest.mark.parametrize("images", ["none", "codes", "label", "shuffled"])
-def test_plays_as_it_is_trained(images: str, share: float) -> None:
+@pytest.mark.parametrize("images", ["none", "codes", "label", "shuffled", "pixels"])
+def test_plays_as_it_is_trained(images: Images, share: float) -> None:
     """Slot by slot, seeing no future, an actor decides what it decides on whole scenes."""
     scenario = replace(PAPER, link_up_share=share, num_contents=120)
     instance = generate(scenario, 3, "x")
-    scenes = Fixed(instance, images)
+    vision = Vision(images, 16, random_backbone() if images == "pixels" else None, "")
+    scenes = Fixed(instance, vision)
     sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
     actor = biased(Shape(*sizes, code=scenes.code), 0)
-    plan = play(instance, ActorPolicy(actor, 120, shown_of(instance, images)), 0)
+    plan = play(instance, ActorPolicy(actor, 120, vision.of_instance(instance)), 0)
     played = perform(scenes.scene(1, np.random.default_rng(0)), choosing(actor))
     batch = played.scene.problems.batch
     assert push_batch.plan_of(instance, push_batch.effective(batch, played.plan)) == plan
@@ -110,7 +129,7 @@ def test_scenes_are_served_as_the_evaluator_serves() -> None:
     for seed in range(20):
         instance = random_push(np.random.default_rng(seed), num_users=3, num_contents=12)
         rng = np.random.default_rng(seed)
-        scene = Fixed(instance, "none").scene(1, rng)
+        scene = Fixed(instance, BLIND).scene(1, rng)
         played = perform(scene, choose_at_random(rng))
         nothing = again(scene, np.full_like(played.plan, instance.num_slots))
         made = push_batch.effective(played.scene.problems.batch, played.plan)
@@ -130,14 +149,14 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
     observations, infos = env.reset(seed=0)
     while env.agents:
         choices, group = {}, int(np.argmax(observations["head_0"]["group"]))
-        for agent in env.agents:
-            mask = observations[agent]["action_mask"].astype(bool)
-            choices[agent] = np.full(len(mask), slots)
+        for name in env.agents:
+            mask = observations[name]["action_mask"].astype(bool)
+            choices[name] = np.full(len(mask), slots)
             for row in np.flatnonzero(mask[:, :slots].any(axis=1)):
-                content = int(infos[agent]["contents"][row // 3])
+                content = int(infos[name]["contents"][row // 3])
                 user = 3 * group + int(row % 3)
                 allowed[user, content] = mask[row]
-                choices[agent][row] = np.argmax(np.where(mask[row], wanted[user, content], -1))
+                choices[name][row] = np.argmax(np.where(mask[row], wanted[user, content], -1))
         observations, _, _, _, infos = env.step(choices)
         delay += infos["head_0"]["delay_us"]
     seen = {}
@@ -152,7 +171,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
             after.append(choice - birth if choice < slots else slots)
         return np.array(after, dtype=np.int64)
 
-    played = perform(Fixed(instance, "none").scene(1, rng), choose)
+    played = perform(Fixed(instance, BLIND).scene(1, rng), choose)
     made = push_batch.effective(played.scene.problems.batch, played.plan)
     assert push_batch.plan_of(instance, made) == env.plan()
     assert played.delay.sum() == delay == evaluate(instance, env.plan()).cost
@@ -162,7 +181,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
 
 def test_an_episode_is_played_again_from_its_plan() -> None:
     """What is kept of an episode, its plan, gives back everything that was seen in it."""
-    scene = Drawn(PAPER, 2, "codes").scene(3, np.random.default_rng(0))
+    scene = Drawn(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
     first = perform(scene, choose_at_random(np.random.default_rng(1)))
     second = again(scene, first.plan)
     assert all(torch.equal(a, b) for a, b in zip(first.sight, second.sight, strict=True))
@@ -172,7 +191,7 @@ def test_an_episode_is_played_again_from_its_plan() -> None:
 
 def seen() -> tuple[Actor, Sight]:
     """Return an actor, and what is seen in a random episode."""
-    scene = Drawn(TINY, 1, "codes").scene(4, np.random.default_rng(0))
+    scene = Drawn(TINY, 1, CODES).scene(4, np.random.default_rng(0))
     sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
     return biased(Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, True), 2), sight
 
@@ -282,3 +301,80 @@ def test_an_instance_without_attributes_is_declined(tmp_path: Path) -> None:
     own = trained(Mappo(steps=2), Task("push", "bare", instance=bare), tmp_path / "b.pt")
     assert own.supports(bare) is None
     assert own.solve(bare, Budget(), 0).status == Status.FEASIBLE
+
+
+def test_drawn_contents_are_seen_through_the_backbone() -> None:
+    """A training sees answers to images of a content's class and modality, all of them in turn."""
+    state = random_backbone()
+    drawn = Drawer(PAPER).draw(np.random.default_rng(0))
+    vision = Vision("pixels", 16, state, "")
+    seen = np.stack([vision.of_drawn(drawn, np.random.default_rng(k)) for k in range(12)])
+    is_sar = drawn.traits.payload == PAYLOADS.index("sar")
+    assert 0 < is_sar.sum() < len(is_sar)
+    for f, number in enumerate(np.asarray(drawn.traits.image_class)):
+        answers = state["sar" if is_sar[f] else "optical"]["answers"][number].numpy()
+        found = {row.tobytes() for row in seen[:, f]}
+        assert found <= {row.tobytes() for row in answers}
+        assert len(found) > 1
+
+
+def test_an_agent_that_sees_pixels_plays_from_its_own_file(tmp_path: Path) -> None:
+    """The networks travel in the agent's file; another backbone makes another training."""
+    backbone, out = tmp_path / "backbone.pt", tmp_path / "agent.pt"
+    task = Task("push", "push-tiny", scenario=TINY)
+    lines: list[str] = []
+    small = BackboneTrainer(images=40, pixels=32, epochs=1, answers=2)
+    told = small.train(task, 0, backbone, lambda _, text: lines.append(text))
+    assert set(told) == {"optical accuracy", "sar accuracy"}
+    assert [text.partition(":")[0] for text in lines] == ["optical", "sar"]
+    config = MultiModal(steps=1, images="pixels", backbone=str(backbone))
+    solver = trained(config, task, out)
+    known = agent.load(out, "push.mmappo")
+    assert known.config["backbone_sha256"] == agent.sha256(backbone, "")
+    backbone.unlink()
+    instance = generate(TINY, 0, "push-tiny")
+    assert solver.supports(instance) is None
+    plan = solver.solve(instance, Budget(), 0).plan
+    actor, state, _ = solver.load(out)
+    seen = Vision("pixels", 16, state["backbone"], "").of_instance(instance)
+    assert seen is not None
+    assert seen.sum(axis=1) == pytest.approx(np.ones(len(seen)), abs=1e-5)
+    assert play(instance, ActorPolicy(actor, instance.num_contents, seen), 0) == plan
+
+
+def test_a_killed_training_of_a_backbone_goes_on(tmp_path: Path) -> None:
+    """A network that was finished is not trained again, and the file comes out the same."""
+    task, small = Task("push", "push-tiny", scenario=TINY), {"images": 40, "pixels": 32}
+    config = BackboneTrainer(**small, epochs=1, answers=2)
+    config.train(task, 0, tmp_path / "whole.pt", lambda *_: None)
+
+    def killed(_: float, text: str) -> None:
+        if text.startswith("sar"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        config.train(task, 0, tmp_path / "x.pt", killed)
+    lines: list[str] = []
+    config.train(task, 0, tmp_path / "x.pt", lambda _, text: lines.append(text))
+    assert len(lines) == 1
+    whole, found = (agent.load(tmp_path / f"{x}.pt", "push.backbone") for x in ("whole", "x"))
+    assert whole.history == found.history
+    for modality in CHANNELS:
+        assert torch.equal(whole.state[modality]["answers"], found.state[modality]["answers"])
+
+
+def test_a_backbone_can_start_from_weights(tmp_path: Path) -> None:
+    """Given weights, three layers stay as they are, the SAR stem is their mean, the head is new."""
+    path = tmp_path / "imagenet.pth"
+    given = MobileNet(1000, 3, torch.Generator().manual_seed(1))
+    save_weights(path, given)
+    small = BackboneTrainer(images=40, pixels=32, epochs=1, answers=1, weights=str(path))
+    small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "b.pt", lambda *_: None)
+    state, stem = agent.load(tmp_path / "b.pt", "push.backbone").state, "features.0.0.weight"
+    before = given.state_dict()[stem]
+    assert torch.equal(state["optical"]["net"][stem], before)
+    assert torch.equal(state["sar"]["net"][stem], before.mean(1, keepdim=True))
+    assert state["sar"]["net"]["classifier.3.weight"].shape == (16, 1024)
+    save_weights(path, MobileNet(1000, 1, torch.Generator()))
+    with pytest.raises(InputError, match="weights: expected those of a network for colour"):
+        small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "c.pt", lambda *_: None)

@@ -109,7 +109,10 @@ def test_a_bad_agent_file_is_named(
     [
         ("push.mappo@episodes=0", "episodes: expected 1"),
         ("push.mmappo@gamma=2", "gamma: expected 0 to 1, found 2"),
-        ("push.mmappo@images=pixels", "codes"),
+        ("push.mmappo@images=photos", "codes"),
+        ("push.mmappo@images=pixels", "backbone: expected a file of push.backbone"),
+        ("push.mappo@backbone=x.pt", "backbone: it is for images=pixels, found images=none"),
+        ("push.backbone@pixels=8", "pixels: expected 32 to 512, found 8"),
         ("push.maac@attend=5", "hidden: expected a multiple of attend, 5, found 64"),
         ("push.maac@time_s=nan", "time_s: expected"),
         ("push.counterfactual@imitation=-1", "imitation: expected 0 to 1, found -1"),
