@@ -108,14 +108,22 @@ class ByProfiles:
 
 def choose(problem: UserProblem) -> Dense | None:
     """Return the relaxation to search; None if neither fits the memory."""
-    alive, layers = tuples.make_alive(problem), profile.make_layers(problem)
+    found, layers = by_tuples(problem), profile.make_layers(problem)
     places = problem.cache_size
-    states, stages = tuples.num_tuples(alive)
     profiles = sum(comb(int(height) + places, places) for height in layers.height)
-    if states <= min(MAX_STATES, _WORTH * profiles) and stages <= MAX_STAGES:
-        steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
-        return ByTuples(alive, steps, steps < _FEW_STEPS)
+    if found is not None and tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
+        return found
     tallest = comb(int(layers.height.max(initial=0)) + places, places)
     if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
         return ByProfiles(profile.relaxation(problem), tallest > FEW_PROFILES)
     return None
+
+
+def by_tuples(problem: UserProblem) -> ByTuples | None:
+    """Return the relaxation by tuples, None if it does not fit the memory."""
+    alive = tuples.make_alive(problem)
+    states, stages = tuples.num_tuples(alive)
+    if states > MAX_STATES or stages > MAX_STAGES:
+        return None
+    steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
+    return ByTuples(alive, steps, steps < _FEW_STEPS)

@@ -27,7 +27,7 @@ import numpy as np
 from formulations.push import diagram as dd
 from formulations.push import lp
 from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, saving
-from formulations.push.dense import MAX_NODES, ByTuples, Dense, choose
+from formulations.push.dense import MAX_NODES, ByTuples, Dense, by_tuples, choose
 from formulations.push.diagram import Diagram, Path
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
@@ -176,6 +176,16 @@ def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
     bound = min(simple.saved_us, linear.saved_us)
     search.anneal_on(bound)
     return bound, linear.prices
+
+
+def tuple_prices(search: UserSearch) -> IntArray:
+    """Return prices at which the relaxation by tuples bounds well; half the simple ones if none."""
+    prices = lp.relax_order(search.problem).prices // 2
+    dense = by_tuples(search.problem)
+    if dense is None:
+        return prices
+    prices = _climb(search, dense, prices)
+    return price(search, dense.best, prices, max(dense.steps, 1), search.saved_us).prices
 
 
 def _climb(search: UserSearch, dense: ByTuples, prices: IntArray) -> IntArray:

@@ -73,7 +73,8 @@ def make_alive(problem: UserProblem) -> Alive:
 
 def num_tuples(alive: Alive) -> tuple[float, float]:
     """Return the number of tuples of all slots, and the most of a slot over all its layers."""
-    tuples = alive.base.astype(float) ** alive.places
+    with np.errstate(over="ignore"):  # more than any number
+        tuples = alive.base.astype(float) ** alive.places
     stages = np.append(np.diff(alive.first), 0) + 1
     return float(tuples.sum()), float((stages * tuples).max())
 

@@ -16,10 +16,11 @@ from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Status
 from tests import oracles_push
 
+MODELS = ("push.interval", "push.highs", "push.cpsat")
 # registered methods that claim optimality; each is checked against brute force
 EXACT = [
     name
-    for name in ("push.labels", "push.literal", "push.interval", "push.highs", "push.cpsat")
+    for name in ("push.labels", "push.forward", *MODELS, "push.literal")
     if name in registry.names()
 ]
 # the same methods with other formulations
@@ -165,7 +166,7 @@ def test_trivial_bound_and_replay():
             assert users.delay_us(problem, pushes) == evaluate(alone, plan).cost
 
 
-@pytest.mark.parametrize("name", ["push.interval", "push.highs", "push.cpsat"])
+@pytest.mark.parametrize("name", MODELS)
 def test_spent_budget_leaves_a_valid_bound(name):
     """Without time, users are skipped or unproven; plan and bound stay valid."""
     instance = middling(0)

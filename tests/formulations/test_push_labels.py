@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from formulations.push import dense, diagram, lp, tuples
 from formulations.push.anneal import anneal, cumulative, saving
+from formulations.push.forward import Forward
 from formulations.push.highs import Highs
 from formulations.push.labels import Labels, UserSearch, price, solve_user
 from formulations.push.profile import backward, make_profiles, relaxation
@@ -205,3 +206,14 @@ def test_annealing_counts_what_the_judge_counts() -> None:
         pushes = tuple((f, int(plan[f])) for f in np.flatnonzero(plan < slots).tolist())
         assert value == saving(cumulative(problem), problem.cache_size, plan)
         assert value == problem.base_us - delay_us(problem, pushes)
+
+
+def test_a_cache_of_any_size_is_counted():
+    """Tuples of hundreds of places are too many to count, which is no reason to fail."""
+    rng = np.random.default_rng(0)
+    instance = random_push(
+        rng, num_users=1, num_contents=30, num_requests=60, cache_sizes=(400, 400)
+    )
+    claims = Labels().solve(instance, Budget(time_s=5.0), 0)
+    assert claims.status == Status.OPTIMAL
+    assert Forward().supports(instance) is not None
