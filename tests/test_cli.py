@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from opt_istn import record, worker
+from opt_istn import __version__, record, worker
 from opt_istn.cli import main
 from tests.planted import best_plan, long_plan, plant_presets, tiny
 
@@ -284,6 +284,17 @@ def test_any_file_name_can_be_printed() -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == 2
     assert err.endswith("cannot be read (No such file or directory)\n")
+
+
+def test_no_command_is_a_question(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a command, the commands are listed; the version can be asked for."""
+    assert main(["--help"]) == 0
+    listed = capsys.readouterr().out
+    assert main([]) == 0
+    assert capsys.readouterr().out == listed
+    assert "Commands:" in listed
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"opt-istn {__version__}\n"
 
 
 def test_help_is_fast() -> None:

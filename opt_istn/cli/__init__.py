@@ -9,9 +9,11 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from opt_istn import __version__
 from opt_istn.cli import instances, runs, train
 from opt_istn.files import InputError
 
@@ -20,11 +22,28 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Exact baselines, heuristics and learned agents for integrated satellite-terrestrial "
     "networks, with certified optimality gaps.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print("opt-istn", __version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 instances.register(app)
 runs.register(app)
 train.register(app)
@@ -36,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # any file name can be printed
     try:
-        given = None if arguments is None else list(arguments)
-        code = app(args=given, prog_name="opt-istn", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        code = app(args=given or ["--help"], prog_name="opt-istn", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         return _fail(2, f"{error.format_message()} (see opt-istn --help)")
