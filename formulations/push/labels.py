@@ -39,7 +39,7 @@ MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
-_EXTRA_ROUNDS, _EXTRA_STEPS = 10, 300_000  # annealing of users too large to search
+_EXTRA_ROUNDS, _EXTRA_STEPS, _EXTRA_SHARE = 60, 300_000, 0.2  # annealing of large users
 _REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
 _LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
 _PATIENCE = 8  # prices without progress before the step shrinks
@@ -120,12 +120,17 @@ class UserSearch:
         return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.01)
 
     def anneal_on(self, bound: int) -> None:
-        """Spend more annealing where no search will improve the incumbent."""
-        for _ in range(_EXTRA_ROUNDS):
-            if self.expired() or self.saved_us >= bound:
+        """Spend more annealing where a search is long: anew, and every third time from the best.
+
+        Restarts find what one long annealing misses. They take a fifth of the time at most.
+        """
+        left, never = self.time_left(), np.full_like(self.plan, self.problem.weight.shape[1])
+        end = None if left is None else time.perf_counter() + _EXTRA_SHARE * left
+        for k in range(_EXTRA_ROUNDS):
+            if self.expired() or self.saved_us >= bound or _late(end, self, None):
                 return
-            heat = 0.3 * self.heat
-            plan, value = anneal(self.problem, self.plan, _EXTRA_STEPS, heat, self.rng)
+            plan, heat = (self.plan, 0.3 * self.heat) if k % 3 == 2 else (never, self.heat)
+            plan, value = anneal(self.problem, plan, _EXTRA_STEPS, heat, self.rng)
             if value > self.saved_us:
                 self.plan, self.saved_us = plan, value
 
