@@ -13,7 +13,7 @@ from stable_baselines3 import DQN
 from stable_baselines3.common.callbacks import BaseCallback
 
 from bench.subjects import instance
-from learners.dqn import PROFILES, Run
+from learners.dqn_run import PROFILES, Run
 from learners.envs.jutap import Flights, JutapEnv, Table, features_of, strongest, table_of
 from learners.qlearning import Training as QTraining
 from learners.starts import judge

@@ -9,7 +9,8 @@ import torch
 
 from formulations.jutap.labels import Labels
 from learners import agent
-from learners.dqn import PROFILES, DqnAgent, Network, Run, Training
+from learners.dqn import DqnAgent, Training
+from learners.dqn_run import PROFILES, Network, Run
 from learners.envs.jutap import rewarded, strongest, table_of
 from learners.qlearning import QAgent, ValueIteration
 from learners.qlearning import Training as QTraining
