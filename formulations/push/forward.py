@@ -30,6 +30,7 @@ from opt_istn.solver import Budget, Claims
 
 PROOF = "forward"
 MAX_LABELS = 1_000_000  # of a slot
+_TIDY = 2000  # labels from which on they are compared with each other within a slot
 _FINEST = 64  # part of the gap that the first threshold leaves
 _EMPTY = -1  # a place without a content that is still requested
 _NONE = -(1 << 30)
@@ -71,7 +72,7 @@ def _solve_task(task: Task) -> UserResult:
 
     rng = np.random.default_rng([task.seed, task.user])
     search = UserSearch(problem, rng, expired)
-    prices = labels.tuple_prices(search)
+    prices = np.maximum(labels.tuple_prices(search), 0)
     most, chain = _closed(problem, prices, search.saved_us, expired)
     plan, slots = search.plan, problem.weight.shape[1]
     kept = [(int(f), int(plan[f])) for f in np.flatnonzero(plan < slots)]
@@ -180,10 +181,15 @@ def improved(
         open_ = frozenset(np.flatnonzero(last >= t).tolist())
         labels = _forget(labels, known.digit[:, t].tolist(), open_)
         labels = {x: found for x, found in labels.items() if most.beats(x, found[0])}
+        tidy = _TIDY
         for f in known.pushes[t]:
+            labels |= _push(labels, f, t, most)
+            if len(labels) > tidy:
+                labels = _undominated(labels)
+                tidy = max(_TIDY, 2 * len(labels))
             if len(labels) > limit or expired():
                 return None
-            labels |= _push(labels, f, t, most)
+        labels = _undominated(labels)
     best = max(labels.values(), key=lambda found: found[0], default=(floor, None))
     return best if best[0] > floor else (floor, None)
 
@@ -226,6 +232,21 @@ def _forget(labels: Labels, digit: list[int], open_: frozenset[int]) -> Labels:
         x = tuple([f if digit[f] else _EMPTY for f in held]), gone & open_
         if x not in result or found[0] > result[x][0]:
             result[x] = found
+    return result
+
+
+def _undominated(labels: Labels) -> Labels:
+    """Return the labels that no other with the same cache betters: more saved, fewer evicted."""
+    alike: dict[tuple[int, ...], list[tuple[int, int, frozenset[int]]]] = {}
+    for (held, gone), (saved, _) in labels.items():
+        alike.setdefault(held, []).append((-saved, len(gone), gone))
+    result: Labels = {}
+    for held, rows in alike.items():
+        kept: list[frozenset[int]] = []
+        for _, _, gone in sorted(rows, key=lambda row: row[:2]):
+            if not any(other <= gone for other in kept):
+                kept.append(gone)
+                result[held, gone] = labels[held, gone]
     return result
 
 
