@@ -72,6 +72,7 @@ def measure(jobs: int) -> Iterator[Record]:
         yield from _run(CHECKS, engine, CHECK_SEEDS, CHECK_LIMIT_S, jobs)
     yield from _run(SPARSE, "cpsat", CHECK_SEEDS, CHECK_LIMIT_S, jobs)
     yield from _run(OPEN, "highs", 1, LONG_S, jobs)
+    yield from _run([Cell(6, 18, 91)], "highs", CHECK_SEEDS, LONG_S, jobs)
 
 
 def _run(cells: list[Cell], engine: str, seeds: int, limit_s: float, jobs: int) -> Iterator[Record]:
