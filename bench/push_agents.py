@@ -34,7 +34,6 @@ from opt_istn.training import Task
 
 OUT = Path(__file__).parent.parent / "out" / "push-agents"
 BACKBONE = OUT / "backbone.pt"
-PIXELS = ("push.mmappo", {"images": "pixels", "backbone": str(BACKBONE)})
 RULES = ("never", "release", "popular", "match", "greedy", "rolling", "expected", "labels")
 EXACT_S = 8.0  # limit of the exact methods; small caches take a second
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -47,9 +46,13 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mmappo": ("push.mmappo", {}),
     "counterfactual": ("push.counterfactual", {}),
 }
-IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
-    f"mmappo-{images}": ("push.mmappo", {"images": images}) for images in ("shuffled", "label")
-} | {"mmappo-pixels": PIXELS}
+IMAGES: dict[str, tuple[str, dict[str, Any]]] = {  # trained one after the other, to be compared
+    "sees-none": ("push.mmappo", {"images": "none"}),
+    "sees-shuffled": ("push.mmappo", {"images": "shuffled"}),
+    "sees-codes": ("push.mmappo", {"images": "codes"}),
+    "sees-pixels": ("push.mmappo", {"images": "pixels", "backbone": str(BACKBONE)}),
+    "sees-label": ("push.mmappo", {"images": "label"}),
+}
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,12 @@ class Setting:
 def settings(seeds: int, instances: int) -> list[Setting]:
     """Return what the comparison consists of."""
     blind = {"image_share": "0.0"}
-    pairs = {name: AGENTS[name] for name in ("mappo", "mmappo")} | {"mmappo-pixels": PIXELS}
+    some = {name: IMAGES[name] for name in ("sees-none", "sees-codes", "sees-pixels")}
     return [
         Setting("push-paper", "push-paper", AGENTS | IMAGES, seeds, instances),
         Setting("push-paper-wide", "push-paper-wide", AGENTS, seeds, instances),
         Setting("memorise", "push-paper-wide", AGENTS, 3, 0),
-        Setting("no-image-demand", "push-paper", pairs, seeds, instances, blind),
+        Setting("no-image-demand", "push-paper", some, seeds, instances, blind),
     ]
 
 

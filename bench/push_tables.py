@@ -25,9 +25,11 @@ LABELS = {
     "mappo": "MAPPO, difference reward",
     "mmappo": "multi-modal MAPPO, difference reward",
     "counterfactual": "`counterfactual`",
-    "mmappo-shuffled": "multi-modal MAPPO, shuffled images",
-    "mmappo-pixels": "multi-modal MAPPO, drawn images",
-    "mmappo-label": "multi-modal MAPPO, classes given",
+    "sees-none": "none",
+    "sees-shuffled": "codes of other contents",
+    "sees-codes": "codes",
+    "sees-pixels": "drawn images, through a MobileNet",
+    "sees-label": "their class",
 }
 ORDER = ("never", "release", "popular", "match", "greedy", "rolling", *LABELS)
 Rows = list[dict[str, Any]]
@@ -105,7 +107,7 @@ def overview(x: Results) -> str:
     names = ("", "saving", "share of rolling, expected", "mean delay, s", "hit ratio")
     lines = [_line(*names, "ms a slot", "training, s"), "|---" * 7 + "|"]
     for label in x.labels:
-        if label in ("mmappo-shuffled", "mmappo-label"):
+        if label.startswith("sees-"):
             continue
         trained, slot = x.seconds(label), 1e3 * np.median(x.of(label, "slot_s"))
         numbers = [f"{x.of(label, key).mean():.3f}" for key in ("mean_delay_s", "hit_ratio")]
@@ -121,7 +123,7 @@ def split(x: Results) -> str:
     lines = [_line("", *names), "|---" * 5 + "|"]
     total = {label: _summed(x, label) for label in x.labels}
     for label in x.labels:
-        if x.seconds(label) is None:
+        if x.seconds(label) is None or label.startswith("sees-"):
             continue
         steps = (1.0, total["expected"], total["rolling"], total[label])
         parts = [a - b for a, b in pairwise(steps)]
@@ -129,21 +131,13 @@ def split(x: Results) -> str:
     return "\n".join(lines)
 
 
-def images(x: Results, blind: Results | None) -> str:
+def images(x: Results) -> str:
     """Return what images are worth: differences of the share of rolling to no images, paired."""
-    lines = [_line("images", "share of rolling", "more than without"), "|---" * 3 + "|"]
-    named = {"mappo": "none", "mmappo-shuffled": "of other contents", "mmappo": "as codes"}
-    named |= {"mmappo-pixels": "drawn, seen by a MobileNet", "mmappo-label": "their class given"}
-    cases = [(x, label, name) for label, name in named.items()]
-    if blind is not None:
-        cases += [(blind, "mappo", "none; preferences without images")]
-        cases += [(blind, "mmappo", "as codes; preferences without images")]
-        cases += [(blind, "mmappo-pixels", "drawn; preferences without images")]
-    for results, label, name in cases:
-        if label in results.labels:
-            more = results.share(label) - results.share("mappo")
-            text = "" if label == "mappo" else stated(more)
-            lines.append(_line(name, stated(results.share(label)), text))
+    lines = [_line("seen of images", "share of rolling", "more than without"), "|---" * 3 + "|"]
+    for label in (name for name in x.labels if name.startswith("sees-")):
+        more = x.share(label) - x.share("sees-none")
+        text = "" if label == "sees-none" else stated(more)
+        lines.append(_line(_named(label), stated(x.share(label)), text))
     return "\n".join(lines)
 
 
@@ -168,7 +162,7 @@ def draw(settings: dict[str, Results], path: Path) -> None:
     for axis, (name, x) in zip(axes, shown, strict=True):
         for label in x.labels:
             curves = x.curves(label)
-            if not curves or label in ("mmappo-shuffled", "mmappo-label"):
+            if not curves or label.startswith("sees-"):
                 continue
             first = max(c[0]["seconds"] for c in curves)
             grid = np.linspace(first, max(c[-1]["seconds"] for c in curves), 60)
@@ -202,18 +196,15 @@ def write(rows: Rows, names: Sequence[str], head: str) -> None:
     for name, x in settings.items():
         numbers = x.of(x.labels[0], "cost_us").shape[1]
         seeds = max(len(x.of(label, "cost_us")) for label in x.labels)
-        parts += [
-            f"## {name}",
-            f"Instances: {numbers}; seeds of each training: {seeds}.",
-            overview(x),
-        ]
+        parts += [f"## {name}", f"Instances: {numbers}; seeds of each training: {seeds}."]
+        parts += [overview(x)] if name != "no-image-demand" else []
         if name in ("push-paper", "push-paper-wide"):
             parts += ["Of the clairvoyant's saving, in %, is lost for:", split(x)]
     if "push-paper-wide" in settings:
         parts += ["## Beside the paper", beside_the_paper(settings["push-paper-wide"])]
-    if "push-paper" in settings:
-        shown = images(settings["push-paper"], settings.get("no-image-demand"))
-        parts += ["## What images are worth on push-paper", shown]
+    parts += [_IMAGES]
+    for name in ("push-paper", "no-image-demand"):
+        parts += [f"### {name}", images(settings[name])] if name in settings else []
     page.write_text("\n\n".join(parts) + f"\n\n{MARKER}{kept}")
 
 
@@ -222,6 +213,12 @@ training draws. Saving is (no push - agent) / (no push - clairvoyant) as the req
 share of rolling compares expected delays, which are less noisy, with those of `rolling`, near the
 best that can be done without knowing requests and births. Interquartile means over seeds and
 instances, with 95 % bootstrap intervals that draw both anew; delays and hit ratios are means."""
+
+
+_IMAGES = """## What images are worth
+
+Multi-modal MAPPO with the difference reward on `push-paper`, where images decide half of the
+preferences, and with `image_share=0` (`no-image-demand`), where they decide nothing."""
 
 
 def _summed(x: Results, label: str) -> float:
