@@ -3,7 +3,7 @@
 Every agent gets the same seconds of training on one core, with several seeds, and plays instances
 that no training draws. A job, one agent's training and playing or one rule's playing, is a
 file in `out/push-agents`; killed and started again, the command does what is missing, and a
-training goes on from its checkpoint. With the default 45 s it takes about an hour on
+training goes on from its checkpoint. With the default 45 s it takes an hour and a half on
 two cores. The text of `push_agents.md` below the marker is written by hand and kept.
 """
 
