@@ -89,7 +89,7 @@ def _closed(
     stand above a high one, and one that some plan beats is the last.
     """
     known = completions(problem, prices)
-    most = first = int(known.value[0].max() + prices.sum())
+    most = first = int(known.value[0].flat[0] + prices.sum())  # of the empty cache
     step = max((first - saved_us) // _FINEST, 1)
     while most > saved_us:
         floor = max(saved_us, first - step)
