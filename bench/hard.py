@@ -54,7 +54,8 @@ GRID = [
     for L in (1, 3, 5, 10, 30)
 ]
 BETWEEN = [Cell(L, 18, 91) for L in (6, 7, 8, 9)]
-SMALLEST = [Cell(1, 18, 91), Cell(3, 18, 91)]  # where the literal model is worth a try
+# where the literal model is worth a try: small, or with room for nearly everything
+LITERAL = [Cell(1, 18, 91), Cell(3, 18, 91), *(x for x in GRID if x.places >= 10)]
 OPEN = [Cell(10, 18, 91), Cell(10, 18, 547)]  # after the short limit
 SPARSE = [Cell(L, T, 91) for T in (18, 180) for L in (4, 5, 6)]
 CHECKS = [*SPARSE, *(Cell(L, 180, 547) for L in (3, 4, 5))]
@@ -67,7 +68,7 @@ def measure(jobs: int) -> Iterator[Record]:
     for engine in ENGINES:
         yield from _run([*GRID, *BETWEEN], engine, 1, LIMIT_S, jobs)
     yield from _run(GRID[:5], "interval", 1, LIMIT_S, jobs)  # the model of highs through Pyomo
-    yield from _run(SMALLEST, "literal", 1, LIMIT_S, jobs)
+    yield from _run(LITERAL, "literal", 1, LIMIT_S, jobs)
     for engine in ("labels", "forward"):
         yield from _run(CHECKS, engine, CHECK_SEEDS, CHECK_LIMIT_S, jobs)
     yield from _run(SPARSE, "cpsat", CHECK_SEEDS, CHECK_LIMIT_S, jobs)
