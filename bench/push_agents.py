@@ -3,7 +3,7 @@
 Every agent gets the same seconds of training on one core, with several seeds, and plays instances
 that no training draws. A job, one agent's training and playing or one rule's playing, is a
 file in `out/push-agents`; killed and started again, the command does what is missing, and a
-training goes on from its checkpoint. With the default 45 s it takes an hour and a half on
+training goes on from its checkpoint. With the default 45 s it takes about an hour and a half on
 two cores. The text of `push_agents.md` below the marker is written by hand and kept.
 """
 
@@ -46,7 +46,7 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "mmappo": ("push.mmappo", {}),
     "counterfactual": ("push.counterfactual", {}),
 }
-IMAGES: dict[str, tuple[str, dict[str, Any]]] = {  # trained one after the other, to be compared
+IMAGES: dict[str, tuple[str, dict[str, Any]]] = {  # trained apart from the others, to be compared
     "sees-none": ("push.mmappo", {"images": "none"}),
     "sees-shuffled": ("push.mmappo", {"images": "shuffled"}),
     "sees-codes": ("push.mmappo", {"images": "codes"}),

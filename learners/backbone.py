@@ -65,7 +65,7 @@ class BackboneTrainer:
         check_ranges(self, **counts, images=(20, 1e6), pixels=(32, 512), learning_rate=RATE)
 
     def supports(self, task: Task) -> str | None:
-        """Scenarios and instances of PUSH are supported, as far as there are enough drawings."""
+        """Scenarios and instances of PUSH are supported."""
         return None if task.problem == "push" else "expected a PUSH instance or scenario"
 
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
