@@ -4,10 +4,14 @@ The saving of a plan is computed in O(contents + slots): insertions in order, th
 the (i + L)-th enters.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from opt_istn.push.instance import IntArray, UserProblem
+
+_ROUNDS, _STEPS = 60, 300_000  # at most, of restarts
 
 
 def anneal(
@@ -44,11 +48,45 @@ def heat_of(problem: UserProblem) -> float:
 
 def first_plan(problem: UserProblem, rng: np.random.Generator) -> tuple[IntArray, int]:
     """Return an annealed plan and its saving, with as many steps as the problem is worth."""
+    steps = min(100 * _num_pushes(problem), 1_000_000)
+    return anneal(problem, _never(problem), steps, heat_of(problem), rng)
+
+
+def restarts(
+    problem: UserProblem,
+    plan: IntArray,
+    value: int,
+    rng: np.random.Generator,
+    done: Callable[[int], bool],
+) -> tuple[IntArray, int]:
+    """Anneal anew, and every third time from the best; finds what one long annealing misses.
+
+    Parameters
+    ----------
+    plan, value
+        The best so far, and what it saves in microseconds.
+    done
+        Told the best value, says whether to stop.
+    """
+    pushes, heat = _num_pushes(problem), heat_of(problem)
+    for k in range(min(pushes // 6, _ROUNDS)):
+        if done(value):
+            break
+        first, warm = (plan, 0.3 * heat) if k % 3 == 2 else (_never(problem), heat)
+        found, saved = anneal(problem, first, min(1000 * pushes, _STEPS), warm, rng)
+        if saved > value:
+            plan, value = found, saved
+    return plan, value
+
+
+def _num_pushes(problem: UserProblem) -> int:
+    """Return the number of pushes, content and slot, that can save something."""
     saved = cumulative(problem)
-    useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
-    steps = min(100 * int(useful.sum()), 1_000_000)
-    never = np.full(len(saved), problem.weight.shape[1])
-    return anneal(problem, never, steps, heat_of(problem), rng)
+    return int((problem.pushable & (saved[:, :-1] < saved[:, -1:])).sum())
+
+
+def _never(problem: UserProblem) -> IntArray:
+    return np.full(len(problem.weight), problem.weight.shape[1])
 
 
 def cumulative(problem: UserProblem) -> IntArray:

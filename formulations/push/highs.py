@@ -8,20 +8,24 @@ from typing import Any, Literal
 import highspy
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from formulations.push import matrix, users
-from formulations.push.anneal import first_plan
+from formulations.push.anneal import first_plan, restarts
 from formulations.push.intervals import refusal
 from formulations.push.matrix import Program
 from formulations.push.users import Task, UserResult
 from opt_istn.push.evaluate import lifetimes
-from opt_istn.push.instance import Instance
+from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "highs"
 WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
 _MAX_SEED = 2**31 - 1
+_SHARE = 0.1  # of the time, for annealing
+# sub-MIPs in search of better plans than annealed ones, which they hardly find
+_HEURISTICS = [f"mip_heuristic_run_{name}" for name in ("rens", "rins", "root_reduced_cost")]
 _STATUS = highspy.HighsModelStatus
 _STOPPED = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit)
 
@@ -65,12 +69,16 @@ class Highs:
         build = matrix.profile if self.fifo == "profile" else matrix.big_m
         program = build(task.problem)
         engine = load(program)
+        pushes: users.Pushes = ()
         if self.start:
-            chosen = _annealed(task, program)
+            pushes = _annealed(task, started)
+            chosen = _claimed(task.problem, program, pushes)
             engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
+            for name in _HEURISTICS:
+                engine.setOptionValue(name, False)
         _limit(engine, task, time.perf_counter() - started)
         engine.run()
-        return _result(task, program, engine)
+        return _result(task, program, engine, pushes)
 
 
 def load(program: Program, integer: bool = True) -> highspy.Highs:
@@ -79,12 +87,18 @@ def load(program: Program, integer: bool = True) -> highspy.Highs:
     highspy.Highs.resetGlobalScheduler(True)
     engine = highspy.Highs()
     engine.silent()
-    table = program.matrix
+    table, claims = program.matrix, len(program.columns.start)
+    lower, upper = np.full(len(program.upper), -highspy.kHighsInf), program.upper
+    kinds = np.zeros(table.shape[1], dtype=np.int32)
+    if integer:
+        table = _with_served(program)
+        equal = np.zeros(table.shape[0] - len(upper))
+        lower, upper = np.append(lower, equal), np.append(upper, equal)
+        kinds = np.append(kinds, np.ones(len(equal), dtype=np.int32))
+        kinds[:claims] = 1
     rows, cols = table.shape
-    kinds = np.zeros(cols, dtype=np.int32)
-    kinds[: len(program.columns.start)] = int(integer)
     cost = np.zeros(cols)
-    cost[: len(program.columns.start)] = -program.columns.gain
+    cost[:claims] = -program.columns.gain
     by_column, minimise = 1, 1
     engine.passModel(
         cols,
@@ -96,14 +110,24 @@ def load(program: Program, integer: bool = True) -> highspy.Highs:
         cost,
         np.zeros(cols),
         np.ones(cols),
-        np.full(rows, -highspy.kHighsInf),
-        program.upper,
+        lower,
+        upper,
         table.indptr[:-1].astype(np.int32),
         table.indices.astype(np.int32),
         table.data,
         kinds,
     )
     return engine
+
+
+def _with_served(program: Program) -> sparse.csc_matrix:
+    """Return the matrix with SERVED below, and its variables on the right."""
+    requests, claims = program.served.shape
+    others = sparse.csr_matrix((requests, program.matrix.shape[1] - claims))
+    below = sparse.hstack([program.served, others, -sparse.identity(requests)])
+    blank = sparse.csr_matrix((program.matrix.shape[0], requests))
+    above = sparse.hstack([program.matrix, blank])
+    return sparse.csc_matrix(sparse.vstack([above, below]))
 
 
 def version_refusal() -> str | None:
@@ -115,13 +139,24 @@ def version_refusal() -> str | None:
     return f"HiGHS {found} returns wrong optima; install highspy 1.12"
 
 
-def _annealed(task: Task, program: Program) -> NDArray[np.float64]:
-    """Return the claims of an annealed plan: 1 or 0 for each binary column."""
-    problem, claims = task.problem, program.columns
-    plan = first_plan(problem, np.random.default_rng([task.seed, task.user]))[0]
-    slots = problem.weight.shape[1]
-    pushed = np.flatnonzero(plan < slots).tolist()
-    lives = lifetimes([(int(plan[f]), f) for f in pushed], problem.cache_size)
+def _annealed(task: Task, started: float) -> users.Pushes:
+    """Return the best of some annealed plans; they take a tenth of the time at most."""
+    problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
+    bound = problem.base_us - users.relaxed_bound(problem)
+
+    def done(saved_us: int) -> bool:
+        late = task.time_s is not None and time.perf_counter() - started > _SHARE * task.time_s
+        return late or saved_us >= bound
+
+    plan, _ = restarts(problem, *first_plan(problem, rng), rng, done)
+    pushed = np.flatnonzero(plan < problem.weight.shape[1]).tolist()
+    return tuple((f, int(plan[f])) for f in pushed)
+
+
+def _claimed(problem: UserProblem, program: Program, pushes: users.Pushes) -> NDArray[np.float64]:
+    """Return the claims of a plan: 1 or 0 for each claim."""
+    claims, slots = program.columns, problem.weight.shape[1]
+    lives = lifetimes([(slot, f) for f, slot in pushes], problem.cache_size)
     last = {}
     for f, (first, end) in lives.items():
         served = np.flatnonzero(problem.weight[f, first : int(min(end, slots))])
@@ -137,6 +172,7 @@ def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:
         "random_seed": task.seed % _MAX_SEED,
         "mip_rel_gap": 0.0,
         "mip_abs_gap": 0.0,
+        "mip_pscost_minreliable": 0,
     }
     if task.time_s is not None:
         options["time_limit"] = max(task.time_s - spent, 0.0)
@@ -146,7 +182,10 @@ def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:
         engine.setOptionValue(name, value)
 
 
-def _result(task: Task, program: Program, engine: highspy.Highs) -> UserResult:
+def _result(
+    task: Task, program: Program, engine: highspy.Highs, pushes: users.Pushes
+) -> UserResult:
+    """Read what HiGHS found; `pushes` if it has no plan."""
     status, info = engine.getModelStatus(), engine.getInfo()
     if status != _STATUS.kOptimal and status not in _STOPPED:
         raise RuntimeError(f"HiGHS ended with {engine.modelStatusToString(status)}")
@@ -154,7 +193,6 @@ def _result(task: Task, program: Program, engine: highspy.Highs) -> UserResult:
     solved = status == _STATUS.kOptimal and info.mip_node_count < 0
     bound = info.objective_function_value if solved else info.mip_dual_bound
     x = program.columns
-    pushes: users.Pushes = ()
     values: NDArray[np.float64] = np.array(engine.getSolution().col_value)[: len(x.start)]
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         chosen = np.flatnonzero(values > 0.5)
@@ -164,5 +202,5 @@ def _result(task: Task, program: Program, engine: highspy.Highs) -> UserResult:
         pushes=pushes,
         bound_us=users.round_up(task.problem.base_us + bound),
         work=nodes,
-        counts={"columns": program.matrix.shape[1], "rows": program.matrix.shape[0]},
+        counts={"columns": engine.getNumCol(), "rows": engine.getNumRow()},
     )

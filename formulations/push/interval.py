@@ -96,23 +96,27 @@ def fill(block: Any, problem: UserProblem) -> None:
         dimen=3,
         initialize=[(s, f, k) for s, f in positions for k in range(s + 1, horizon[s, f] + 1)],
     )
-    block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
-    block.hold = pyo.Var(block.PAIRS, bounds=(0, 1))
-    block.reach = pyo.Var(block.PAIRS, bounds=(0, 1))
-
     ends: dict[tuple[int, int], list[int]] = defaultdict(list)
     for f, s, e in claims:
         ends[s, f].append(e)
+    own = [(s, f, k) for s, f, k in block.PAIRS if k <= max(ends[s, f])]
+    block.OWN = pyo.Set(dimen=3, initialize=own)  # a reach may begin here
+    block.REQUESTS = pyo.Set(dimen=2, initialize=sorted({(f, e) for f, s, e in claims}))
+    block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
+    block.kept = pyo.Var(block.PAIRS, bounds=(0, 1))
+    block.reach = pyo.Var(block.OWN, bounds=(0, 1))
+    block.served = pyo.Var(block.REQUESTS, domain=pyo.Binary)
 
     def beyond(b: Any, s: int, f: int, k: int) -> Any:
         return pyo.quicksum(b.z[f, s, e] for e in ends[s, f] if e >= k)
 
     block.pushed = pyo.Expression(block.POSITIONS, rule=lambda b, s, f: beyond(b, s, f, s))
-    block.HOLD = pyo.Constraint(
-        block.PAIRS, rule=lambda b, s, f, k: b.hold[s, f, k] >= beyond(b, s, f, k)
+    block.hold = pyo.Expression(
+        block.PAIRS, rule=lambda b, s, f, k: beyond(b, s, f, k) + b.kept[s, f, k]
     )
     _add_packing(block, problem.cache_size)
     _add_order(block)
+    _add_served(block, claims)
     saved = pyo.quicksum(gain[claim] * block.z[claim] for claim in block.CLAIMS)
     block.delay = pyo.Expression(expr=problem.base_us - saved)
 
@@ -138,6 +142,10 @@ def _add_order(block: Any) -> None:
     slots: dict[int, list[int]] = defaultdict(list)
     for s, f in positions:
         slots[f].append(s)
+    last: dict[tuple[int, int, int], Any] = {}  # the latest reach at or before a position
+    for s, f, k in block.PAIRS:
+        previous = (*before.get((s, f), (s, f)), k)
+        last[s, f, k] = block.reach[s, f, k] if (s, f, k) in block.OWN else last[previous]
 
     def reach(b: Any, s: int, f: int, k: int) -> Any:
         twins = [b.hold[t, f, k] for t in slots[f] if t <= s and (t, f, k) in b.PAIRS]
@@ -147,7 +155,7 @@ def _add_order(block: Any) -> None:
         previous = (*before.get((s, f), (s, f)), k)
         if (s, f) not in before or previous not in b.PAIRS:
             return pyo.Constraint.Skip
-        return b.reach[s, f, k] >= b.reach[previous]
+        return b.reach[s, f, k] >= last[previous]
 
     def fifo(b: Any, s: int, f: int, k: int) -> Any:
         previous = (*before.get((s, f), (s, f)), k)
@@ -155,11 +163,23 @@ def _add_order(block: Any) -> None:
             return pyo.Constraint.Skip
         twins = [t for t in slots[f] if s <= t < k]
         dropped = pyo.quicksum(b.pushed[t, f] - b.hold[t, f, k] for t in twins)
-        return b.reach[previous] + dropped <= 1
+        return last[previous] + dropped <= 1
 
-    block.REACH = pyo.Constraint(block.PAIRS, rule=reach)
-    block.CARRY = pyo.Constraint(block.PAIRS, rule=carry)
+    block.REACH = pyo.Constraint(block.OWN, rule=reach)
+    block.CARRY = pyo.Constraint(block.OWN, rule=carry)
     block.FIFO = pyo.Constraint(block.PAIRS, rule=fifo)
+
+
+def _add_served(block: Any, claims: list[tuple[int, int, int]]) -> None:
+    """Add SERVED: which requests hit, to branch on."""
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for f, s, e in claims:
+        spans[f].append((s, e))
+
+    def served(b: Any, f: int, k: int) -> Any:
+        return b.served[f, k] == pyo.quicksum(b.z[f, s, e] for s, e in spans[f] if s <= k <= e)
+
+    block.SERVED = pyo.Constraint(block.REQUESTS, rule=served)
 
 
 def _solve_user(task: Task) -> UserResult:

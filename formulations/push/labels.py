@@ -26,7 +26,7 @@ import numpy as np
 
 from formulations.push import diagram as dd
 from formulations.push import lp
-from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, saving
+from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
 from formulations.push.dense import MAX_NODES, ByTuples, Dense, by_tuples, choose
 from formulations.push.diagram import Diagram, Path
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
@@ -39,7 +39,7 @@ MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
-_EXTRA_ROUNDS, _EXTRA_STEPS, _EXTRA_SHARE = 60, 300_000, 0.2  # annealing of large users
+_EXTRA_SHARE = 0.2  # of the time, at most, for more annealing of large users
 _REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
 _LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
 _PATIENCE = 8  # prices without progress before the step shrinks
@@ -120,19 +120,15 @@ class UserSearch:
         return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.01)
 
     def anneal_on(self, bound: int) -> None:
-        """Spend more annealing where a search is long: anew, and every third time from the best.
-
-        Restarts find what one long annealing misses. They take a fifth of the time at most.
-        """
-        left, never = self.time_left(), np.full_like(self.plan, self.problem.weight.shape[1])
+        """Spend more annealing where a search is long: a fifth of the time at most."""
+        left = self.time_left()
         end = None if left is None else time.perf_counter() + _EXTRA_SHARE * left
-        for k in range(_EXTRA_ROUNDS):
-            if self.expired() or self.saved_us >= bound or _late(end, self, None):
-                return
-            plan, heat = (self.plan, 0.3 * self.heat) if k % 3 == 2 else (never, self.heat)
-            plan, value = anneal(self.problem, plan, _EXTRA_STEPS, heat, self.rng)
-            if value > self.saved_us:
-                self.plan, self.saved_us = plan, value
+
+        def done(saved_us: int) -> bool:
+            return saved_us >= bound or self.expired() or _late(end, self, None)
+
+        found = restarts(self.problem, self.plan, self.saved_us, self.rng, done)
+        self.plan, self.saved_us = found
 
     def try_path(self, pushes: IntArray, steps: int) -> None:
         """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""

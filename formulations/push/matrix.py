@@ -1,11 +1,12 @@
 """The interval formulations as sparse matrices, built without a modelling language.
 
-Rows and columns are those of `formulations.push.intervals`: columns z by claim, then hold, then
-reach by (position, slot) pair; all rows read ``<=``.
+Rows and columns are those of `formulations.push.intervals`: columns z by claim, then those of the
+formulation; all rows read ``<=``.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,32 +34,20 @@ class Program:
     matrix: sparse.csc_matrix
     upper: NDArray[np.float64]
 
-
-@dataclass
-class _Entries:
-    """Matrix entries in coordinate form, collected family by family."""
-
-    rows: list[IntArray] = field(default_factory=list)
-    cols: list[IntArray] = field(default_factory=list)
-    values: list[IntArray] = field(default_factory=list)
-
-    def add(self, rows: IntArray, cols: IntArray, value: int) -> None:
-        self.rows.append(rows)
-        self.cols.append(cols)
-        self.values.append(np.full(len(rows), value))
-
-    def program(self, columns: Intervals, upper: IntArray, width: int) -> Program:
-        """Assemble, without the rows that no binary point violates."""
-        rows, cols = np.concatenate(self.rows), np.concatenate(self.cols)
-        values = np.concatenate(self.values).astype(float)
-        matrix = sparse.csr_matrix((values, (rows, cols)), shape=(len(upper), width))
-        binding = np.flatnonzero(np.asarray(matrix.maximum(0).sum(axis=1)).ravel() > upper)
-        return Program(columns, matrix[binding].tocsc(), upper[binding].astype(float))
+    @cached_property
+    def served(self) -> sparse.csr_matrix:
+        """The claims that serve each request: the sums of SERVED, shape (requests, claims)."""
+        x = self.columns
+        span = int(x.end.max(initial=0)) + 1
+        request = np.unique(x.content * span + x.end)
+        first = np.searchsorted(request, x.content * span + x.start)
+        claim, row = _spans(first, np.searchsorted(request, x.content * span + x.end))
+        return _ones(row, claim, (len(request), len(x.start)))
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Numbers of the (position, slot) pairs, s < k <= horizon: pair (p, k) is ``base[p] + k``."""
+class _Pairs:
+    """The (position, slot) pairs p, k with s < k <= horizon: pair (p, k) is ``base[p] + k``."""
 
     columns: Intervals
 
@@ -70,6 +59,29 @@ class _Layout:
         return base
 
     @cached_property
+    def listed(self) -> tuple[IntArray, IntArray]:
+        """Position and slot of every pair."""
+        return _spans(self.columns.slot + 1, self.columns.horizon)
+
+    @cached_property
+    def own(self) -> NDArray[np.bool]:
+        """Whether the position's content is requested in the slot or later: reach may begin."""
+        x, (position, slot) = self.columns, self.listed
+        last = np.zeros(int(x.content.max()) + 1, dtype=np.int64)
+        np.maximum.at(last, x.content, x.end)
+        own: NDArray[np.bool] = slot <= last[x.item[position]]
+        return own
+
+    @cached_property
+    def reach(self) -> sparse.csr_matrix:
+        """Which variable is the reach of each pair, that of the latest own one, shape (P, own)."""
+        order = np.lexsort(self.listed)  # by slot, then by position; a slot begins with an own pair
+        found = np.where(self.own[order], np.arange(len(order)), 0)
+        number = np.cumsum(self.own) - 1
+        latest = order[np.maximum.accumulate(found)]
+        return _ones(order, number[latest], (len(order), int(self.own.sum())))
+
+    @cached_property
     def twins(self) -> tuple[IntArray, IntArray]:
         """Positions (earlier, later) of the same content, equal ones included."""
         where = [np.flatnonzero(self.columns.item == f) for f in np.unique(self.columns.item)]
@@ -78,20 +90,40 @@ class _Layout:
         earlier, later = zip(*pairs, strict=True)
         return np.concatenate(earlier), np.concatenate(later)
 
+    def ones(self, first: Any, second: Any) -> sparse.csr_matrix:
+        """Return the matrix with ones at pairs (position, slot) and (position, slot)."""
+        size = self.columns.num_pairs
+        rows, columns = (self.base[p] + k for p, k in (first, second))
+        return _ones(rows, columns, (size, size))
+
 
 def profile(problem: UserProblem) -> Program:
-    """Build the profile formulation of one user who has a claim."""
-    layout = _Layout(intervals(problem))
-    x = layout.columns
-    once, cover, pairs = len(problem.content), problem.weight.shape[1], x.num_pairs
-    first_row = [once + cover + i * pairs for i in range(4)]
-    entries = _Entries()
-    _add_packing(entries, layout, once)
-    _add_hold(entries, layout, first_row[0])
-    _add_reach(entries, layout, first_row[1], first_row[2])
-    _add_fifo(entries, layout, first_row[3])
-    upper = np.repeat([1, problem.cache_size, 0, 1], [once, cover, 3 * pairs, pairs])
-    return entries.program(x, upper, len(x.start) + 2 * pairs)
+    """Build the profile formulation of one user who has a claim; columns z, kept, reach."""
+    pairs = _Pairs(intervals(problem))
+    x, own, reach = pairs.columns, np.flatnonzero(pairs.own), pairs.reach
+    claims, slots = np.arange(len(x.start)), problem.weight.shape[1]
+    long, short = _claimed(pairs)
+    once = _ones(x.content, claims, (len(problem.content), len(claims)))
+    starts = _ones(x.start, claims, (slots, len(claims)))
+    slot = pairs.listed[1]
+    at = _ones(slot, np.arange(len(slot)), (slots, len(slot)))
+    before, k = _spans(x.slot[1:] + 1, x.horizon[:-1])
+    carried = pairs.ones((before + 1, k), (before, k)) @ reach
+    earlier, later = pairs.twins
+    twin, k = _spans(x.slot[later] + 1, x.horizon[earlier])
+    held = pairs.ones((later[twin], k), (earlier[twin], k))[own]
+    earlier, later = earlier[earlier > 0], later[earlier > 0]
+    twin, k = _spans(x.slot[later] + 1, x.horizon[earlier - 1])
+    left = pairs.ones((earlier[twin], k), (later[twin], k))
+    blocks = [
+        [once, None, None],  # ONCE
+        [starts + at @ long, at, None],  # COVER
+        [held @ long, held, -reach[own]],  # REACH
+        [None, None, carried[own] - reach[own]],  # CARRY
+        [left @ short, -left, carried],  # FIFO
+    ]
+    sizes = [once.shape[0], slots, 2 * len(own), len(slot)]
+    return _program(x, sparse.bmat(blocks), np.repeat([1, problem.cache_size, 0, 1], sizes))
 
 
 def big_m(problem: UserProblem) -> Program:
@@ -100,7 +132,7 @@ def big_m(problem: UserProblem) -> Program:
     claims, num_slots = len(x.start), problem.weight.shape[1]
     per_slot = np.minimum(np.bincount(x.slot, minlength=num_slots), size)
     upto = np.concatenate([[0], np.cumsum(per_slot)])
-    entries, upper = _Entries(), np.zeros(claims, dtype=np.int64)
+    rows, columns, values, upper = [], [], [], np.zeros(claims, dtype=np.int64)
     for j in range(claims):
         after = _following(x, j)
         here = len(np.unique(x.content[after[x.start[after] == x.start[j]]]))
@@ -108,14 +140,18 @@ def big_m(problem: UserProblem) -> Program:
         most = min(len(np.unique(x.content[after])), in_slots)
         big = max(int(most) - (size - 1), 0)
         same = np.flatnonzero((x.position == x.position[j]) & (x.end >= x.end[j]))
-        entries.add(np.full(len(after), j), after, 1)
-        entries.add(np.full(len(same), j), same, big)
+        rows.append(np.full(len(after) + len(same), j))
+        columns += [after, same]
+        values.append(np.repeat([1.0, big], [len(after), len(same)]))
         upper[j] = size - 1 + big
-    entries.add(claims + x.content, np.arange(claims), 1)
+    once = _ones(x.content, np.arange(claims), (len(problem.content), claims))
     covered, slots = _spans(x.start, x.end)
-    entries.add(claims + len(problem.content) + slots, covered, 1)
+    cover = _ones(slots, covered, (num_slots, claims))
     packing = np.repeat([1, size], [len(problem.content), num_slots])
-    return entries.program(x, np.concatenate([upper, packing]), claims)
+    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    follow = sparse.csr_matrix(entries, (claims, claims))
+    both = np.concatenate([upper, packing])
+    return _program(x, sparse.vstack([follow, once, cover]), both)
 
 
 def _following(x: Intervals, j: int) -> IntArray:
@@ -128,52 +164,25 @@ def _following(x: Intervals, j: int) -> IntArray:
     return others
 
 
-def _add_packing(entries: _Entries, layout: _Layout, cover: int) -> None:
-    """ONCE[f] in rows 0.., COVER[k] from row `cover` on."""
-    x = layout.columns
-    claims = np.arange(len(x.start))
-    entries.add(x.content, claims, 1)
-    entries.add(cover + x.start, claims, 1)
-    position, k = _spans(x.slot + 1, x.horizon)
-    entries.add(cover + k, len(x.start) + layout.base[position] + k, 1)
-
-
-def _add_hold(entries: _Entries, layout: _Layout, row: int) -> None:
-    """HOLD[p, k]: sum of z[p, e >= k] - hold[p, k] <= 0."""
-    x = layout.columns
-    pairs = np.arange(x.num_pairs)
+def _claimed(pairs: _Pairs) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Return the claims of a pair's position that last to its slot, and those that do not."""
+    x = pairs.columns
+    shape = x.num_pairs, len(x.start)
     claim, k = _spans(x.start + 1, x.end)
-    entries.add(row + layout.base[x.position[claim]] + k, claim, 1)
-    entries.add(row + pairs, len(x.start) + pairs, -1)
+    long = _ones(pairs.base[x.position[claim]] + k, claim, shape)
+    claim, k = _spans(x.end + 1, x.horizon[x.position])
+    return long, _ones(pairs.base[x.position[claim]] + k, claim, shape)
 
 
-def _add_reach(entries: _Entries, layout: _Layout, reach: int, carry: int) -> None:
-    """REACH: sum of hold[p', k] - reach[p, k] <= 0; CARRY: reach[p-1, k] - reach[p, k] <= 0."""
-    x = layout.columns
-    pairs, width = np.arange(x.num_pairs), len(x.start)
-    earlier, later = layout.twins
-    twin, k = _spans(x.slot[later] + 1, x.horizon[earlier])
-    entries.add(reach + layout.base[later[twin]] + k, width + layout.base[earlier[twin]] + k, 1)
-    entries.add(reach + pairs, width + len(pairs) + pairs, -1)
-    before, k = _spans(x.slot[1:] + 1, x.horizon[:-1])
-    row = carry + layout.base[before + 1] + k
-    entries.add(row, width + len(pairs) + layout.base[before] + k, 1)
-    entries.add(row, width + len(pairs) + layout.base[before + 1] + k, -1)
+def _program(x: Intervals, rows: Any, upper: IntArray) -> Program:
+    """Return the program without the rows that no binary point violates."""
+    matrix = sparse.csr_matrix(rows)
+    binding = np.flatnonzero(np.asarray(matrix.maximum(0).sum(axis=1)).ravel() > upper)
+    return Program(x, matrix[binding].tocsc(), upper[binding].astype(float))
 
 
-def _add_fifo(entries: _Entries, layout: _Layout, row: int) -> None:
-    """FIFO[p, k]: reach[p-1, k] + sum of z[p', e] - hold[p', k] <= 1."""
-    x = layout.columns
-    pairs, width = x.num_pairs, len(x.start)
-    before, k = _spans(x.slot[1:] + 1, x.horizon[:-1])
-    entries.add(row + layout.base[before + 1] + k, width + pairs + layout.base[before] + k, 1)
-    earlier, later = (twins[layout.twins[0] > 0] for twins in layout.twins)
-    twin, k = _spans(x.slot[later] + 1, x.horizon[earlier - 1])
-    rows = row + layout.base[earlier[twin]] + k
-    entries.add(rows, width + layout.base[later[twin]] + k, -1)
-    first_claim = np.searchsorted(x.position, np.arange(len(x.slot) + 1))
-    which, claim = _spans(first_claim[later[twin]], first_claim[later[twin] + 1] - 1)
-    entries.add(rows[which], claim, 1)
+def _ones(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_matrix:
+    return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape)
 
 
 def _spans(first: IntArray, last: IntArray) -> tuple[IntArray, IntArray]:

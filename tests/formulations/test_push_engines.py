@@ -143,8 +143,9 @@ def test_pyomo_and_matrix_are_the_same_model():
     """Both have the same columns and, written out in Pyomo, no row of the matrix is missing."""
     problem = middling(0).user(0)
     program, model = matrix.profile(problem), interval.build_user(problem)
-    assert model.nvariables() == program.matrix.shape[1]
-    assert model.nconstraints() >= program.matrix.shape[0]
+    requests = program.served.shape[0]
+    assert model.nvariables() == program.matrix.shape[1] + requests
+    assert model.nconstraints() >= program.matrix.shape[0] + requests
 
 
 def test_trivial_bound_and_replay():
