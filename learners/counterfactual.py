@@ -22,6 +22,7 @@ see `push_demand`). Trained on one instance, they save its requests as they fell
 logits of its own beside the network's: a plan may be learned by heart.
 """
 
+import copy
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping
@@ -34,7 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from learners import agent, loop, push_batch
-from learners.checks import COUNT, RATE, SECONDS, SHARE, check_ranges
+from learners.checks import COUNT, RATE, SECONDS, SHARE, check_device, check_ranges
 from learners.planner import METHOD, Planner, Sight, after_birth, chooser, sight
 from learners.push_draws import Problems
 from learners.push_features import Choose, Decided, decide
@@ -80,6 +81,8 @@ class Counterfactual:
         Whether savings follow the known law, or a model learned from requests.
     demand_steps
         Steps of learning that model.
+    device
+        Where the network is trained, as torch names it; instances are played on the CPU.
     """
 
     time_s: float = 300.0
@@ -95,12 +98,14 @@ class Counterfactual:
     redraws: int = 4
     demand: Literal["law", "learned"] = "law"
     demand_steps: int = 600
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         counts = ("steps", "batch", "hidden", "sweeps", "reuse", "redraws", "demand_steps")
         rates = dict.fromkeys(("learning_rate", "play_rate"), RATE)
         more = {"imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(counts, COUNT), **rates, **more)
+        check_device(self.device)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
@@ -130,7 +135,8 @@ class Training:
         self.history: list[dict[str, Any]] = []
         self.source = _source(config, task)
         x, weights = self.source, torch.Generator().manual_seed(seed * 4 + _WEIGHTS)
-        self.planner = Planner(x.num_users, x.num_slots, config.hidden, x.num_own, weights)
+        planner = Planner(x.num_users, x.num_slots, config.hidden, x.num_own, weights)
+        self.planner = planner.to(config.device)
         self.optimizer, self._playing = self._new_optimizer(), False
         self._num_labelled = 0
         self._recent: dict[int, Labelled] = {}
@@ -167,7 +173,8 @@ class Training:
         x = self.source
         sizes = {"num_users": x.num_users, "num_slots": x.num_slots, "num_own": x.num_own}
         sizes |= {"hidden": self.config.hidden}
-        state = {"planner": self.planner.state_dict(), "sizes": sizes, **x.state()}
+        planner = copy.deepcopy(self.planner).cpu()
+        state = {"planner": planner.state_dict(), "sizes": sizes, **x.state()}
         config, about = dataclasses.asdict(self.config), agent.described(self.task)
         return agent.Agent(METHOD, config, about, self.seed, state, self.history)
 
@@ -227,7 +234,8 @@ class Training:
         seen = self._decide(problems, lambda heads, *_: plan[heads])
         slots, release = problems.batch.num_slots, problems.batch.release
         choice = np.where(plan < slots, plan - release, slots)
-        return Labelled(self._sight(problems, seen), torch.from_numpy(choice))
+        chosen = torch.from_numpy(choice).to(self.config.device)
+        return Labelled(self._sight(problems, seen), chosen)
 
     def _play(self, left: float) -> None:
         """Take a step on the counterfactuals of the network's own play; `left` as before."""
@@ -237,6 +245,7 @@ class Training:
         seen = self._decide(problems, chooser(self.planner, problems, noise))
         saved = push_batch.counterfactuals(batch, seen.plan) / self.source.unit_us
         gain = torch.from_numpy(after_birth(saved, batch.release).astype(np.float32))
+        gain = gain.to(self.config.device)
         chance = self.planner(*self._sight(problems, seen)).exp()
         loss = -(chance * gain).sum(-1).mean()
         if self._num_labelled and self.config.anchor > 0:
@@ -256,7 +265,8 @@ class Training:
         return decide(problems, self.source.unit_us, self.source.num_users, choose, 0, never)
 
     def _sight(self, problems: Problems, seen: Decided) -> Sight:
-        return sight(problems, np.arange(len(seen.plan)), seen.rows, seen.gain)
+        heads, device = np.arange(len(seen.plan)), self.planner.trust.device
+        return sight(problems, heads, seen.rows, seen.gain, device)
 
     def _prepare_check(self) -> None:
         """Draw the instances of the training curve, and anneal plans for them."""

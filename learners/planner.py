@@ -81,22 +81,25 @@ class Sight(NamedTuple):
     content: Tensor
 
 
-def sight(problems: Problems, heads: IntArray, rows: Float, gain: Float) -> Sight:
+def sight(
+    problems: Problems, heads: IntArray, rows: Float, gain: Float, device: torch.device
+) -> Sight:
     """Return the input of the network for some heads of problems."""
     batch = problems.batch
     owner = np.searchsorted(batch.start, heads, side="right") - 1
     shut = _shut(batch, owner, heads)
     arrays = (rows, gain, shut, problems.user[owner], problems.content[heads])
-    return Sight(*(torch.from_numpy(x) for x in arrays))
+    return Sight(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
 def chooser(planner: Planner, problems: Problems, rng: torch.Generator | None = None) -> Choose:
     """Return the policy of a network: its likeliest choices, or with `rng` a sample of them."""
     slots, release = problems.batch.num_slots, problems.batch.release
+    device = planner.trust.device
 
     @torch.no_grad()
     def choose(heads: IntArray, rows: Float, gain: Float) -> IntArray:
-        log_probs = planner(*sight(problems, heads, rows, gain))
+        log_probs = planner(*sight(problems, heads, rows, gain, device)).cpu()
         drawn = nets.greedy(log_probs) if rng is None else nets.sample(log_probs, rng)
         choice = drawn.numpy()
         slot: IntArray = np.where(choice < slots, release[heads] + choice, slots)
