@@ -11,7 +11,7 @@ from numba import njit
 
 from opt_istn.push.instance import IntArray, UserProblem
 
-_ROUNDS, _STEPS = 60, 300_000  # at most, of restarts
+_STEPS = 300_000  # of a restart, at most
 
 
 def anneal(
@@ -57,6 +57,7 @@ def restarts(
     plan: IntArray,
     value: int,
     rng: np.random.Generator,
+    rounds: int,
     done: Callable[[int], bool],
 ) -> tuple[IntArray, int]:
     """Anneal anew, and every third time from the best; finds what one long annealing misses.
@@ -65,11 +66,13 @@ def restarts(
     ----------
     plan, value
         The best so far, and what it saves in microseconds.
+    rounds
+        Annealings at most; small problems take fewer.
     done
         Told the best value, says whether to stop.
     """
     pushes, heat = _num_pushes(problem), heat_of(problem)
-    for k in range(min(pushes // 6, _ROUNDS)):
+    for k in range(min(pushes // 6, rounds)):
         if done(value):
             break
         first, warm = (plan, 0.3 * heat) if k % 3 == 2 else (_never(problem), heat)

@@ -23,7 +23,7 @@ from opt_istn.solver import Budget, Claims
 PROOF = "highs"
 WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
 _MAX_SEED = 2**31 - 1
-_SHARE = 0.1  # of the time, for annealing
+_ROUNDS, _SHARE = 20, 0.1  # of annealing, and its part of the time at most
 # sub-MIPs in search of better plans than annealed ones, which they hardly find
 _HEURISTICS = [f"mip_heuristic_run_{name}" for name in ("rens", "rins", "root_reduced_cost")]
 _STATUS = highspy.HighsModelStatus
@@ -148,7 +148,7 @@ def _annealed(task: Task, started: float) -> users.Pushes:
         late = task.time_s is not None and time.perf_counter() - started > _SHARE * task.time_s
         return late or saved_us >= bound
 
-    plan, _ = restarts(problem, *first_plan(problem, rng), rng, done)
+    plan, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, done)
     pushed = np.flatnonzero(plan < problem.weight.shape[1]).tolist()
     return tuple((f, int(plan[f])) for f in pushed)
 

@@ -39,7 +39,7 @@ MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
-_EXTRA_SHARE = 0.2  # of the time, at most, for more annealing of large users
+_EXTRA_ROUNDS, _EXTRA_SHARE = 60, 0.2  # of annealing large users, and their part of the time
 _REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
 _LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
 _PATIENCE = 8  # prices without progress before the step shrinks
@@ -127,8 +127,8 @@ class UserSearch:
         def done(saved_us: int) -> bool:
             return saved_us >= bound or self.expired() or _late(end, self, None)
 
-        found = restarts(self.problem, self.plan, self.saved_us, self.rng, done)
-        self.plan, self.saved_us = found
+        best = self.plan, self.saved_us
+        self.plan, self.saved_us = restarts(self.problem, *best, self.rng, _EXTRA_ROUNDS, done)
 
     def try_path(self, pushes: IntArray, steps: int) -> None:
         """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""
