@@ -101,14 +101,17 @@ def _add_enforced(
 def _add_profile(
     proto: cp_model.CpModel, x: Intervals, chosen: list[cp_model.IntVar], size: int
 ) -> None:
-    """Add HOLD, COVER, REACH, CARRY and FIFO."""
+    """Add COVER, REACH, CARRY and FIFO; hold is a variable, at least what is claimed."""
     claims: list[list[int]] = [[] for _ in x.slot]
     for j, p in enumerate(x.position.tolist()):
         claims[p].append(j)
     slot, item, horizon = x.slot.tolist(), x.item.tolist(), x.horizon.tolist()
     pairs = [(p, k) for p in range(len(slot)) for k in range(slot[p] + 1, horizon[p] + 1)]
     hold = {pair: proto.new_bool_var("") for pair in pairs}
-    reach = {pair: proto.new_bool_var("") for pair in pairs}
+    last = {f: int(x.end[x.content == f].max()) for f in set(item)}
+    reach: dict[tuple[int, int], cp_model.IntVar] = {}
+    for p, k in pairs:
+        reach[p, k] = proto.new_bool_var("") if k <= last[item[p]] else reach[p - 1, k]
     same = {f: [p for p, g in enumerate(item) if g == f] for f in set(item)}
     pushed = [_Sum([chosen[j] for j in claims[p]]) for p in range(len(slot))]
     held: dict[int, list[cp_model.LinearExprT]] = {}
@@ -117,10 +120,12 @@ def _add_profile(
     for (p, k), holds in hold.items():
         held.setdefault(k, []).append(holds)
         proto.add(holds >= _Sum([chosen[j] for j in claims[p] if x.end[j] >= k]))
-        twins = [hold[q, k] for q in same[item[p]] if q <= p and k <= horizon[q]]
-        proto.add(reach[p, k] >= _Sum(twins))
+        if k <= last[item[p]]:
+            twins = [hold[q, k] for q in same[item[p]] if q <= p and k <= horizon[q]]
+            proto.add(reach[p, k] >= _Sum(twins))
         if (p - 1, k) in reach:
-            proto.add_implication(reach[p - 1, k], reach[p, k])
+            if k <= last[item[p]]:
+                proto.add_implication(reach[p - 1, k], reach[p, k])
             later = [q for q in same[item[p]] if q >= p and slot[q] < k]
             dropped = _Sum([pushed[q] - hold[q, k] for q in later])
             proto.add(dropped + reach[p - 1, k] <= 1)

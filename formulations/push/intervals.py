@@ -45,11 +45,12 @@ CP-SAT 9.15 without presolve; T slots / contents / requests / L, seed of the dra
     18/280/547/30  s0       14.7       2.43       -   > 74         -      -   (2.4 % left)
 
 These seconds are those of twice as many rows: hold a variable, bounded by its claims, each position
-with a reach of its own (CP-SAT has them still), and no SERVED. A user of push-paper with 18 slots,
-91 requests and 10 places has 4,839 rows instead of 9,534, with the same LP, solved in 0.30 s
-instead of 0.90; HiGHS proves the optimum in 28 s, 742 nodes, instead of 335 s. With 8 places it
-takes 17 s, 364 nodes, and without SERVED it is not done after 100 s, 3,198 nodes: a claim that is
-not chosen says little, a request that is not served says much.
+with a reach of its own, and no SERVED. A user of push-paper with 18 slots, 91 requests and 10
+places has 4,839 rows instead of 9,534, with the same LP, solved in 0.30 s instead of 0.90; HiGHS
+proves the optimum in 25 s, 742 nodes, instead of 335 s. With 8 places it takes 17 s, 364 nodes, and
+without SERVED it is not done after 100 s, 3,198 nodes: a claim that is not chosen says little, a
+request that is not served says much. CP-SAT keeps hold, and has no SERVED; with shared reaches it
+proves 6 places in 10 s instead of 55.
 
 Without the sums over a content in REACH and FIFO the LP is 0.72, 2.35 and 4.00 % above (18/60/91/3
 s0 and s3, 18/90/200/10 s0) instead of 0.51, 1.38 and 1.29, and the last is not proven in 60 s.
