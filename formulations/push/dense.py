@@ -115,7 +115,7 @@ def choose(problem: UserProblem) -> Dense | None:
         return found
     tallest = comb(int(layers.height.max(initial=0)) + places, places)
     if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
-        return ByProfiles(profile.relaxation(problem), tallest > FEW_PROFILES)
+        return ByProfiles(profile.relaxation(problem, layers), tallest > FEW_PROFILES)
     return None
 
 

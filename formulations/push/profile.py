@@ -92,9 +92,9 @@ class Relaxation:
     profiles: Profiles
 
 
-def relaxation(problem: UserProblem) -> Relaxation:
-    """Prepare the relaxation of a user's problem."""
-    layers = make_layers(problem)
+def relaxation(problem: UserProblem, layers: Layers | None = None) -> Relaxation:
+    """Prepare the relaxation of a user's problem, whose layers may be known."""
+    layers = layers or make_layers(problem)
     height = int(layers.height.max(initial=0))
     return Relaxation(problem, layers, make_profiles(problem.cache_size, height))
 
@@ -107,26 +107,25 @@ def num_profiles(problem: UserProblem) -> int:
 
 def make_layers(problem: UserProblem) -> Layers:
     """List the useful decisions in order of insertion."""
-    slots = problem.weight.shape[1]
-    rows: list[tuple[int, int]] = []
-    ends, gains, ptr = [], [], [0]
-    for t in range(slots):
-        for f in np.flatnonzero(problem.pushable[:, t]):
-            requested = t + np.flatnonzero(problem.weight[f, t:])
-            if len(requested):
-                rows.append((t, int(f)))
-                ends.append(requested - t + 1)
-                gains.append(np.cumsum(problem.weight[f, requested]))
-                ptr.append(ptr[-1] + len(requested))
-    slot, content = np.array(rows, dtype=np.int64).reshape(-1, 2).T
-    end = np.concatenate([*ends, np.empty(0, dtype=np.int64)])
+    contents, slots = problem.weight.shape
+    saved = np.zeros((contents, slots + 1), dtype=np.int64)
+    saved[:, 1:] = problem.weight.cumsum(axis=1)
+    useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
+    slot, content = np.nonzero(useful.T)
+    owner, asked = np.nonzero(problem.weight)  # the requests, by content and slot
+    begin = np.searchsorted(owner * slots + asked, content * slots + slot)
+    sizes = np.searchsorted(owner, content, side="right") - begin
+    ptr = np.append(0, sizes.cumsum())
+    layer = np.repeat(np.arange(len(slot)), sizes)
+    until = asked[np.arange(len(layer)) - (ptr[:-1] - begin)[layer]]
+    end = until - slot[layer] + 1
+    gain = saved[content[layer], until + 1] - saved[content[layer], slot[layer]]
     first = np.searchsorted(slot, np.arange(slots + 1))
     height = np.zeros(slots + 1, dtype=np.int64)
     for t in range(slots):
         mine = end[ptr[first[t]] : ptr[first[t + 1]]]
         height[t] = max(height[t - 1] - 1 if t else 0, int(mine.max(initial=0)))
-    gain = np.concatenate([*gains, np.empty(0, dtype=np.int64)])
-    return Layers(slot.copy(), content.copy(), np.array(ptr), end, gain, first, height)
+    return Layers(slot, content, ptr, end, gain, first, height)
 
 
 def make_profiles(places: int, height: int) -> Profiles:
