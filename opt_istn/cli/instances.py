@@ -118,11 +118,11 @@ def show(
     a slot over the Earth, of instances that were generated.
     """
     from opt_istn import problems
-    from opt_istn.report import figures
+    from opt_istn.pictures import draw
 
     loaded = problems.read_instance(instance)
     read = [(Path(path).stem, _judged(loaded, path)[0]) for path in plans or []]
-    figures.draw(loaded, read, out, user=user, slot=slot, view=view)
+    draw.draw(loaded, read, out, user=user, slot=slot, view=view)
 
 
 def export(

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 from matplotlib.figure import Figure
 
-from opt_istn import harness, jutap, problems
+from opt_istn import jutap, problems
 from opt_istn.files import InputError
 from opt_istn.jutap import plan as plans
-from opt_istn.record import Record
-from opt_istn.report import maps
+from opt_istn.pictures.jutap import maps
 from opt_istn.report.groups import Series, is_solved
+from opt_istn.runs import compare
+from opt_istn.runs.ledger import Record
 
 MAX_LINKS = 4_000_000  # cells times stations that are regenerated just for a picture: seconds
 MAX_BYTES = 50 << 20  # of an instance file that is read for one
@@ -62,7 +63,7 @@ def _regenerated(run: Record) -> jutap.Instance:
         if scenario.grid**2 * scenario.num_mbs > MAX_LINKS:
             hint = "too large to be drawn here; generate it, then use opt-istn show"
             raise InputError("", hint, source.preset)
-    instance = harness.load(source)
+    instance = compare.load(source)
     if not isinstance(instance, jutap.Instance):
         raise InputError("", f"expected a {run.problem} instance")
     return instance
