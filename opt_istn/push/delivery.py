@@ -48,7 +48,7 @@ class SlotNetwork:
     between_s: csr_array
     seen: tuple[IntArray, ...]
     down_s: tuple[Array, ...]
-    single: bool
+    single: bool = False
 
 
 def slot_network(
