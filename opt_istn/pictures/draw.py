@@ -3,41 +3,29 @@
 The file name's ending decides the format: ``.png``, ``.svg`` or ``.pdf``.
 """
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import msgspec
 from matplotlib.figure import Figure
 
-from opt_istn.files import InputError
+from opt_istn import problems
+from opt_istn.files import InputError, explain
 from opt_istn.pictures import canvas
-from opt_istn.pictures.jutap import maps
-from opt_istn.pictures.push import views
-
-# The picture of each problem's instances, and the options that it understands.
-_PICTURES: dict[str, tuple[Callable[..., Figure], tuple[str, ...]]] = {
-    "jutap": (maps.map_figure, ()),
-    "push": (views.figure, ("user", "slot", "view")),
-}
 
 
-def draw(
-    instance: Any,
-    plans: Sequence[Any],
-    path: str | Path,
-    *,
-    user: int | None = None,
-    slot: int | None = None,
-    view: str | None = None,
-) -> None:
-    """Draw an instance with plans: the map of a JUTAP one, caches or constellation of a PUSH one.
+def draw(instance: Any, plans: Sequence[Any], path: str | Path, **options: Any) -> None:
+    """Draw an instance with plans, by the pictures of its problem.
 
     Parameters
     ----------
     plans
-        Plans, or pairs of a title and a plan; none draws the bare map.
-    user, slot, view
-        What of a PUSH instance to draw, see `push_figures.figure`.
+        Plans, or pairs of a title and a plan; none draws the bare instance.
+    options
+        What of the instance to draw: keyword arguments of the problem's ``figure``, for instance
+        those of `opt_istn.pictures.push.views.figure`. Texts are converted; None is left out.
 
     Raises
     ------
@@ -46,20 +34,34 @@ def draw(
         made for another one, or the file name ends in something else.
     """
     canvas.suffix(path)
-    if instance.problem not in _PICTURES:
-        expected = f"expected {' or '.join(_PICTURES)}: there is no picture of {instance.problem!r}"
-        raise InputError("problem", expected)
-    picture, understood = _PICTURES[instance.problem]
-    options = {"user": user, "slot": slot, "view": view}
+    pictures = problems.get(instance.problem).pictures()
+    if pictures is None:
+        raise InputError("problem", f"expected one with pictures, found {instance.problem!r}")
     given = {name: value for name, value in options.items() if value is not None}
-    for name in given:
-        if name not in understood:
-            raise InputError(name, f"expected none: a {instance.problem} instance has one picture")
+    typed = _typed(pictures.figure, given, instance.problem)
     named = [
         plan if isinstance(plan, tuple) else (_title(i, plans), plan)
         for i, plan in enumerate(plans)
     ]
-    canvas.save(picture(instance, named, **given), path)
+    canvas.save(pictures.figure(instance, named, **typed), path)
+
+
+def _typed(figure: Callable[..., Figure], given: Mapping[str, Any], problem: str) -> dict[str, Any]:
+    """Return options as `figure` wants them; it is asked by its keyword arguments."""
+    arguments = inspect.signature(figure).parameters.values()
+    known = [x.name for x in arguments if x.kind is inspect.Parameter.KEYWORD_ONLY]
+    types = get_type_hints(figure) if given else {}
+    typed = {}
+    for name, value in given.items():
+        if not known:
+            raise InputError(name, f"expected none: a {problem} instance has one picture")
+        if name not in known:
+            raise InputError(name, problems.unknown("option", name, known))
+        try:
+            typed[name] = msgspec.convert(value, types[name], strict=not isinstance(value, str))
+        except msgspec.ValidationError as error:
+            raise InputError(name, f"{explain(error)[1]}, found {value!r}") from None
+    return typed
 
 
 def _title(number: int, plans: Sequence[Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import msgspec
 
 from opt_istn import registry
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.solver import Budget, Claims, Solver, Status
 
 MAX_COST = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
@@ -157,8 +157,8 @@ def _raw(claims: Any) -> RawClaims:
     try:
         return msgspec.convert(values, RawClaims)
     except msgspec.ValidationError as error:
-        expected, _, field = str(error).partition(" - at `$.")
-        name = field.rstrip("`").partition("[")[0]
+        field, expected = explain(error)
+        name = field.partition("[")[0]
         raise TypeError(f"Claims.{name}: {expected}, found {values.get(name)!r:.80}") from None
 
 

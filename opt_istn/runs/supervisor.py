@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import psutil
 
-from opt_istn.problems import PACKAGES
+from opt_istn import problems
 from opt_istn.runs.ledger import Failure
 
 MAX_ANSWER = 64 << 20  # bytes; a plan of a million moves has 20 MB
@@ -32,7 +32,6 @@ MAX_TAIL = 4096  # bytes kept of what the child prints
 LINUX = sys.platform == "linux"
 PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
     "opt_istn.runs.child",
-    *PACKAGES.values(),
     "numba",
     "networkx",
     "scipy.ndimage",
@@ -93,7 +92,7 @@ def serve(control_fd: int) -> None:
     """Run the nursery: fork a supervisor for each connection received over `control_fd`."""
     control = socket.socket(fileno=control_fd)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended supervisors vanish by themselves
-    for module in PRELOAD if LINUX else ():
+    for module in (*PRELOAD, *_own_problems()) if LINUX else ():
         with suppress(ImportError):  # the run that needs it says so
             import_module(module)
     while True:
@@ -106,6 +105,11 @@ def serve(control_fd: int) -> None:
             os._exit(0)
         for fd in fds:
             os.close(fd)
+
+
+def _own_problems() -> list[str]:
+    """Return the packages of the problems that this distribution brings; others may thread."""
+    return [name for name in problems.packages().values() if name.startswith("opt_istn.")]
 
 
 def _supervise(connection: socket.socket) -> None:

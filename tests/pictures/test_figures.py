@@ -74,12 +74,12 @@ def test_other_endings_are_refused(tmp_path: Path) -> None:
 
 
 def test_other_problems_are_refused(tmp_path: Path) -> None:
-    """An instance of a problem without maps is refused by the problem's name."""
+    """An instance of a problem that is not installed is refused by the problem's name."""
 
     class Other:
         problem = "other"
 
-    with pytest.raises(InputError, match="no picture of 'other'"):
+    with pytest.raises(InputError, match="unknown problem 'other'"):
         draw.draw(Other(), [], tmp_path / "map.png")
 
 
@@ -97,7 +97,7 @@ def test_sizes_are_those_of_columns(tmp_path: Path, panels: int, inches: float) 
     path = tmp_path / "map.png"
     draw.draw(instance, [_walk(instance)] * panels, path)
     assert imread(path).shape[1] == round(inches * 300)
-    for axis in maps.map_figure(instance, [("", _walk(instance))] * panels).axes:
+    for axis in maps.figure(instance, [("", _walk(instance))] * panels).axes:
         width, height = axis.bbox.width, axis.bbox.height
         assert width == pytest.approx(height)
 
@@ -127,7 +127,7 @@ def test_holes_are_red_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "map.png"
     draw.draw(instance, [], path)
     image = (imread(path)[:, :, :3] * 255).round().astype(int)
-    box = maps.map_figure(instance, []).axes[0].get_position()
+    box = maps.figure(instance, []).axes[0].get_position()
     high, wide = image.shape[:2]
     red = (image == raster.rgb(raster.HOLE)).all(axis=2)
     for cell in range(16):
@@ -154,7 +154,7 @@ def test_unflyable_cells_are_dark() -> None:
 
 
 def _legend(instance: Instance, plans: list[maps.Named]) -> list[str]:
-    legends = maps.map_figure(instance, plans).legends
+    legends = maps.figure(instance, plans).legends
     return [text.get_text() for legend in legends for text in legend.get_texts()]
 
 
@@ -193,7 +193,7 @@ def test_titles_tell_cost_and_faults() -> None:
         ("c", jump),
         ("d", Plan(instance.sha256, (0, 99), (0, 0))),
     ]
-    titles = [axis.title for axis in maps.map_figure(instance, plans).axes if axis.get_title()]
+    titles = [axis.title for axis in maps.figure(instance, plans).axes if axis.get_title()]
     texts = [title.get_text() for title in titles]
     assert texts[0] == "a \\$x\\$\ncost 2.466, 579 m, handover 5.5, 1 hole"
     assert "infeasible: the walk ends in cell 6" in texts[1]
@@ -283,7 +283,7 @@ def test_solving_times_are_infinite_where_unsolved() -> None:
 
 def test_data_uris_hold_the_file() -> None:
     """A data address names the type and holds the encoded figure."""
-    figure = maps.map_figure(_made(), [])
+    figure = maps.figure(_made(), [])
     assert canvas.data_uri(figure, ".png", dpi=50).startswith("data:image/png;base64,iVBOR")
     image = imread(io.BytesIO(canvas.encode(figure, ".png", dpi=100)))
     assert image.shape[1] == 350

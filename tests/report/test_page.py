@@ -179,7 +179,7 @@ def test_missing_and_changed_instances_have_no_map(page: Any, tmp_path: Path) ->
         (Source(file="/dev/zero"), "expected a file of moderate size"),
         (Source(preset="jutap-region", seed=0), "too large"),
         (Source(preset="push-paper", seed=0), "expected a jutap preset"),
-        (Source(preset="jutap-tiny", seed=0, overrides={"x": "1"}), "No map of"),
+        (Source(preset="jutap-tiny", seed=0, overrides={"x": "1"}), "No picture of"),
         (Source(), "expected a file, or a preset"),
     ):
         made = page([changed(record, source=source) for record in records])

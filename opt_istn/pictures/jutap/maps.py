@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from opt_istn.jutap.evaluate import Evaluation, evaluate
 from opt_istn.jutap.instance import GEO, HOLE, MBS, Instance
+from opt_istn.jutap.parameters import Scenario
 from opt_istn.jutap.plan import Plan
 from opt_istn.pictures.canvas import COLUMN_IN, NORMAL, PAGE_IN, SMALL, label
 from opt_istn.pictures.jutap import raster
@@ -28,6 +29,7 @@ EVENTS = {
     "in a hole": "flown in a hole",
 }
 LEFT_IN, BETWEEN_IN, BAR_IN, EDGE_IN = 0.48, 0.2, 0.6, 0.12  # margins: axis labels, colour bar
+QUICK = 4_000_000  # cells times MBSs that are generated again just for a picture: seconds
 NUMBERED = 60  # MBSs up to this many carry their numbers
 
 
@@ -44,7 +46,12 @@ class _Pen:
         return cls(float(np.clip(0.18 * cell, 0.9, 1.6)), float(np.clip(0.55 * cell, 2.0, 5.0)))
 
 
-def map_figure(instance: Instance, plans: Sequence[Named]) -> Figure:
+def quick(scenario: Scenario) -> bool:
+    """Return whether an instance of `scenario` is generated and drawn in seconds."""
+    return scenario.grid**2 * scenario.num_mbs <= QUICK
+
+
+def figure(instance: Instance, plans: Sequence[Named]) -> Figure:
     """Return the map of `instance`, once per plan (once bare if there is none), shared legend.
 
     Raises

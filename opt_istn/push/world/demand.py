@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.physics.chance import named
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import IntArray
@@ -282,8 +282,9 @@ def _convert(value: Any, schema: type[T], where: str) -> T:
     try:
         return msgspec.convert(value, schema)
     except msgspec.ValidationError as error:
-        expected, _, path = str(error).replace("`", "").partition(" - at $")
-        raise InputError(where + path, expected) from None
+        field, expected = explain(error)
+        joint = "." if field and not field.startswith("[") else ""
+        raise InputError(f"{where}{joint}{field}", expected) from None
 
 
 def _asked(demand: Demand, rate: Array) -> Array:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.physics.orbits import Shell, minimum_separation_m
 from opt_istn.physics.space_links import Radio
 
@@ -241,7 +241,7 @@ def _validated(values: dict[str, Any], strict: bool = True) -> dict[str, Any]:
     try:
         checked = msgspec.convert(values, _schema(), strict=strict)
     except msgspec.ValidationError as error:
-        expected, _, path = str(error).replace("`", "").partition(" - at $.")
+        path, expected = explain(error)
         choices = get_args(_hints().get(path))
         if expected.startswith("Invalid enum"):
             expected = f"expected one of {', '.join(map(str, choices))}, found {values[path]!r}"
