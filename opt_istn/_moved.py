@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, cast
 
 CORE = {
     "opt_istn.audit": "opt_istn.runs.audit",
@@ -84,7 +85,7 @@ class _Moved:  # importlib.abc would cost every start of the command line 90 imp
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return a spec for an old name, None for any other."""
-        return ModuleSpec(fullname, self) if fullname in self.places else None
+        return ModuleSpec(fullname, cast("Any", self)) if fullname in self.places else None
 
     def create_module(self, spec: ModuleSpec) -> None:
         """Leave it to importlib to create a module."""

@@ -38,7 +38,7 @@ def sketch(own: Sequence[Series]) -> Sketch | str | None:
         return None
     problem = problems.get(first.problem)
     pictures = problem.pictures()
-    if not hasattr(pictures, "quick"):
+    if pictures is None or not hasattr(pictures, "quick"):
         return None
     try:
         instance = _regenerated(first, problem, pictures)

@@ -19,9 +19,9 @@ from opt_istn import registry
 from opt_istn.files import InputError, explain
 from opt_istn.solver import Budget, Claims, Solver, Status
 
-MAX_COST = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
+MAX_CLAIM = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
 
-_Cost = Annotated[int, msgspec.Meta(ge=-MAX_COST, le=MAX_COST)]
+_Cost = Annotated[int, msgspec.Meta(ge=-MAX_CLAIM, le=MAX_CLAIM)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
