@@ -1,8 +1,8 @@
 """Tabular Q-learning and value iteration for JUTAP: `jutap.qlearning`, `jutap.value-iteration`.
 
 A 25 x 25 grid with two kinds of link has 1,250 states and 16 actions: a table of 20,000 numbers.
-Value iteration shares no code with the label setter, so without an energy budget it is an
-independent certificate. Q-learning samples flights in parallel; moves are deterministic, so a
+Value iteration shares no code with the label setter, so without an energy budget it is a
+second proof. Q-learning samples flights in parallel; moves are deterministic, so a
 learning rate of 1 is right (Watkins & Dayan, Machine Learning 8, 1992).
 """
 

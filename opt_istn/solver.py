@@ -62,7 +62,7 @@ class Claims:
         Proven lower bound on the cost of every feasible plan, same unit.
     proof
         Name of the proof method behind `bound` (or behind infeasible / unbounded). Two proofs
-        count as independent when their names differ.
+        certify an outcome when their names differ.
     trace
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail

@@ -1,4 +1,9 @@
-"""Checking a file of records from the ground up: sources, plans, claims, contradictions."""
+"""Checking a file of records: sources, plans, claims, contradictions.
+
+Instances are made and plans are evaluated again. A bound is compared with the plan of its run and
+with the other runs on the instance; it is not computed anew, so one that nothing contradicts stays
+a claim.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +48,7 @@ class Check:
 
 
 def verify(records: Sequence[Record]) -> Iterator[Check]:
-    """Regenerate every instance, evaluate every plan, recompute every claim, audit all runs."""
+    """Make instances and evaluate plans again, compare claims with them and with each other."""
     contradicted = {run.key: run.error for run in audit.audit(records)}
     loaded: dict[str, Instance | str] = {}
     for run in records:

@@ -21,7 +21,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     help="Exact baselines, heuristics and learned agents for integrated satellite-terrestrial "
-    "networks, with certified optimality gaps.",
+    "networks, and how far each is from the best bound that an engine has proven.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

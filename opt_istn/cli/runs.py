@@ -154,7 +154,10 @@ def report(
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
-    """Check records from the ground up; exit code 4 if one says something that is not so."""
+    """Make instances and evaluate plans again, compare bounds; exit code 4 if a run is refuted.
+
+    No bound is computed anew: a bound that nothing contradicts stays a claim.
+    """
     from opt_istn import record
     from opt_istn import verify as checking
 
