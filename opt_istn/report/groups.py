@@ -62,7 +62,7 @@ class Series:
 
     @cached_property
     def certified(self) -> list[Record]:
-        """Solved runs whose outcome has two proofs of different name."""
+        """Solved runs whose outcome has two independent proofs."""
         return [run for run in self.solved if self.known[run.sha256].certified]
 
     @cached_property

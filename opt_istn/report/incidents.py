@@ -75,8 +75,7 @@ def headline(every: Sequence[Series]) -> str:
     )
     plural = "" if len(known) == 1 else "s"
     return (
-        f"{len(known)} instance{plural}: "
-        f"{count['certified']} certified (two proofs of different name), "
+        f"{len(known)} instance{plural}: {count['certified']} certified (two independent proofs), "
         f"{count['once']} optimal by one proof, {count['open']} open; "
         f"{len(runs)} runs, {failed} failed"
     )

@@ -182,7 +182,7 @@ def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
     proofs = f"{', '.join(summary.proofs[:-1])} and {summary.proofs[-1]}"
     return (
         f"Instance {summary.instance} (sha256 {summary.sha256}) has the optimum "
-        f"{summary.best_cost}, proven by {proofs} "
+        f"{summary.best_cost}, proven independently by {proofs} "
         f"(opt-istn {made})."
     )
 

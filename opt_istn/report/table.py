@@ -20,8 +20,8 @@ NOTES = (
     ),
     (
         "plan %: runs with a feasible plan; proved: settled by the run itself; solved: equal to "
-        "the proven outcome, whoever proved it; cert.: solved, and proven by two "
-        "methods of different name."
+        "the proven outcome, whoever proved it; cert.: solved, and proven by two independent "
+        "methods."
     ),
     (
         f"time: shifted geometric mean of wall seconds, shift {SHIFT_S} s (runs take milliseconds "

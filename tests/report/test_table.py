@@ -75,10 +75,10 @@ def test_headline_counts_instances() -> None:
     """Two instances are certified by two proofs, one is open; all runs and failures are told."""
     records = comparison()
     text = gap_table(records).headline
-    assert text.startswith("3 instances: 2 certified (two proofs of different name), 0 optimal by")
+    assert text.startswith("3 instances: 2 certified (two independent proofs), 0 optimal by one")
     assert text.endswith("1 open; 12 runs, 1 failed")
     single = [record for record in records if record.solver != "jutap.cpsat"]
-    assert "0 certified (two proofs of different name), 2 opt" in gap_table(single).headline
+    assert "0 certified (two independent proofs), 2 optimal by one" in gap_table(single).headline
 
 
 def test_order_is_exact_then_heuristics_by_gap() -> None:
