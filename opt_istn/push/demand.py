@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from opt_istn.files import InputError
+from opt_istn.physics.chance import named
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import IntArray
 from opt_istn.push.parameters import Scenario
@@ -40,7 +41,7 @@ class Demand:
     Parameters
     ----------
     payload, resolution, level, image
-        Preferences, one row a user.
+        Preferences, one row a user; of payloads those that occur.
     beta, image_share, freshness, lag_slots, pre_lag
         As in `Scenario`.
     base
@@ -125,6 +126,8 @@ def from_document(law: Mapping[str, Any]) -> Demand:
     raw = _convert(law, _Law, "scenario.law")
     sizes = {"payload": len(PAYLOADS), "resolution": len(RESOLUTIONS_M), "level": NUM_LEVELS}
     sizes["image"] = len(raw.image[0]) if raw.image else 0
+    if raw.payload and 0 < len(raw.payload[0]) < len(PAYLOADS):
+        sizes["payload"] = len(raw.payload[0])  # a law of the first few payloads
     for name, size in sizes.items():
         rows = getattr(raw, name)
         if len(rows) != len(raw.payload) or any(len(row) != size for row in rows):
@@ -190,6 +193,9 @@ def exposure(
     if np.any(traits.image_class >= demand.image.shape[1]):
         most = demand.image.shape[1]
         raise InputError("contents", f"expected image classes below {most}, as in the law")
+    if np.any(traits.payload >= demand.payload.shape[1]):
+        known = ", ".join(PAYLOADS[: demand.payload.shape[1]])
+        raise InputError("contents", f"expected payloads of the law: {known}")
     visible = (
         demand.payload[:, traits.payload]
         + demand.resolution[:, traits.resolution]
@@ -245,8 +251,8 @@ def image_codes(contents: Sequence[Mapping[str, Any]], num_classes: int, noise: 
     N(0, 1), plus the image's own N(0, noise^2).
     """
     images = [x.image for x in _convert(list(contents), list[_Content], "contents")]
-    book = np.random.default_rng(_CODE_BOOK).normal(size=(num_classes, CODE_LENGTH))
-    own = [np.random.default_rng(x.seed).normal(size=CODE_LENGTH) for x in images]
+    book = named([_CODE_BOOK]).normal(size=(num_classes, CODE_LENGTH))
+    own = [named([x.seed]).normal(size=CODE_LENGTH) for x in images]
     codes = [book[x.number] + noise * y for x, y in zip(images, own, strict=True)]
     return np.array(codes).reshape(-1, CODE_LENGTH)
 

@@ -19,38 +19,47 @@ from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.law import Law, entropy_of, law_of
 from opt_istn.push.parameters import Scenario
 
-_PAPER = Scenario()
-_WIDE = replace(_PAPER, cache_items=30)
-
 
 def _flat(scenario: Scenario) -> Scenario:
     """Return `scenario` with demand that peaks at birth: no reason to wait with a push."""
     return replace(scenario, freshness=0.7, lag_slots=0, burst=0.0)
 
 
-PRESETS: dict[str, Scenario] = {
-    "push-tiny": replace(
-        _PAPER,
-        num_users=2,
-        num_contents=6,
-        num_slots=4,
-        cache_items=2,
-        requests_per_user=6.0,
-        roi_fraction=0.8,
-        lag_slots=0,
-        burst=0.0,
-    ),
-    "push-paper": _PAPER,
-    "push-paper-flat": _flat(_PAPER),
-    "push-paper-wide": _WIDE,
-    "push-paper-wide-flat": _flat(_WIDE),
-    **{f"push-cache-{items}": replace(_PAPER, cache_items=items) for items in range(20, 46, 5)},
-    **{f"push-users-{users}": replace(_WIDE, num_users=users) for users in range(6, 19, 3)},
-    "push-day": replace(
-        _PAPER, num_users=1, num_slots=180, requests_per_user=547.0, roi_fraction=1.0
-    ),
-    "push-fleet": replace(_PAPER, num_users=600),
-}
+def _family(paper: Scenario) -> dict[str, Scenario]:
+    """Return the presets that are built on a reading of the paper."""
+    wide = replace(paper, cache_items=30)
+    tiny = replace(paper, num_users=2, num_contents=6, num_slots=4, cache_items=2)
+    day = replace(paper, num_users=1, num_slots=180, requests_per_user=547.0)
+    caches, crowds = range(20, 46, 5), range(6, 19, 3)
+    return {
+        "push-tiny": replace(
+            tiny, requests_per_user=6.0, roi_fraction=0.8, lag_slots=0, burst=0.0
+        ),
+        "push-paper": paper,
+        "push-paper-flat": _flat(paper),
+        "push-paper-wide": wide,
+        "push-paper-wide-flat": _flat(wide),
+        **{f"push-cache-{items}": replace(paper, cache_items=items) for items in caches},
+        **{f"push-users-{users}": replace(wide, num_users=users) for users in crowds},
+        "push-day": replace(day, roi_fraction=1.0),
+        "push-fleet": replace(paper, num_users=600),
+    }
+
+
+def _presets() -> dict[str, Scenario]:
+    """Return all presets: the families of the first reading and of the second one."""
+    first = Scenario()
+    second = replace(
+        first, access="single", payloads="visible-sar", miss_draws=12, randomness="pinned"
+    )
+    links = replace(
+        second, link_states=True, outage=0.1, link_up_share=0.8, link_down_slots=2.0
+    )
+    again = {f"{name}-v2": scenario for name, scenario in _family(second).items()}
+    return {**_family(first), **again, "push-paper-links-v2": links}
+
+
+PRESETS: dict[str, Scenario] = _presets()
 
 
 def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
@@ -90,7 +99,7 @@ def generate(
     births = drawn.births
     known = (births.traits, births.release, drawn.roi, scenario.num_slots)
     probability = request_probability(law.demand, *known)
-    lot = stream(drawn.entropy, REQUESTS).random(probability.shape)
+    lot = stream(scenario, drawn.entropy, REQUESTS).random(probability.shape)
     return Instance(
         name=name,
         num_slots=scenario.num_slots,
