@@ -203,7 +203,8 @@ Interquartile means over seeds and instances, with 95 % bootstrap intervals that
 delays and hit ratios are means."""
 
 
-_SPLIT = """Lost by each agent, in % of the saving of `labels`. Births and actual delays are known to
+_SPLIT = """\
+Lost by each agent, in % of the saving of `labels`. Births and actual delays are known to
 `labels` and to `expected`, requests to `labels` alone. The law of requests is known to `expected`
 and to `rolling`; between them lie births to come, actual delays and `rolling`'s own loss. What is
 born is known to `rolling` and to the agent."""
