@@ -110,8 +110,17 @@ class _Law(msgspec.Struct):
 
 
 class _Image(msgspec.Struct):
-    number: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="class")
-    seed: Annotated[int, msgspec.Meta(ge=0)]
+    """An image that is drawn from its class and seed, or a file known by its hash."""
+
+    number: Annotated[int, msgspec.Meta(ge=0)] | None = msgspec.field(name="class", default=None)
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    path: str | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+    def __post_init__(self) -> None:
+        missing = {name for name in self.__struct_fields__ if getattr(self, name) is None}
+        if missing not in ({"number", "seed"}, {"path", "sha256"}):
+            raise ValueError("Expected either class and seed, or path and sha256")
 
 
 class _Content(msgspec.Struct):
@@ -139,13 +148,14 @@ def from_document(law: Mapping[str, Any]) -> Demand:
 
 
 def features(contents: Sequence[Mapping[str, Any]]) -> Features:
-    """Return the features of an instance's contents."""
+    """Return the features of an instance's contents; of image files no class is known."""
     raw = _convert(list(contents), list[_Content], "contents")
+    classes = [x.image.number for x in raw]
     return Features(
         payload=_index([x.payload for x in raw], PAYLOADS, "payload"),
         resolution=_index([x.resolution_m for x in raw], RESOLUTIONS_M, "resolution_m"),
         level=np.array([x.product_level for x in raw], dtype=np.int64),
-        image_class=np.array([x.image.number for x in raw], dtype=np.int64),
+        image_class=None if None in classes else np.array(classes, dtype=np.int64),
     )
 
 
@@ -248,12 +258,16 @@ def image_codes(contents: Sequence[Mapping[str, Any]], num_classes: int, noise: 
     """Return a short code of each content's image, shape (F, CODE_LENGTH).
 
     It stands for what a pre-trained network extracts from the image: the code of its class,
-    N(0, 1), plus the image's own N(0, noise^2).
+    N(0, 1), plus the image's own N(0, noise^2). Where an image is a file it takes a real network
+    to tell, and the codes have length 0.
     """
     images = [x.image for x in _convert(list(contents), list[_Content], "contents")]
+    drawn = [(x.number, x.seed) for x in images if x.number is not None and x.seed is not None]
+    if len(drawn) < len(images):
+        return np.zeros((len(images), 0))
     book = named([_CODE_BOOK]).normal(size=(num_classes, CODE_LENGTH))
-    own = [named([x.seed]).normal(size=CODE_LENGTH) for x in images]
-    codes = [book[x.number] + noise * y for x, y in zip(images, own, strict=True)]
+    own = [named([seed]).normal(size=CODE_LENGTH) for _, seed in drawn]
+    codes = [book[number] + noise * y for (number, _), y in zip(drawn, own, strict=True)]
     return np.array(codes).reshape(-1, CODE_LENGTH)
 
 

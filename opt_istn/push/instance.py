@@ -5,7 +5,7 @@ Satellites push remote-sensing contents into users' caches ahead of their reques
 integer microseconds. Users share nothing, so the problem is one problem a user.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.push import link_states
 
 FORMAT = "opt-istn/push"
-VERSION = 1
+VERSION = 2  # what is written; version 1 is read, too
+_HASHED_VERSION = 1  # problems of both versions have one hash
+_OUTSIDE_HASH = ("name", "scenario", "origin", "extra")
 MAX_DELAY_US = 10**9  # 1000 s
 ABSENT = -1  # delay of a mode that is not available
 MODES = ("access", "collab", "ground")  # how a miss can be served, columns 3.. of a request
@@ -84,6 +87,13 @@ class Instance:
         Attributes and image name of each content: the learners' input.
     scenario
         Parameters and seed the instance came from; not part of the hash.
+    link_us
+        Delay of a miss in microseconds by user, content of the region of interest and slot from
+        the release on, in one row (see `link_states`); None if the instance does not say.
+    origin
+        Preset, seed and generator the instance came from; not part of the hash.
+    extra
+        Whatever else somebody wants to keep; not part of the hash.
 
     Raises
     ------
@@ -104,11 +114,14 @@ class Instance:
     requests: IntArray
     contents: tuple[dict[str, Any], ...] = ()
     scenario: dict[str, Any] = field(default_factory=dict)
+    link_us: IntArray | None = None
+    origin: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kinds = {"roi": np.bool_, "link_up": np.bool_}
-        names = ("cache_size", "release", "cluster", "roi", "link_up", "requests")
-        for name in names:
+        names = ["cache_size", "release", "cluster", "roi", "link_up", "requests"]
+        for name in names if self.link_us is None else [*names, "link_us"]:
             array = np.array(getattr(self, name), dtype=kinds.get(name, np.int64))
             if name == "requests" and array.ndim == 2 and array.shape[1] == 6:
                 array = array[np.lexsort(array[:, 2::-1].T)]
@@ -140,10 +153,24 @@ class Instance:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the problem: canonical JSON of `document` without name and scenario."""
-        document = self.document()
-        del document["name"], document["scenario"]
-        return files.canonical_sha256(document)
+        """Hash of the problem: canonical JSON of what `document` says of it, as version 1."""
+        document = {k: v for k, v in self.document().items() if k not in _OUTSIDE_HASH}
+        return files.canonical_sha256(document | {"version": _HASHED_VERSION})
+
+    @cached_property
+    def _link_start(self) -> IntArray:
+        return link_states.starts(self.roi, self.release, self.num_slots)
+
+    def miss_in_slot_us(self, slot: int) -> IntArray | None:
+        """Return the delays of a miss of the contents born by a slot in that slot, shape (M, n).
+
+        It is `link_states.OUTSIDE` outside a region of interest; None without link states.
+        """
+        if self.link_us is None:
+            return None
+        n = int(np.searchsorted(self.release, slot, side="right"))
+        known = self._link_start[:, :n], self.roi[:, :n], self.release[:n]
+        return link_states.in_slot(self.link_us, *known, slot)
 
     def pushable(self, user: int) -> NDArray[np.bool]:
         """Return whether each content may be pushed to `user` in each slot, shape (F, T)."""
@@ -161,6 +188,11 @@ class Instance:
     def document(self) -> dict[str, Any]:
         """Return the instance as the JSON document of its file format."""
         rows = self.requests.tolist()
+        optional: dict[str, Any] = {}
+        if self.link_us is not None:
+            sizes = self.roi, self.release, self.num_slots
+            optional[link_states.FIELD] = link_states.nested(self.link_us, *sizes)
+        optional |= {k: v for k in ("origin", "extra") if (v := getattr(self, k))}
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -177,6 +209,7 @@ class Instance:
             "requests": [[None if x == ABSENT else x for x in row] for row in rows],
             "contents": list(self.contents),
             "scenario": self.scenario,
+            **optional,
         }
 
     def write(self, path: str | Path) -> None:
@@ -211,7 +244,13 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 _Delay = Annotated[int, msgspec.Meta(ge=1, le=MAX_DELAY_US)]
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _Origin(msgspec.Struct, forbid_unknown_fields=True):
+    preset: str | None
+    seed: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+    generator: str
+
+
+class _First(msgspec.Struct, forbid_unknown_fields=True):
     format: str
     version: int
     name: str
@@ -229,11 +268,24 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     scenario: dict[str, Any]
 
 
+class _Second(_First, forbid_unknown_fields=True):
+    miss_us: list[list[list[_Delay]]] | None = None
+    origin: _Origin | None = None
+    extra: dict[str, Any] = {}
+
+
+class _Version(msgspec.Struct):
+    version: int
+
+
 def from_bytes(data: bytes, source: str = "") -> Instance:
     """Build an instance from the JSON text of its file; raises `InputError` naming the field."""
-    raw = files.decode_document(data, _File, FORMAT, VERSION, source)
+    first = files.decode(data, _Version, source).version == 1
     try:
-        return _build(raw)
+        if first:
+            return _build(files.decode_document(data, _First, FORMAT, 1, source))
+        raw = files.decode_document(data, _Second, FORMAT, VERSION, source)
+        return _completed(_build(raw), raw)
     except InputError as error:
         raise InputError(error.field, error.expected, source) from None
 
@@ -243,7 +295,7 @@ def read(path: str | Path) -> Instance:
     return from_bytes(files.read_bytes(path), str(path))
 
 
-def _build(raw: _File) -> Instance:
+def _build(raw: _First) -> Instance:
     users, contents, slots = raw.num_users, raw.num_contents, raw.num_slots
     for name, count in (("cache_size", users), ("roi", users), ("link_up", users)):
         _expect(len(getattr(raw, name)) == count, name, f"expected {count} entries, one a user")
@@ -274,6 +326,21 @@ def _build(raw: _File) -> Instance:
     )
 
 
+def _completed(built: Instance, raw: _Second) -> Instance:
+    """Return an instance with what came with version 2 of the format."""
+    origin = {} if raw.origin is None else msgspec.structs.asdict(raw.origin)
+    link_us = raw.miss_us
+    if link_us is not None:
+        sizes = built.roi, built.release, built.num_slots
+        return replace(
+            built,
+            link_us=link_states.from_nested(link_us, *sizes),
+            origin=origin,
+            extra=raw.extra,
+        )
+    return replace(built, origin=origin, extra=raw.extra) if origin or raw.extra else built
+
+
 def _check(x: Instance) -> None:
     """Raise `InputError` for the first field that contradicts the format."""
     m, f, t = x.num_users, x.num_contents, x.num_slots
@@ -291,7 +358,22 @@ def _check(x: Instance) -> None:
     _each(x.cluster >= 0, "cluster[{}]", "expected at least 0")
     found = len(x.contents)
     _expect(found in (0, f), "contents", f"expected {f} entries (or none), found {found}")
+    _check_origin(x)
     _check_requests(x)
+    if x.link_us is not None:
+        size = int((x.roi * (t - x.release)).sum())
+        known = x.requests, x.release, x.miss_us, x.roi
+        link_states.check(x.link_us, x._link_start, size, MAX_DELAY_US, *known)  # noqa: SLF001
+
+
+def _check_origin(x: Instance) -> None:
+    try:
+        msgspec.convert(x.origin or None, _Origin | None)
+    except msgspec.ValidationError as error:
+        rule, _, path = str(error).replace("`", "").partition(" - at $")
+        raise InputError("origin" + path, rule) from None
+    seeds = [d["seed"] for d in (x.origin, x.scenario) if "seed" in d]
+    _expect(len(seeds) < 2 or seeds[0] == seeds[1], "origin.seed", "expected that of the scenario")
 
 
 def _check_requests(x: Instance) -> None:

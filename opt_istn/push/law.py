@@ -109,8 +109,13 @@ def entropy_of(seed: int) -> Entropy:
 def miss_us(drawn: Draw) -> IntArray:
     """Return the delay of a miss of every content in every slot, shape (M, F, T)."""
     every = np.ones((drawn.scenario.num_slots, drawn.scenario.num_contents), dtype=bool)
-    slots = [np.where(x == ABSENT, x.max(), x).min(axis=2) for x in drawn.delays_us(every)]
-    return np.stack(slots, axis=2)
+    return np.stack([fastest_us(x) for x in drawn.delays_us(every)], axis=2)
+
+
+def fastest_us(delay_us: IntArray) -> IntArray:
+    """Return the fastest of the modes on the last axis, of which the ground is always there."""
+    fastest: IntArray = np.where(delay_us == ABSENT, delay_us.max(), delay_us).min(axis=-1)
+    return fastest
 
 
 def _miss_by_age(draws: Sequence[Draw]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn import __version__
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
 from opt_istn.push import parameters
@@ -16,7 +17,8 @@ from opt_istn.push.constellation import heads, utc
 from opt_istn.push.demand import request_probability
 from opt_istn.push.draw import REQUESTS, Draw, draw, stream
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.law import Law, entropy_of, law_of
+from opt_istn.push.law import Law, entropy_of, fastest_us, law_of
+from opt_istn.push.link_states import row
 from opt_istn.push.parameters import Scenario
 
 
@@ -100,6 +102,8 @@ def generate(
     known = (births.traits, births.release, drawn.roi, scenario.num_slots)
     probability = request_probability(law.demand, *known)
     lot = stream(scenario, drawn.entropy, REQUESTS).random(probability.shape)
+    requests, delay_us = _requests(drawn, np.less(lot, probability), progress)
+    link_us = row(delay_us, drawn.roi, births.release) if scenario.link_states else None
     return Instance(
         name=name,
         num_slots=scenario.num_slots,
@@ -109,23 +113,41 @@ def generate(
         cluster=drawn.constellation.cluster[births.satellite],
         roi=drawn.roi,
         link_up=drawn.link_up,
-        requests=_requests(drawn, np.less(lot, probability), progress),
+        requests=requests,
         contents=contents(births, scenario.footprint_deg),
         scenario=_document(drawn, law, seed),
+        link_us=link_us,
+        origin=_origin(scenario, seed),
     )
 
 
 def _requests(
     drawn: Draw, asked: NDArray[np.bool], progress: Callable[[float], None] | None
-) -> IntArray:
-    """Return the rows of an instance's requests for those asked, shape (M, F, T)."""
-    rows = [np.zeros((0, 6), dtype=np.int64)]
-    for slot, delay in enumerate(drawn.delays_us(np.any(asked, axis=0).T)):
+) -> tuple[IntArray, IntArray]:
+    """Return the rows of an instance's requests for those asked, and link states if wanted.
+
+    Returns
+    -------
+    The rows, shape (R, 6), and the delays of a miss, shape (M, F, T), or (M, F, 0) unless the
+    scenario has link states.
+    """
+    states = drawn.scenario.link_states
+    rows, misses = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((*drawn.roi.shape, 0), dtype=int)]
+    wanted = np.any(asked, axis=0).T | states
+    for slot, delay in enumerate(drawn.delays_us(wanted)):
         u, f = np.nonzero(asked[:, :, slot])
         rows.append(np.column_stack([u, f, np.full_like(u, slot), delay[u, f]]))
+        if states:
+            misses.append(fastest_us(delay)[:, :, None])
         if progress:
             progress((slot + 1) / drawn.scenario.num_slots)
-    return np.concatenate(rows)
+    return np.concatenate(rows), np.concatenate(misses, axis=2)
+
+
+def _origin(scenario: Scenario, seed: int) -> dict[str, Any]:
+    """Return what an instance says of where it came from."""
+    preset = next((name for name, known in PRESETS.items() if known == scenario), None)
+    return {"preset": preset, "seed": seed, "generator": f"opt-istn {__version__}"}
 
 
 def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:
