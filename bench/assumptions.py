@@ -76,6 +76,23 @@ ROWS: dict[str, Row] = {
     "clusters": Row(
         PUSH, ("clusters", *DELIVERY), _over("num_clusters", 15, 1, 5, 30, 60), effects.push
     ),
+    "satellites": Row(
+        PUSH,
+        DELIVERY,
+        {
+            "300 + 650 satellites, 3 contents each": {},
+            "`satellite_items=1`": {"satellite_items": "1"},
+            "`satellite_items=10`": {"satellite_items": "10"},
+            "60 + 70 satellites": {
+                "remote_planes": "10",
+                "remote_per_plane": "6",
+                "remote_phasing": "1",
+                "comm_planes": "7",
+                "comm_per_plane": "10",
+            },
+        },
+        effects.push,
+    ),
     "placement": Row(
         PUSH, DELIVERY, _over("placement", "nearest", "origin", "random"), effects.push
     ),
@@ -109,6 +126,12 @@ ROWS: dict[str, Row] = {
             "`roi_fraction=1`": {"roi_fraction": "1"},
         },
         effects.push,
+    ),
+    "order": Row(
+        PUSH,
+        ("optimum, s", "with a free order, s", "less %"),
+        {"increasing f": {}},
+        effects.order,
     ),
     "geo-band": Row(
         JUTAP,
@@ -170,6 +193,7 @@ ROWS: dict[str, Row] = {
         },
         effects.jutap,
     ),
+    "association": Row(JUTAP, FLIGHT, _over("association", "full", "strongest"), effects.jutap),
     "eta": Row(
         JUTAP,
         FLIGHT,
