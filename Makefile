@@ -8,21 +8,21 @@ SOURCES := opt_istn formulations learners bench tests
 
 demo: .venv/.learn
 	mkdir -p out
-	$(BIN)/opt-istn compare jutap-paper jutap-paper-terrestrial jutap-paper-k1.02 \
+	$(BIN)/opt-istn compare jutap-paper-v2 jutap-paper-terrestrial-v2 jutap-paper-k1.02 \
 	  --solvers labels,pyomo,cpsat,straight,greedy,random,blind,terrestrial,lagrangian \
 	  --seeds 3 --time-limit 60 --jobs 2 -o out/demo.jsonl
-	$(BIN)/opt-istn generate jutap-paper --seed 0 -o out/jutap-paper.json
-	$(BIN)/opt-istn train jutap.dqn out/jutap-paper.json --seed 0 -o out/dqn.pt
-	$(BIN)/opt-istn compare out/jutap-paper.json \
+	$(BIN)/opt-istn generate jutap-paper-v2 --seed 0 -o out/jutap-paper-v2.json
+	$(BIN)/opt-istn train jutap.dqn out/jutap-paper-v2.json --seed 0 -o out/dqn.pt
+	$(BIN)/opt-istn compare out/jutap-paper-v2.json \
 	  --solvers labels,value-iteration,straight,greedy,blind,dqn@agent=out/dqn.pt -o out/agent.jsonl
-	$(BIN)/opt-istn compare push-paper \
+	$(BIN)/opt-istn compare push-paper-v2 \
 	  --solvers labels,cpsat,never,release,popular,match,greedy,oracle-fifo,expected,rolling \
 	  --seeds 1 --time-limit 60 --jobs 2 -o out/push.jsonl
 	$(BIN)/opt-istn report out/demo.jsonl out/agent.jsonl out/push.jsonl -o out/report.html
-	$(BIN)/opt-istn solve out/jutap-paper.json --solver labels -o out/optimum.json
-	$(BIN)/opt-istn solve out/jutap-paper.json --solver dqn --set agent=out/dqn.pt -o out/agent.json
-	$(BIN)/opt-istn show out/jutap-paper.json out/optimum.json out/agent.json -o out/map.png
-	$(BIN)/python -m learners.pictures out/jutap-paper.json out/dqn.pt -o out
+	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver labels -o out/optimum.json
+	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver dqn --set agent=out/dqn.pt -o out/agent.json
+	$(BIN)/opt-istn show out/jutap-paper-v2.json out/optimum.json out/agent.json -o out/map.png
+	$(BIN)/python -m learners.pictures out/jutap-paper-v2.json out/dqn.pt -o out
 	@echo "Look at out/report.html, out/map.png, out/starts.png; the runs are out/*.jsonl"
 
 test: .venv/.test

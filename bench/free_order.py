@@ -33,16 +33,14 @@ def optimum_us(instance: Instance) -> int:
 
 
 def _user_us(instance: Instance, user: int) -> int:
-    wanted = _delays_us(instance, user)
+    wanted, allowed = _delays_us(instance, user), instance.pushable(user)
     model, places = cp_model.CpModel(), int(instance.cache_size[user])
     pushed, ending = defaultdict(list), defaultdict(list)  # by slot; by slot and end
     there = defaultdict(list)  # claims by each slot in which their content has to be in the cache
     gains = []
     for f, slots in wanted.items():
         mine = []
-        for s in range(int(instance.release[f]), instance.num_slots):
-            if not instance.link_up[user, s]:
-                continue
+        for s in np.flatnonzero(allowed[f]).tolist():
             for e in (t for t in slots if t >= s):
                 claim = model.new_bool_var("")
                 gains.append(sum(us for t, us in slots.items() if s <= t <= e) * claim)
@@ -73,10 +71,10 @@ def _user_us(instance: Instance, user: int) -> int:
 
 
 def _delays_us(instance: Instance, user: int) -> dict[int, dict[int, int]]:
-    """Return what each request of a user costs as a miss, by content in its region and slot."""
-    rows = instance.requests[instance.requests[:, 0] == user]
-    delays = np.where(rows[:, 3:] < 0, np.iinfo(np.int64).max, rows[:, 3:]).min(axis=1)
+    """Return what each request of a user costs as a miss, by content and slot."""
+    mine = instance.requests[:, 0] == user
     wanted: dict[int, dict[int, int]] = defaultdict(dict)
-    for (f, t), delay in zip(rows[:, 1:3].tolist(), delays.tolist(), strict=True):
+    rows = instance.requests[mine, 1:3].tolist()
+    for (f, t), delay in zip(rows, instance.miss_us[mine].tolist(), strict=True):
         wanted[f][t] = delay
     return wanted
