@@ -12,16 +12,20 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench import effects
-from bench.effects import Numbers, Overrides
+from bench.effects import Numbers
 from opt_istn import files
+from opt_istn.problems import of_preset
 
 HERE = Path(__file__).parent
 NUMBERS = HERE / "assumptions.json"
 PAGE = HERE.parent / "docs" / "assumptions.md"
 PUSH, JUTAP = "push-paper-v2", "jutap-paper-v2"
-DELIVERY = ("miss, s", "access %", "collab. %", "ground %", "optimum, s")
+Overrides = Mapping[str, str]
+DELIVERY = ("miss, s", "access %", "collab. %", "ground %")
+BEST = (*DELIVERY, "optimum, s", "hit ratio")
 FLIGHT = ("cost", "length, m", "handover", "holes", "GEO cells")
 
 
@@ -44,7 +48,7 @@ class Row:
     preset: str
     columns: tuple[str, ...]
     variants: Mapping[str, Overrides]
-    measure: Callable[[str, Overrides], Numbers]
+    measure: Callable[[Any], Numbers]
 
 
 def _over(key: str, *values: object, **more: str) -> dict[str, Overrides]:
@@ -54,27 +58,30 @@ def _over(key: str, *values: object, **more: str) -> dict[str, Overrides]:
 
 ROWS: dict[str, Row] = {
     "carrier": Row(
-        PUSH, DELIVERY, _over("frequency_hz", "20e9", "12e9", "30e9", "60e9"), effects.push
+        PUSH,
+        DELIVERY,
+        _over("frequency_hz", "20e9", "12e9", "60e9") | _over("max_bps_hz", 8),
+        effects.delivery,
     ),
-    "distance": Row(PUSH, DELIVERY, _over("slant", "altitude", "geometric"), effects.push),
+    "distance": Row(PUSH, DELIVERY, _over("slant", "altitude", "geometric"), effects.delivery),
     "rain": Row(
         PUSH,
         DELIVERY,
-        _over("rain", "constant", "rainy", "beijing-20ghz", "singapore-20ghz"),
-        effects.push,
+        _over("rain", "constant", "rainy", "beijing-20ghz") | _over("rain_mean_db", 0),
+        effects.delivery,
     ),
     "slots": Row(
         PUSH,
-        ("requests", *DELIVERY, "hit ratio"),
+        ("requests", *BEST),
         {
             "18 slots of 10 s": {},
             "`num_slots=180`, `slot_s=1`": {"num_slots": "180", "slot_s": "1"},
         },
-        effects.push,
+        effects.pushes,
     ),
-    "ground": Row(PUSH, DELIVERY, _over("ground_s", "1.0", "2.0", "5.0"), effects.push),
+    "ground": Row(PUSH, DELIVERY, _over("ground_s", "1.0", "2.0", "1000"), effects.delivery),
     "clusters": Row(
-        PUSH, ("clusters", *DELIVERY), _over("num_clusters", 15, 1, 5, 30, 60), effects.push
+        PUSH, ("clusters", *DELIVERY), _over("num_clusters", 15, 5, 60), effects.delivery
     ),
     "satellites": Row(
         PUSH,
@@ -91,18 +98,30 @@ ROWS: dict[str, Row] = {
                 "comm_per_plane": "10",
             },
         },
-        effects.push,
+        effects.delivery,
+    ),
+    "shells": Row(
+        PUSH,
+        DELIVERY,
+        {
+            "as said": {},
+            **_over("cross_links", 4),
+            **_over("remote_mask_deg", 25),
+            "`remote_raan_span_deg=360`, `remote_phasing=4`": {
+                "remote_raan_span_deg": "360",
+                "remote_phasing": "4",
+            },
+        },
+        effects.delivery,
     ),
     "placement": Row(
-        PUSH, DELIVERY, _over("placement", "nearest", "origin", "random"), effects.push
+        PUSH, DELIVERY, _over("placement", "nearest", "origin", "random"), effects.delivery
     ),
-    "access": Row(PUSH, DELIVERY, _over("access", "single", "any"), effects.push),
-    "payloads": Row(
-        PUSH, (*DELIVERY, "hit ratio"), _over("payloads", "visible-sar", "all"), effects.push
-    ),
+    "access": Row(PUSH, BEST, _over("access", "single", "any"), effects.pushes),
+    "payloads": Row(PUSH, BEST, _over("payloads", "visible-sar", "all"), effects.pushes),
     "links": Row(
         PUSH,
-        (*DELIVERY, "hit ratio"),
+        BEST,
         {
             "`link_up_share=1`, `outage=0.02`": {},
             "`outage=0`": {"outage": "0"},
@@ -112,7 +131,7 @@ ROWS: dict[str, Row] = {
                 "outage": "0.1",
             },
         },
-        effects.push,
+        effects.pushes,
     ),
     "demand": Row(
         PUSH,
@@ -125,7 +144,7 @@ ROWS: dict[str, Row] = {
             "`image_share=0`": {"image_share": "0"},
             "`roi_fraction=1`": {"roi_fraction": "1"},
         },
-        effects.push,
+        effects.pushes,
     ),
     "order": Row(
         PUSH,
@@ -227,10 +246,17 @@ ROWS: dict[str, Row] = {
 }
 
 
+def scenarios(name: str) -> dict[str, Any]:
+    """Return the scenario of each variant of a row."""
+    row = ROWS[name]
+    made = of_preset(row.preset).scenario
+    return {label: made(row.preset, dict(x)) for label, x in row.variants.items()}
+
+
 def measured(name: str) -> dict[str, Numbers]:
     """Return the numbers of a row's variants, as the page shows them: four digits."""
     row = ROWS[name]
-    found = {label: row.measure(row.preset, overrides) for label, overrides in row.variants.items()}
+    found = {label: row.measure(scenario) for label, scenario in scenarios(name).items()}
     return {
         label: {column: _rounded(numbers[column]) for column in row.columns}
         for label, numbers in found.items()

@@ -1,28 +1,26 @@
 """What a reading of the papers does to instances and their optima, in a few numbers.
 
-Each measure takes a preset and parameters that replace some of its own, draws the instances 0, 1,
-... of that scenario and returns means over them.
+Each measure takes a scenario, draws its instances 0, 1, ... and returns means over them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from bench import free_order
-from opt_istn import registry
+from opt_istn import problems, registry
 from opt_istn.jutap import Plan as Walk
 from opt_istn.jutap import evaluate as judge_walk
 from opt_istn.physics.propulsion import power_w
-from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate as judge_pushes
 from opt_istn.push.instance import ABSENT, MAX_DELAY_US
 from opt_istn.solver import Budget, Claims, Status
 
 INSTANCES = 10
 LIMIT_S = 120.0
-Overrides = Mapping[str, str]
 Numbers = dict[str, float | None]  # None: there is no such thing
 
 
@@ -51,21 +49,20 @@ def optimum(instance: Any) -> Claims:
     return claims
 
 
-def drawn(preset: str, overrides: Overrides, count: int = INSTANCES) -> Iterator[Any]:
+def drawn(scenario: Any, problem: str, count: int = INSTANCES) -> Iterator[Any]:
     """Yield the instances of the seeds 0..count-1."""
-    problem = of_preset(preset)
-    scenario = problem.scenario(preset, dict(overrides))
+    made = problems.get(problem)
     for seed in range(count):
-        yield problem.generate(scenario, seed, f"{preset}-{seed}")
+        yield made.generate(scenario, seed, f"{problem}-{seed}")
 
 
-def push(preset: str, overrides: Overrides) -> Numbers:
-    """Return how misses are served, what one costs, and the optimum."""
+@cache
+def delivery(scenario: Any) -> Numbers:
+    """Return how misses of PUSH are served, and what one costs."""
     rows = []
-    for x in drawn(preset, overrides):
+    for x in drawn(scenario, "push"):
         delays = x.requests[:, 3:]
         mode = np.where(delays == ABSENT, MAX_DELAY_US + 1, delays).argmin(axis=1)
-        best = judge_pushes(x, optimum(x).plan)
         rows.append(
             {
                 "requests": len(x.requests),
@@ -74,18 +71,31 @@ def push(preset: str, overrides: Overrides) -> Numbers:
                 "access %": 100 * (mode == 0).mean(),
                 "collab. %": 100 * (mode == 1).mean(),
                 "ground %": 100 * (mode == 2).mean(),
-                "optimum, s": best.mean_delay_s,
-                "hit ratio": best.hit_ratio,
-                "cut %": 100 * (1 - best.cost / best.no_push_us),
             }
         )
     return _mean(rows)
 
 
-def order(preset: str, overrides: Overrides) -> Numbers:
+@cache
+def pushes(scenario: Any) -> Numbers:
+    """Return what `delivery` does, and the optimum of PUSH."""
+    rows = []
+    for x in drawn(scenario, "push"):
+        best = judge_pushes(x, optimum(x).plan)
+        rows.append(
+            {
+                "optimum, s": best.mean_delay_s,
+                "hit ratio": best.hit_ratio,
+                "cut %": 100 * (1 - best.cost / best.no_push_us),
+            }
+        )
+    return delivery(scenario) | _mean(rows)
+
+
+def order(scenario: Any) -> Numbers:
     """Return the optimum in the order of the contract, and with a free order inside slots."""
     rows = []
-    for x in drawn(preset, overrides):
+    for x in drawn(scenario, "push"):
         ours = judge_pushes(x, optimum(x).plan).cost
         free = free_order.optimum_us(x)
         rows.append(
@@ -98,11 +108,11 @@ def order(preset: str, overrides: Overrides) -> Numbers:
     return _mean(rows)
 
 
-def jutap(preset: str, overrides: Overrides) -> Numbers:
+@cache
+def jutap(scenario: Any) -> Numbers:
     """Return holes of the map, SNR of GEO, and what the optimum flies."""
-    scenario = of_preset(preset).scenario(preset, dict(overrides))
     rows = []
-    for x in drawn(preset, overrides):
+    for x in drawn(scenario, "jutap"):
         best = judge_walk(x, optimum(x).plan)
         holes = np.mean([x.hole in x.links(cell) for cell in range(x.grid**2)])
         budget = x.energy_budget_mj
@@ -122,11 +132,11 @@ def jutap(preset: str, overrides: Overrides) -> Numbers:
     return _mean(rows)
 
 
-def reward(preset: str, overrides: Overrides) -> Numbers:
+def reward(scenario: Any) -> Numbers:
     """Return what the policy that is exact under ``reward`` flies, priced by problem (4)."""
-    objective = {**overrides, "reward": "objective"}
+    objective = replace(scenario, reward="objective")
     rows = []
-    for x, trained in zip(drawn(preset, objective), drawn(preset, overrides), strict=True):
+    for x, trained in zip(drawn(objective, "jutap"), drawn(scenario, "jutap"), strict=True):
         walk = optimum(trained).plan
         flown = judge_walk(x, Walk(x.sha256, walk.cells, walk.links))
         best = judge_walk(x, optimum(x).plan)
@@ -143,9 +153,8 @@ def reward(preset: str, overrides: Overrides) -> Numbers:
     return _mean(rows)
 
 
-def energy(preset: str, overrides: Overrides) -> Numbers:
+def energy(scenario: Any) -> Numbers:
     """Return E(v, d) of a straight move as P(v) d / v, and as printed, (P(v) / d) v."""
-    scenario = of_preset(preset).scenario(preset, dict(overrides))
     power, speed, cell = float(power_w(scenario.speed_m_s)), scenario.speed_m_s, scenario.cell_m
     diagonal = cell * 2**0.5
     return {

@@ -176,7 +176,7 @@ def write(rows: Rows, names: Sequence[str], head: str) -> None:
     cpus = ", ".join(sorted({row["cpu"] for row in rows}))
     parts = [
         f"# Agents for PUSH\n\nWritten by `python -m bench.push_agents`: {cpus}, {head}.",
-        _INTRO,
+        INTRO,
     ]
     parts.append("![Training curves](push_agents.png)")
     for name, x in settings.items():
@@ -187,14 +187,14 @@ def write(rows: Rows, names: Sequence[str], head: str) -> None:
         parts += [f"## {name}", f"Instances: {numbers}; seeds of each training: {seeds}."]
         parts += [overview(x)]
         if name in ("push-paper", "push-paper-wide"):
-            parts += [_SPLIT, split(x)]
-    parts += [_IMAGES]
+            parts += [SPLIT, split(x)]
+    parts += [IMAGES]
     for name in ("push-paper", "no-image-demand"):
         parts += [f"### {name}", images(settings[name])] if name in settings else []
     page.write_text("\n\n".join(parts) + f"\n\n{MARKER}{kept}")
 
 
-_INTRO = """Every agent is trained for the same time on one core and judged on instances that no
+INTRO = """Every agent is trained for the same time on one core and judged on instances that no
 training draws. Saving is (no push - agent) / (no push - `labels`) as the requests fell, where
 `labels` knows all requests: with 3 places its plan is the optimum, with 30 the best that it finds
 in 8 s, which is not proven. The share of rolling compares expected delays, which are less noisy,
@@ -203,14 +203,14 @@ Interquartile means over seeds and instances, with 95 % bootstrap intervals that
 delays and hit ratios are means."""
 
 
-_SPLIT = """\
+SPLIT = """\
 Lost by each agent, in % of the saving of `labels`. Births and actual delays are known to
 `labels` and to `expected`, requests to `labels` alone. The law of requests is known to `expected`
 and to `rolling`; between them lie births to come, actual delays and `rolling`'s own loss. What is
 born is known to `rolling` and to the agent."""
 
 
-_IMAGES = """## What images are worth
+IMAGES = """## What images are worth
 
 Multi-modal MAPPO with the difference reward on `push-paper`, where images decide half of the
 preferences, and with `image_share=0` (`no-image-demand`), where they decide nothing."""

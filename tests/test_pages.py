@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from opt_istn import record
+from bench import push_tables
+from opt_istn import cli, record
 from opt_istn.audit import InstanceSummary, summarise
 from opt_istn.record import Record
 from opt_istn.verify import Finding, verify
@@ -122,3 +123,21 @@ def test_committed_records_stand(path: Path) -> None:
     checks = list(verify(record.read(path)))
     assert checks
     assert {(c.finding, c.reason) for c in checks} == {(Finding.OK, "")}
+
+
+def test_gap_table_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    """README shows what `opt-istn table` says of the committed runs, number for number."""
+    assert cli.main(["table", str(ROOT / "bench" / "records" / "jutap-paper-v2.jsonl")]) == 0
+    said = capsys.readouterr().out
+    section = (ROOT / "README.md").read_text().partition("## The gap table")[2]
+    shown = section.split("```")[1]
+    numbers = re.compile(r"[\w.]*\d[\w.]*")
+    assert numbers.findall(shown) == numbers.findall(said.partition("\ngap:")[0])
+
+
+def test_generated_prose_is_on_its_page() -> None:
+    """What `bench.push_agents` would write between its tables is what its page says."""
+    page = (ROOT / "bench" / "push_agents.md").read_text()
+    for text in (push_tables.INTRO, push_tables.SPLIT, push_tables.IMAGES):
+        assert text in page
+    assert all(f"| {label} |" in page for label in push_tables.LABELS.values())
