@@ -115,9 +115,7 @@ def _reach_s(network: SlotNetwork, holders: IntArray, limit_s: float) -> Array:
     return reach
 
 
-def link_up(
-    scenario: Scenario, networks: list[SlotNetwork], rng: Chance
-) -> NDArray[np.bool]:
+def link_up(scenario: Scenario, networks: list[SlotNetwork], rng: Chance) -> NDArray[np.bool]:
     """Return whether each user has an access link in each slot, shape (M, T).
 
     A link that works a share of the time and fails for `link_down_slots` on average is a Markov

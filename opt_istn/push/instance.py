@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.origin import Origin
 from opt_istn.push import link_states
 
 FORMAT = "opt-istn/push"
@@ -91,7 +92,7 @@ class Instance:
         Delay of a miss in microseconds by user, content of the region of interest and slot from
         the release on, in one row (see `link_states`); None if the instance does not say.
     origin
-        Preset, seed and generator the instance came from; not part of the hash.
+        What generated it, None if nothing did; not part of the hash.
     extra
         Whatever else somebody wants to keep; not part of the hash.
 
@@ -115,7 +116,7 @@ class Instance:
     contents: tuple[dict[str, Any], ...] = ()
     scenario: dict[str, Any] = field(default_factory=dict)
     link_us: IntArray | None = None
-    origin: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -192,7 +193,10 @@ class Instance:
         if self.link_us is not None:
             sizes = self.roi, self.release, self.num_slots
             optional[link_states.FIELD] = link_states.nested(self.link_us, *sizes)
-        optional |= {k: v for k in ("origin", "extra") if (v := getattr(self, k))}
+        if self.origin is not None:
+            optional["origin"] = msgspec.structs.asdict(self.origin)
+        if self.extra:
+            optional["extra"] = self.extra
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -244,12 +248,6 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 _Delay = Annotated[int, msgspec.Meta(ge=1, le=MAX_DELAY_US)]
 
 
-class _Origin(msgspec.Struct, forbid_unknown_fields=True):
-    preset: str | None
-    seed: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-    generator: str
-
-
 class _First(msgspec.Struct, forbid_unknown_fields=True):
     format: str
     version: int
@@ -270,22 +268,15 @@ class _First(msgspec.Struct, forbid_unknown_fields=True):
 
 class _Second(_First, forbid_unknown_fields=True):
     miss_us: list[list[list[_Delay]]] | None = None
-    origin: _Origin | None = None
+    origin: Origin | None = None
     extra: dict[str, Any] = {}
-
-
-class _Version(msgspec.Struct):
-    version: int
 
 
 def from_bytes(data: bytes, source: str = "") -> Instance:
     """Build an instance from the JSON text of its file; raises `InputError` naming the field."""
-    first = files.decode(data, _Version, source).version == 1
+    raw = files.decode_versions(data, {1: _First, VERSION: _Second}, FORMAT, source)
     try:
-        if first:
-            return _build(files.decode_document(data, _First, FORMAT, 1, source))
-        raw = files.decode_document(data, _Second, FORMAT, VERSION, source)
-        return _completed(_build(raw), raw)
+        return _completed(_build(raw), raw) if isinstance(raw, _Second) else _build(raw)
     except InputError as error:
         raise InputError(error.field, error.expected, source) from None
 
@@ -328,17 +319,11 @@ def _build(raw: _First) -> Instance:
 
 def _completed(built: Instance, raw: _Second) -> Instance:
     """Return an instance with what came with version 2 of the format."""
-    origin = {} if raw.origin is None else msgspec.structs.asdict(raw.origin)
-    link_us = raw.miss_us
-    if link_us is not None:
-        sizes = built.roi, built.release, built.num_slots
-        return replace(
-            built,
-            link_us=link_states.from_nested(link_us, *sizes),
-            origin=origin,
-            extra=raw.extra,
-        )
-    return replace(built, origin=origin, extra=raw.extra) if origin or raw.extra else built
+    if raw.miss_us is None:
+        return replace(built, origin=raw.origin, extra=raw.extra)
+    sizes = built.roi, built.release, built.num_slots
+    link_us = link_states.from_nested(raw.miss_us, *sizes)
+    return replace(built, link_us=link_us, origin=raw.origin, extra=raw.extra)
 
 
 def _check(x: Instance) -> None:
@@ -358,22 +343,11 @@ def _check(x: Instance) -> None:
     _each(x.cluster >= 0, "cluster[{}]", "expected at least 0")
     found = len(x.contents)
     _expect(found in (0, f), "contents", f"expected {f} entries (or none), found {found}")
-    _check_origin(x)
     _check_requests(x)
     if x.link_us is not None:
         size = int((x.roi * (t - x.release)).sum())
         known = x.requests, x.release, x.miss_us, x.roi
-        link_states.check(x.link_us, x._link_start, size, MAX_DELAY_US, *known)  # noqa: SLF001
-
-
-def _check_origin(x: Instance) -> None:
-    try:
-        msgspec.convert(x.origin or None, _Origin | None)
-    except msgspec.ValidationError as error:
-        rule, _, path = str(error).replace("`", "").partition(" - at $")
-        raise InputError("origin" + path, rule) from None
-    seeds = [d["seed"] for d in (x.origin, x.scenario) if "seed" in d]
-    _expect(len(seeds) < 2 or seeds[0] == seeds[1], "origin.seed", "expected that of the scenario")
+        link_states.check(x.link_us, x._link_start, size, MAX_DELAY_US, *known)
 
 
 def _check_requests(x: Instance) -> None:

@@ -55,7 +55,9 @@ def in_slot(
     return delay
 
 
-def nested(flat: IntArray, roi: NDArray[np.bool], release: IntArray, num_slots: int) -> list[object]:
+def nested(
+    flat: IntArray, roi: NDArray[np.bool], release: IntArray, num_slots: int
+) -> list[object]:
     """Return the row as the lists of the file format: per user, content of the region, slot."""
     start, length, values = starts(roi, release, num_slots), num_slots - release, flat.tolist()
     return [

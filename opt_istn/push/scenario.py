@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opt_istn import __version__
+from opt_istn import origin
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
 from opt_istn.push import parameters
@@ -34,9 +34,7 @@ def _family(paper: Scenario) -> dict[str, Scenario]:
     day = replace(paper, num_users=1, num_slots=180, requests_per_user=547.0)
     caches, crowds = range(20, 46, 5), range(6, 19, 3)
     return {
-        "push-tiny": replace(
-            tiny, requests_per_user=6.0, roi_fraction=0.8, lag_slots=0, burst=0.0
-        ),
+        "push-tiny": replace(tiny, requests_per_user=6.0, roi_fraction=0.8, lag_slots=0, burst=0.0),
         "push-paper": paper,
         "push-paper-flat": _flat(paper),
         "push-paper-wide": wide,
@@ -54,9 +52,7 @@ def _presets() -> dict[str, Scenario]:
     second = replace(
         first, access="single", payloads="visible-sar", miss_draws=12, randomness="pinned"
     )
-    links = replace(
-        second, link_states=True, outage=0.1, link_up_share=0.8, link_down_slots=2.0
-    )
+    links = replace(second, link_states=True, outage=0.1, link_up_share=0.8, link_down_slots=2.0)
     again = {f"{name}-v2": scenario for name, scenario in _family(second).items()}
     return {**_family(first), **again, "push-paper-links-v2": links}
 
@@ -117,7 +113,7 @@ def generate(
         contents=contents(births, scenario.footprint_deg),
         scenario=_document(drawn, law, seed),
         link_us=link_us,
-        origin=_origin(scenario, seed),
+        origin=origin.of(scenario, PRESETS, seed),
     )
 
 
@@ -142,12 +138,6 @@ def _requests(
         if progress:
             progress((slot + 1) / drawn.scenario.num_slots)
     return np.concatenate(rows), np.concatenate(misses, axis=2)
-
-
-def _origin(scenario: Scenario, seed: int) -> dict[str, Any]:
-    """Return what an instance says of where it came from."""
-    preset = next((name for name, known in PRESETS.items() if known == scenario), None)
-    return {"preset": preset, "seed": seed, "generator": f"opt-istn {__version__}"}
 
 
 def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:
