@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := opt_istn formulations learners bench tests
+SOURCES := opt_istn formulations learners bench tests hatch_build.py
 
 .PHONY: demo test lint bench bench-smoke clean
 
@@ -48,15 +48,15 @@ bench: .venv/.dev
 	touch $@
 
 .venv/.learn: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[learn]"
+	$(INSTALL) -e ".[exact,learn]"
 	touch $@ .venv/.core
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn]"
+	$(INSTALL) -e ".[test,exact,learn]"
 	touch $@ .venv/.learn .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn,bench,dev]"
+	$(INSTALL) -e ".[test,exact,learn,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
 
 clean:

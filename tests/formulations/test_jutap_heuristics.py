@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight, Terrestrial
+from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight
+from formulations.jutap.terrestrial import Terrestrial
 from formulations.jutap.labels import Labels
 from formulations.jutap.routes import Routes, best_links
 from opt_istn import Budget, Claims, Solver, Status
