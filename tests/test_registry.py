@@ -137,7 +137,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     entry = EntryPoint("jutap.dqn", "absent_package.dqn:Dqn [learn]", registry.GROUP)
     vars(entry)["dist"] = _Distribution()
     monkeypatch.setattr(registry, "_entry_points", lambda *_: {"jutap.dqn": entry})
-    with pytest.raises(InputError, match=r'jutap.dqn needs the extra: pip install "opt-istn\[learn\]"$'):
+    remedy = r'jutap.dqn needs the extra: pip install "opt-istn\[learn\]"$'
+    with pytest.raises(InputError, match=remedy):
         registry.make("dqn", "jutap", {})
 
 

@@ -16,7 +16,8 @@ from opt_istn import __version__
 
 ROOT = Path(__file__).parents[2]
 # what only the extras bring; everything else that is installed here is left in sight
-EXTRAS = "numba llvmlite pyomo highspy ortools torch gymnasium pettingzoo opt_istn _editable".split()
+EXTRAS = ("numba", "llvmlite", "pyomo", "highspy", "ortools", "torch", "gymnasium", "pettingzoo")
+OURS = ("opt_istn", "_editable")
 
 
 def _run(*command: str | Path, cwd: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -38,12 +39,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a virtual environment with the wheel and the core's packages, from links."""
+    """Make a virtual environment with the wheel and the core's packages, from links."""
     home = tmp_path_factory.mktemp("core")
     venv.create(home, with_pip=False)
     (site,) = home.glob("lib/python*/site-packages")
     for package in _installed():
-        if not package.name.startswith(tuple(EXTRAS)) and not (site / package.name).exists():
+        if not package.name.startswith(EXTRAS + OURS) and not (site / package.name).exists():
             (site / package.name).symlink_to(package)
     pip = (sys.executable, "-m", "pip", "--python", home / "bin/python", "install")
     _run(*pip, "--quiet", "--no-deps", "--no-index", wheel, cwd=home)
@@ -52,7 +53,7 @@ def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A foreign project with packages of the names of ours."""
+    """Make a foreign project with packages of the names of ours."""
     for name in ("learners", "formulations"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text('"""Mine."""\n')
@@ -147,4 +148,4 @@ def test_extras_leave_the_core_alone() -> None:
     """No engine and no learning package is a requirement of the core."""
     core = [line for line in requires("opt-istn") or [] if "extra ==" not in line]
     assert core
-    assert not [line for line in core if line.lower().startswith(tuple(EXTRAS))]
+    assert not [line for line in core if line.lower().startswith(EXTRAS)]
