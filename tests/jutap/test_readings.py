@@ -141,7 +141,7 @@ def test_a_battery_has_to_lift_the_uav() -> None:
 
 @pytest.mark.parametrize("name", ["jutap-paper", "jutap-paper-terrestrial"])
 def test_version_two_differs_by_its_budget(name: str) -> None:
-    """The final presets are the old ones with the paper's budget, which binds on none of ten maps."""
+    """The final presets are the old ones with the paper's budget, which never binds."""
     for seed in range(10):
         old, new = generate(PRESETS[name], seed), generate(PRESETS[f"{name}-v2"], seed)
         assert replace(new, energy_budget_mj=None).sha256 == old.sha256
