@@ -270,11 +270,11 @@ class Orphaner(Planted):
 
 
 class Watchmaker(Planted):
-    """Works for 0.4 s while all its clocks stand still."""
+    """Works for 0.4 s of CPU time, then stops all its clocks."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
-        end = time.perf_counter() + 0.4
-        while time.perf_counter() < end:
+        end = time.process_time() + 0.4
+        while time.process_time() < end:
             pass
         for clock in ("perf_counter", "monotonic", "time", "process_time"):
             setattr(time, clock, lambda: 0.0)
@@ -301,10 +301,12 @@ class Crowd(Planted):
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         held = np.ones(150 << 17)
-        forks = [os.fork() for _ in range(8)]
-        if 0 in forks:
-            time.sleep(5)
-            os._exit(0)
+        forks = []
+        for _ in range(8):
+            forks.append(os.fork())
+            if forks[-1] == 0:
+                time.sleep(5)
+                os._exit(0)
         time.sleep(1.0)
         for fork in forks:
             os.kill(fork, signal.SIGKILL)

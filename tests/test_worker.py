@@ -177,9 +177,10 @@ def test_seconds_are_not_the_solver_s_own(name: str, parts: list[bytes]) -> None
     """A solver that stops its clocks, or works while it is asked, is timed all the same."""
     outcome = _run(name, parts)
     assert outcome.claims is not None
-    assert 0.35 < outcome.wall_s < 3
+    assert 0.35 < outcome.wall_s < 5
+    assert outcome.cpu_s < 1
     if name == "Watchmaker":
-        assert 0.2 < outcome.cpu_s < 1
+        assert outcome.cpu_s > 0.35
 
 
 def test_shared_pages_count_once(parts: list[bytes]) -> None:
