@@ -17,7 +17,7 @@ import msgspec
 
 from opt_istn import registry
 from opt_istn.files import InputError
-from opt_istn.solver import Budget, Claims, Solver, Status
+from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
 MAX_COST = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
 
@@ -75,6 +75,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     solver: str
     stochastic: bool
     parameters: dict[str, Any]
+    kind: str = ""
+    knows: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,8 +112,17 @@ def _describe(job: Job) -> Answer:
         registry.complete(job.solver, job.problem),
         bool(solver.stochastic),
         registry.changed_parameters(solver),
+        kind=_kind(solver),
+        knows=str(getattr(solver, "knows", "")),
     )
     return Answer(description=description)
+
+
+def _kind(solver: Solver) -> str:
+    kind = getattr(solver, "kind", "")
+    if kind and kind not in KINDS:
+        raise InputError("kind", f"expected one of {', '.join(KINDS)}, found {kind!r}")
+    return str(kind)
 
 
 def _solve(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> Answer:

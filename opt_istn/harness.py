@@ -99,6 +99,8 @@ def run_one(
         source=source,
         solver=solver.solver,
         parameters=solver.parameters,
+        kind=solver.kind,
+        knows=solver.knows,
         seed=seed,
         limits=_limits(budget),
         status=Status.FAILED,
@@ -164,6 +166,9 @@ class Comparison:
     seeds
         Number of seeds. Seed s generates instance s of a preset and is the solver's seed there. On
         a file, a solver in which the seed does not matter runs once, with seed 0.
+    solver_seeds
+        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
+        only tells the instances of a preset, and other solvers run once on each, with seed 0.
     budget
         Work allowed to each run.
 
@@ -179,6 +184,7 @@ class Comparison:
         choices: Sequence[Choice],
         seeds: int = 1,
         budget: Budget | None = None,
+        solver_seeds: int | None = None,
     ) -> None:
         self.budget = budget or Budget()
         worker.warm_up(self.budget.threads)
@@ -186,14 +192,14 @@ class Comparison:
         solvers = _describe_all(choices, sorted({problem for _, problem in named}))
         self.tasks: list[Task] = []
         for source, problem in named:
-            if source.file is not None:
+            for number in range(1 if source.file else seeds):
+                one = source if source.file else msgspec.structs.replace(source, seed=number)
                 for solver in solvers[problem]:
-                    chosen = range(seeds if solver.stochastic else 1)
-                    self.tasks += [Task(source, solver, seed) for seed in chosen]
-                continue
-            for seed in range(seeds):
-                seeded = msgspec.structs.replace(source, seed=seed)
-                self.tasks += [Task(seeded, solver, seed) for solver in solvers[problem]]
+                    if solver_seeds is not None or source.file:
+                        chosen = range((solver_seeds or seeds) if solver.stochastic else 1)
+                    else:
+                        chosen = range(number, number + 1)
+                    self.tasks += [Task(one, solver, seed) for seed in chosen]
 
     def run(
         self,
@@ -264,13 +270,14 @@ def compare(
     path: str | Path,
     *,
     seeds: int = 1,
+    solver_seeds: int | None = None,
     budget: Budget | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 

@@ -3,6 +3,7 @@
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
+It may have a fifth, ``reference`` (``reference_cost(instance)``): what a saving is counted from.
 Nothing else in the frame knows a problem by name.
 """
 
@@ -10,6 +11,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,6 +109,16 @@ class Problem:
         """Whether it is evident that no plan can be arbitrarily cheap."""
         evident = getattr(self._module("evaluate"), "bounded", None)
         return bool(evident and evident(instance))
+
+    def reference(self, instance: Instance) -> int | None:
+        """Return the cost of the problem's reference plan, None if there is none.
+
+        The plan that one has without any method; savings are counted from it.
+        """
+        if find_spec(f"{self.package}.reference") is None:
+            return None
+        cost: int | None = self._module("reference").reference_cost(instance)
+        return cost
 
     def presets(self) -> Mapping[str, Any]:
         """Return the scenarios by preset name."""

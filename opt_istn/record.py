@@ -71,6 +71,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         The instance: problem name, printable name, hash, origin.
     solver, parameters, seed, limits
         What was run; together with `sha256` the key of the run.
+    kind, knows
+        What the solver declares of itself, see `opt_istn.solver.Solver`; empty if it does not.
     status
         Outcome after judging: the claimed one, or `failed`.
     cost, bound
@@ -100,6 +102,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     parameters: dict[str, Any]
     seed: int
     limits: Limits
+    kind: str = ""
+    knows: str = ""
     status: Status
     cost: int | None = None
     bound: int | None = None

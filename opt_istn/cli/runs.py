@@ -96,6 +96,10 @@ def compare(
         str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
+    solver_seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+    ] = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
     work: Work = None,
@@ -113,7 +117,7 @@ def compare(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget)
+    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget, solver_seeds)
     runs: dict[str, Record] = {}
     with output.progress(f"{len(comparison.tasks)} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
