@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
-
 KINDS = ("exact", "heuristic", "policy", "agent")  # proves | plans | decides online | trained
 
 

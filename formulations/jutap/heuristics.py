@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from opt_istn.jutap.routes import Routes, best_links, neighbours
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate, step_cost
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.routes import Routes, best_links, neighbours
 from opt_istn.solver import Budget, Claims, Status
 
 Move = tuple[int, int, int]  # cell, link, 1 if diagonal

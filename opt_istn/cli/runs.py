@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -136,6 +136,12 @@ def table(
     format_: Annotated[
         str, typer.Option("--format", help="text, markdown, latex, csv or json.")
     ] = "text",
+    by: Annotated[
+        str, typer.Option(help="Rows for each `group` of instances, or `instance`.")
+    ] = "group",
+    against: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show paired differences to this solver.")
+    ] = None,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn import record
@@ -143,7 +149,9 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    _print_table(record.read_all(files), format_)
+    if by not in ("group", "instance"):
+        raise InputError("--by", f"expected group or instance, found {by!r}")
+    _print_table(record.read_all(files), format_, by, against)
 
 
 def report(
@@ -248,8 +256,13 @@ def _exit_code(run: "Record") -> int:
     return 0 if run.failure is None else codes.get(run.failure, 1)
 
 
-def _print_table(runs: Sequence["Record"], format_: str) -> None:
-    from opt_istn import audit
+def _print_table(
+    runs: Sequence["Record"],
+    format_: str,
+    by: Literal["group", "instance"] = "group",
+    against: str | None = None,
+) -> None:
     from opt_istn.report import table as tables
 
-    print(tables.render(tables.gap_table(audit.audited(runs)), format_).rstrip("\n"))
+    made = tables.gap_table(runs, by, against=against)
+    print(tables.render(made, format_).rstrip("\n"))

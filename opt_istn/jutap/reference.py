@@ -6,6 +6,8 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.routes import Routes
 
+COST_UNIT = ("", 1e-6)  # costs are millionths of the objective, which has no unit
+
 
 def reference_cost(instance: Instance) -> int | None:
     """Return the cost of the straightest feasible walk, None if no walk is feasible.
