@@ -34,6 +34,8 @@ class ValueIteration:
     """Solver ``jutap.value-iteration``: the exact cost of every state by sweeps over the table."""
 
     stochastic = False
+    kind = "exact"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:
         """Instances without an energy budget are supported."""

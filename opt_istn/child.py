@@ -16,7 +16,7 @@ import msgspec
 from opt_istn import registry
 from opt_istn.files import InputError
 from opt_istn.record import Steps
-from opt_istn.solver import Budget, Claims, Status
+from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
 MAX_COST = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
 MAX_DETAIL = 1000  # entries of a solver's detail
@@ -131,10 +131,17 @@ def _describe(job: Job) -> Answer:
         registry.complete(job.solver, job.problem),
         bool(solver.stochastic),
         registry.changed_parameters(solver),
-        kind=str(getattr(solver, "kind", "")),
+        kind=_kind(solver),
         knows=str(getattr(solver, "knows", "")),
     )
     return Answer(description=description)
+
+
+def _kind(solver: Solver) -> str:
+    kind = getattr(solver, "kind", "")
+    if kind and kind not in KINDS:
+        raise InputError("kind", f"expected one of {', '.join(KINDS)}, found {kind!r}")
+    return str(kind)
 
 
 def _solve(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> Answer:

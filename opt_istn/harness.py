@@ -107,6 +107,8 @@ def run_one(
         source=source,
         solver=solver.solver,
         parameters=solver.parameters,
+        kind=solver.kind,
+        knows=solver.knows,
         seed=seed,
         limits=_limits(budget),
         status=Status.FAILED,
@@ -116,8 +118,6 @@ def run_one(
         peak_memory_mb=outcome.peak_memory_mb,
         time=started,
         core=core_of(solver.solver, distribution),
-        kind=solver.kind,
-        knows=solver.knows,
         steps=outcome.steps,
         **environment.capture(*distribution),
     )
@@ -190,6 +190,9 @@ class Comparison:
     seeds
         Number of seeds. Seed s generates instance s of a preset and is the solver's seed there. On
         a file, a solver in which the seed does not matter runs once, with seed 0.
+    solver_seeds
+        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
+        only tells the instances of a preset, and other solvers run once on each, with seed 0.
     budget
         Work allowed to each run.
     startup_s
@@ -207,6 +210,7 @@ class Comparison:
         choices: Sequence[Choice],
         seeds: int = 1,
         budget: Budget | None = None,
+        solver_seeds: int | None = None,
         startup_s: float | None = None,
     ) -> None:
         self.budget, self.startup_s = budget or Budget(), startup_s
@@ -214,11 +218,11 @@ class Comparison:
         self._sources = [(source, _problem_name(source)) for source in sources]
         names = sorted({problem for _, problem in self._sources})
         self._solvers = _describe_all(choices, names, startup_s)
-        self._seeds = seeds
+        self._seeds, self._solver_seeds = seeds, solver_seeds
 
     def __len__(self) -> int:
         return sum(
-            len(self._seeds_of(source, solver))
+            len(self._solver_seeds_of(source, solver, 0)) * (1 if source.file else self._seeds)
             for source, problem in self._sources
             for solver in self._solvers[problem]
         )
@@ -226,19 +230,17 @@ class Comparison:
     def tasks(self) -> Iterator[Task]:
         """Yield the runs, instance by instance; there may be more than fit into memory."""
         for source, problem in self._sources:
-            solvers = self._solvers[problem]
-            if source.file is not None:
-                for solver in solvers:
-                    for seed in self._seeds_of(source, solver):
-                        yield Task(source, solver, seed)
-                continue
-            for seed in range(self._seeds):
-                seeded = msgspec.structs.replace(source, seed=seed)
-                for solver in solvers:
-                    yield Task(seeded, solver, seed)
+            for number in range(1 if source.file else self._seeds):
+                one = source if source.file else msgspec.structs.replace(source, seed=number)
+                for solver in self._solvers[problem]:
+                    for seed in self._solver_seeds_of(source, solver, number):
+                        yield Task(one, solver, seed)
 
-    def _seeds_of(self, source: Source, solver: Description) -> range:
-        return range(self._seeds if source.file is None or solver.stochastic else 1)
+    def _solver_seeds_of(self, source: Source, solver: Description, number: int) -> range:
+        """Return the seeds of a solver on the instance of this number."""
+        if self._solver_seeds is not None or source.file:
+            return range((self._solver_seeds or self._seeds) if solver.stochastic else 1)
+        return range(number, number + 1)
 
     def run(
         self,
@@ -317,13 +319,14 @@ def compare(
     path: str | Path,
     *,
     seeds: int = 1,
+    solver_seeds: int | None = None,
     budget: Budget | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -107,6 +107,10 @@ def compare(
         str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
+    solver_seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+    ] = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
     work: Work = None,
@@ -124,7 +128,8 @@ def compare(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget, startup)
+    chosen = _choices(solvers)
+    comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
     runs, thin, total = [], record.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
@@ -145,6 +150,12 @@ def table(
     format_: Annotated[
         str, typer.Option("--format", help="text, markdown, latex, csv or json.")
     ] = "text",
+    by: Annotated[
+        str, typer.Option(help="Rows for each `group` of instances, or `instance`.")
+    ] = "group",
+    against: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show paired differences to this solver.")
+    ] = None,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn import record
@@ -152,7 +163,9 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    _print_table(record.read_all(files, plans=False), format_)
+    if by not in ("group", "instance"):
+        raise InputError("--by", f"expected group or instance, found {by!r}")
+    _print_table(record.read_all(files, plans=False), format_, by, against)
 
 
 def report(
@@ -281,7 +294,13 @@ def _exit_code(run: "Record") -> int:
     return 0 if run.failure is None else codes.get(run.failure, 1)
 
 
-def _print_table(runs: Sequence["Record"], format_: str) -> None:
+def _print_table(
+    runs: Sequence["Record"],
+    format_: str,
+    by: Literal["group", "instance"] = "group",
+    against: str | None = None,
+) -> None:
     from opt_istn.report import table as tables
 
-    print(tables.render(tables.gap_table(runs), format_).rstrip("\n"))
+    made = tables.gap_table(runs, by, against=against)
+    print(tables.render(made, format_).rstrip("\n"))

@@ -8,7 +8,7 @@ import pytest
 
 from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight, Terrestrial
 from formulations.jutap.labels import Labels
-from formulations.jutap.routes import Routes, best_links
+from opt_istn.jutap.routes import Routes, best_links
 from opt_istn import Budget, Claims, Solver, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Cost, Instance
