@@ -38,6 +38,8 @@ class ValueIteration:
     """
 
     stochastic = False
+    kind = "exact"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
         """Every instance is supported."""

@@ -3,6 +3,8 @@
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
+counted from, and how costs are told.
 Nothing else in the frame knows a problem by name.
 """
 
@@ -10,6 +12,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,6 +111,16 @@ class Problem:
         evident = getattr(self._module("evaluate"), "bounded", None)
         return bool(evident and evident(instance))
 
+    def reference(self, instance: Instance) -> int | None:
+        """Return the cost of the problem's reference plan, None if there is none.
+
+        The plan that one has without any method; savings are counted from it.
+        """
+        if find_spec(f"{self.package}.reference") is None:
+            return None
+        cost: int | None = self._module("reference").reference_cost(instance)
+        return cost
+
     def presets(self) -> Mapping[str, Any]:
         """Return the scenarios by preset name."""
         table: Mapping[str, Any] = self._module("scenario").PRESETS
@@ -143,6 +156,18 @@ def get(name: str) -> Problem:
 def every() -> list[Problem]:
     """Return all problems."""
     return [Problem(name, package) for name, package in PACKAGES.items()]
+
+
+def cost_unit(name: str) -> tuple[str, float]:
+    """Return the unit in which costs of a problem are told, and how many of it one of them is.
+
+    Costs are plain numbers where the problem is not known here or names no unit.
+    """
+    package = PACKAGES.get(name)
+    if package is None or find_spec(f"{package}.reference") is None:
+        return "", 1.0
+    unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))
+    return unit
 
 
 def of_preset(preset: str) -> Problem:

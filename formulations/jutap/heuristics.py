@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulations.jutap.routes import Held, Routes, best_links, neighbours
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate, pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.routes import Held, Routes, best_links, neighbours
 from opt_istn.solver import Budget, Claims, Status
 
 Move = tuple[int, int, int]  # cell, link, 1 if diagonal
@@ -25,6 +25,8 @@ class _Heuristic:
     """What the heuristics share: they take every instance and need no preparation."""
 
     stochastic = False
+    kind = "heuristic"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
         """Every JUTAP instance is supported."""

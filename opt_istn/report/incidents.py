@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opt_istn.record import Record
-from opt_istn.report.groups import SETTLED, Series
+from opt_istn.report.aggregates import SETTLED, Series
 from opt_istn.solver import Status
 
 
@@ -58,7 +58,10 @@ def reason_of(run: Record) -> str:
 
 def _incidents(found: Sequence[tuple[Series, Record, str]]) -> tuple[Incident, ...]:
     alike: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
+    first = {run.key: series for series, run, _ in reversed(found)}
     for series, run, kind in found:
+        if first[run.key] is not series:  # told where its instance came up first
+            continue
         key = (series.group, series.label, str(kind), reason_of(run))
         alike[key].append(f"{run.instance} seed {run.seed}")
     return tuple(Incident(*key, tuple(runs)) for key, runs in alike.items())
@@ -66,9 +69,11 @@ def _incidents(found: Sequence[tuple[Series, Record, str]]) -> tuple[Incident, .
 
 def headline(every: Sequence[Series]) -> str:
     """Return one line: how many instances are certified, proven once, open; runs and failures."""
-    runs = [run for series in every for run in series.runs]
-    known = {run.sha256: series.known[run.sha256] for series in every for run in series.runs}
-    failed = sum(len(series.failed) for series in every)
+    runs = {run.key: run for series in every for run in series.runs}
+    known = {
+        run.sha256: series.known[run.sha256].summary for series in every for run in series.runs
+    }
+    failed = sum(run.status == Status.FAILED for run in runs.values())
     count = Counter(
         "certified" if summary.certified else "once" if summary.proofs else "open"
         for summary in known.values()

@@ -9,11 +9,12 @@ import msgspec
 from opt_istn import audit, files
 from opt_istn.audit import InstanceSummary
 from opt_istn.record import Record
-from opt_istn.report import canvas, charts, groups, html, sketches
+from opt_istn.report import canvas, charts, groups, html, profiles, sketches
+from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import ABSENT, Table
-from opt_istn.report.groups import Series
 from opt_istn.report.html import Node, node
 from opt_istn.report.incidents import Incident, reason_of
+from opt_istn.report.profiles import Field
 from opt_istn.report.table import table_of
 from opt_istn.solver import Status
 
@@ -37,7 +38,7 @@ def write_page(records: Iterable[Record], path: str | Path, seed: int = 0) -> No
         If the file cannot be written, or a record holds a cost that cannot be one.
     """
     every = groups.every_series(records)
-    runs = [run for series in every for run in series.runs]
+    runs = list({run.key: run for series in every for run in series.runs}.values())
     table = table_of(every, seed)
     content = [
         node("h1", "Comparison of solvers"),
@@ -117,23 +118,41 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
     if not every:
         return []
     gaps = canvas.data_uri(charts.gap_chart(every, seed), ".svg")
-    profile = canvas.data_uri(charts.profile_chart(every), ".svg")
+    source = canvas.data_uri(charts.profile_chart(every), ".svg")
+    caption = " ".join(_profile_caption(field) for field in profiles.fields(every))
     return [
         node("h2", "Gaps"),
-        _figure(gaps, "Mean gap with 95 % bootstrap interval; blue: exact, orange: heuristic."),
+        _figure(gaps, _GAPS),
         node("h2", "Time and quality"),
-        _figure(
-            profile,
-            "Left: performance profile (Dolan and Moré), the share of instances brought to their "
-            "proven outcome within a multiple of the fastest solver's time. Right: share of all "
-            "runs whose gap is at most x; runs without a plan keep a curve below 1.",
-        ),
+        _figure(source, f"{caption} {_PROFILES}"),
     ]
+
+
+_GAPS = (
+    "What is left of the saving, or the gap where there is no reference. Blue: exact, orange: "
+    "heuristic, light blue: policy, red: agent, grey: not declared. Thick lines are 95 % "
+    "intervals, thin ones the range of units too few for one."
+)
+
+
+_PROFILES = (
+    "Left: performance profile of the exact methods (Dolan and Moré), the share of instances "
+    "proven within a multiple of the fastest one's time. Middle: share of instances brought to "
+    "the optimum by then; an exact method has to prove it, any other to find a plan of that cost. "
+    "Right: share of all runs that leave at most so much. Runs that fail, or have no plan, keep a "
+    "curve below 1."
+)
+
+
+def _profile_caption(field: Field) -> str:
+    count = len(field.instances)
+    out = f", without {', '.join(field.left_out)}, which lack runs" if field.left_out else ""
+    return f"{field.problem}: {count} common instance{'' if count == 1 else 's'}{out}."
 
 
 def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
     """Return how to cite what is proven, instance by instance."""
-    known = {key: summary for series in every for key, summary in series.known.items()}
+    known = {key: one.summary for series in every for key, one in series.known.items()}
     rows = [(summary.status, _bound_row(summary)) for summary in known.values()]
     heads = (
         "instance",

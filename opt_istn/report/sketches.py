@@ -12,7 +12,7 @@ from opt_istn.files import InputError
 from opt_istn.jutap import plan as plans
 from opt_istn.record import Record
 from opt_istn.report import maps
-from opt_istn.report.groups import Series, is_solved
+from opt_istn.report.aggregates import Series, is_solved
 
 MAX_LINKS = 4_000_000  # cells times stations that are regenerated just for a picture: seconds
 MAX_BYTES = 50 << 20  # of an instance file that is read for one
@@ -87,7 +87,7 @@ def _chosen(own: Sequence[Series], sha256: str) -> list[Record]:
 
 def _named(run: Record, own: Sequence[Series]) -> list[maps.Named]:
     """Return title and plan of a run; nothing if the record's plan is none."""
-    known = own[0].known[run.sha256]
+    known = own[0].known[run.sha256].summary
     title = run.solver + (" (optimum)" if is_solved(run, known) else "")
     try:
         plan = plans.from_bytes(msgspec.json.encode(run.plan))

@@ -9,6 +9,8 @@ from opt_istn.jutap.plan import Plan
 from opt_istn.record import Claim, Failure, Limits, Record, Source
 from opt_istn.solver import Status
 
+EXACT = ("labels", "cpsat", "liar")
+
 
 def run(
     solver: str, cost: int | None = None, bound: int | None = None, seed: int = 0, **changes: Any
@@ -23,6 +25,7 @@ def run(
         "source": Source(preset="paper", seed=seed),
         "solver": f"jutap.{solver}",
         "parameters": {},
+        "kind": "exact" if solver in EXACT else "heuristic",
         "seed": seed,
         "limits": Limits(time_s=10.0),
         "status": status,
