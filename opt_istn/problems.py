@@ -166,9 +166,7 @@ def cost_unit(name: str) -> tuple[str, float]:
     package = PACKAGES.get(name)
     if package is None or find_spec(f"{package}.reference") is None:
         return "", 1.0
-    unit: tuple[str, float] = getattr(
-        import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0)
-    )
+    unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))
     return unit
 
 

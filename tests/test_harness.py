@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opt_istn import Budget, InputError, Status, audit, harness, problems, record, worker
+from opt_istn import Budget, InputError, Status, appender, audit, harness, problems, record, worker
 from opt_istn.harness import Choice, Comparison
 from opt_istn.record import Failure, Record, Source
 from tests.planted import OPTIMUM, plant_presets, tiny
@@ -196,7 +196,7 @@ def test_mistakes_are_found_before_anything_runs(
 def test_one_comparison_at_a_time(source: Source, tmp_path: Path) -> None:
     """Two comparisons do not append to one file at the same time."""
     path = tmp_path / "runs.jsonl"
-    with record.lock(path), pytest.raises(InputError, match="another process"):
+    with appender.appending(path), pytest.raises(InputError, match="another process"):
         _compare([source], ["Honest"], path)
 
 
@@ -229,7 +229,7 @@ def test_a_consumer_may_stop_early(source: Source, tmp_path: Path) -> None:
     runs.close()  # type: ignore[attr-defined]
     assert time.monotonic() - start < 5
     assert [run.solver for run in record.read(path)] == ["tests.planted:Honest"]
-    with record.lock(path):
+    with appender.appending(path):
         pass
 
 

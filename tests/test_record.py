@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from opt_istn import InputError, Status, record
+from opt_istn import InputError, Status, appender, record
 from opt_istn.record import Claim, Failure, Limits, Record, Source
 
 
@@ -38,7 +38,7 @@ def test_round_trip(tmp_path: Path) -> None:
     file = tmp_path / "runs.jsonl"
     written = [run(), run(seed=1, status=Status.FAILED, failure=Failure.CRASHED, error="a\nb")]
     for one in written:
-        record.append(file, one)
+        appender.append(file, one)
     assert record.read(file) == written
 
 
@@ -46,7 +46,7 @@ def test_the_last_line_of_a_key_counts(tmp_path: Path) -> None:
     """A later line with the same key supersedes an earlier one without changing the order."""
     file = tmp_path / "runs.jsonl"
     for one in (run(), run(seed=1), run(status=Status.FAILED)):
-        record.append(file, one)
+        appender.append(file, one)
     assert [(one.seed, one.status) for one in record.read(file)] == [(0, "failed"), (1, "optimal")]
 
 
@@ -65,7 +65,7 @@ def test_every_cut_of_the_last_line_is_tolerated(tmp_path: Path) -> None:
         file.write_bytes(lines[0] + b"\n" + lines[1][:cut])
         assert [one.seed for one in record.read(file)] == [0]
         if cut % 50 == 0:
-            record.append(file, run(seed=2))
+            appender.append(file, run(seed=2))
             assert [one.seed for one in record.read(file)] == [0, 2]
 
 
@@ -76,7 +76,7 @@ def test_zeros_of_a_power_cut_are_tolerated(tmp_path: Path) -> None:
     file.write_bytes(line + b"\n" + line[:30] + b"\0" * 100)
     assert len(record.read(file)) == 1
     file.write_bytes(line + b"\n" + b"\0" * 100)
-    record.append(file, run(seed=1))
+    appender.append(file, run(seed=1))
     assert len(record.read(file)) == 2
 
 
@@ -119,7 +119,7 @@ def test_missing_fields_are_named(field: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("colour", 1), ("version", 2), ("wall_s", -1), ("status", "great"), ("format", "x")],
+    [("colour", 1), ("version", 3), ("wall_s", -1), ("status", "great"), ("format", "x")],
 )
 def test_foreign_values_are_named(field: str, value: Any, tmp_path: Path) -> None:
     """Unknown fields, newer versions and values out of range are named."""
@@ -133,15 +133,19 @@ def test_foreign_values_are_named(field: str, value: Any, tmp_path: Path) -> Non
 def test_the_lock_keeps_others_out(tmp_path: Path) -> None:
     """Only one at a time appends, and the lock of a killed process is free again."""
     file = tmp_path / "runs.jsonl"
-    with record.lock(file), pytest.raises(InputError, match="another process"), record.lock(file):
+    with (
+        appender.appending(file),
+        pytest.raises(InputError, match="another process"),
+        appender.appending(file),
+    ):
         pass
     code = (
-        "import os, sys; from opt_istn import record\n"
-        "with record.lock(sys.argv[1]): print('held', flush=True); os.kill(os.getpid(), 9)"
+        "import os, sys; from opt_istn import appender\n"
+        "with appender.appending(sys.argv[1]): print('held', flush=True); os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
     assert killed.stdout == "held\n"
-    with record.lock(file):
+    with appender.appending(file):
         pass
 
 
@@ -151,7 +155,7 @@ def test_unusable_paths_are_refused(
 ) -> None:
     """A file of records that cannot be written is an input error."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="cannot be written"), record.lock(path):
+    with pytest.raises(InputError, match="cannot be written"), appender.appending(path):
         pass
     with pytest.raises(InputError, match="cannot be written"):
-        record.append(path, run())
+        appender.append(path, run())

@@ -26,13 +26,22 @@ Work = Annotated[
 Memory = Annotated[
     int | None, typer.Option(min=1, metavar="MIB", help="Memory a run may use, enforced.")
 ]
+Startup = Annotated[
+    float | None,
+    typer.Option(
+        "--startup-limit",
+        min=0.1,
+        metavar="SECONDS",
+        help="Seconds a run may take to start: imports, compiling (60 by default).",
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
 RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (solvers, solve, compare, table, report, verify):
+    for command in (solvers, solve, compare, table, report, verify, repair):
         app.command()(command)
 
 
@@ -58,6 +67,7 @@ def solve(
     work: Work = None,
     memory: Memory = None,
     threads: Threads = 1,
+    startup: Startup = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
     out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
     *,
@@ -71,7 +81,8 @@ def solve(
     worker.warm_up(threads)
     loaded = problems.read_instance(instance)
     parameters = output.settings(set_ or [])
-    run = harness.run_one(loaded, Source(file=instance), solver, parameters, seed, budget)
+    source = Source(file=instance)
+    run = harness.run_one(loaded, source, solver, parameters, seed, budget, startup)
     if out and run.plan and run.failure is None:
         files.write_document(out, run.plan)
     result = _summary(run)
@@ -105,30 +116,34 @@ def compare(
     work: Work = None,
     memory: Memory = None,
     threads: Threads = 1,
+    startup: Startup = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
     *,
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn import harness
-    from opt_istn.record import Failure
+    from opt_istn import audit, harness, record
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget, solver_seeds)
-    runs: dict[str, Record] = {}
-    with output.progress(f"{len(comparison.tasks)} runs", quiet=json) as advance:
+    comparison = harness.Comparison(
+        sources, _choices(solvers), seeds, budget, startup, solver_seeds
+    )
+    runs, thin, total = [], record.Thinner(), len(comparison)
+    with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
-            runs[run.key] = run
-            advance(len(runs) / len(comparison.tasks))
-    reused = sum(run.time < began for run in runs.values())
+            runs.append(thin(run))
+            if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
+                advance(len(runs) / total)
+    reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
-    _print_table(list(runs.values()), "json" if json else "text")
-    return 4 if any(run.failure == Failure.REFUTED for run in runs.values()) else 0
+    read = audit.audited(runs)
+    _print_table(read, "json" if json else "text")
+    return _compared(read)
 
 
 def table(
@@ -151,7 +166,7 @@ def table(
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
     if by not in ("group", "instance"):
         raise InputError("--by", f"expected group or instance, found {by!r}")
-    _print_table(record.read_all(files), format_, by, against)
+    _print_table(record.read_all(files, plans=False), format_, by, against)
 
 
 def report(
@@ -162,11 +177,11 @@ def report(
     from opt_istn import audit, record
     from opt_istn.report import page
 
-    page.write_page(audit.audited(record.read_all(files)), out)
+    page.write_page(record.read_all(files), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
-    """Check records from the ground up; exit code 4 if one says something that is not so."""
+    """Check records from the ground up; exit code 4 if one is refuted or disputed."""
     from opt_istn import record
     from opt_istn import verify as checking
 
@@ -181,11 +196,34 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
             output.as_json(dict(zip(names, values, strict=True)))
         else:
             print("  ".join(words) + (f": {check.reason}" if check.reason else ""))
-    if checking.Finding.REFUTED in found:
+    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
         return 4
     if checking.Finding.UNAVAILABLE in found:
         raise InputError("source", "expected every record's instance to be available")
     return 0
+
+
+def repair(files: RunsFiles) -> None:
+    """Move lines that are no records into RUNS.jsonl.bad, so that the others can be read."""
+    from opt_istn import appender
+
+    for path in files:
+        errors = appender.repair(path)
+        for error in errors:
+            print(error)
+        moved = f"{len(errors)} lines moved to {path}{appender.BAD}" if errors else "in order"
+        print(f"{path}: {moved}")
+
+
+def _compared(runs: Sequence["Record"]) -> int:
+    """Return the exit code of a comparison: what is worst about its runs, read together."""
+    from opt_istn import audit
+    from opt_istn.record import Failure
+
+    disputed = any(known.disputes for known in audit.summarise(runs))
+    if disputed or any(run.failure == Failure.REFUTED for run in runs):
+        return 4
+    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
 
 
 def _budget(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -237,7 +275,8 @@ def _summary(run: "Record") -> dict[str, Any]:
         "cost": run.cost,
         "bound": run.bound,
         "gap": gap(run.cost, run.bound),
-        "seconds": run.wall_s,
+        "seconds": run.seconds,
+        "startup_s": run.startup_s,
         "plan": run.plan,
         **run.terms,
     }
