@@ -16,6 +16,8 @@ class Terrestrial:
     """
 
     stochastic = False
+    kind = "heuristic"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
         """Every JUTAP instance is supported."""

@@ -132,9 +132,8 @@ def compare(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    comparison = harness.Comparison(
-        sources, _choices(solvers), seeds, budget, startup, solver_seeds
-    )
+    chosen = _choices(solvers)
+    comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
     runs, thin, total = [], record.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
