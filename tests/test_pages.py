@@ -7,7 +7,7 @@ runs in a comment, in the block or right after it:
 
 The counts are taken anew from those records; ``preset`` picks some of them. ``by`` names solvers
 each of which must prove the best known cost of every instance. Sections that define the words are
-listed in `GLOSSARY`.
+listed in `GLOSSARY`. ``columns`` says which columns of `opt-istn table` the block's table shows.
 """
 
 import re
@@ -19,8 +19,9 @@ import pytest
 
 from bench import push_tables
 from opt_istn import cli, record
-from opt_istn.audit import InstanceSummary, summarise
+from opt_istn.audit import InstanceSummary, audited, summarise
 from opt_istn.record import Record
+from opt_istn.report.table import gap_table
 from opt_istn.verify import Finding, verify
 
 ROOT = Path(__file__).parent.parent
@@ -102,12 +103,34 @@ def test_the_runs_say_so(mark: dict[str, str]) -> None:
     known = summarise(runs)
     counted = {w: f"{sum(_holds(w, k) for k in known)} of {len(known)}" for w in WORDS}
     stated = {word: mark[word] for word in WORDS if word in mark}
-    assert stated
+    assert stated or "columns" in mark
     assert stated == {word: counted[word] for word in stated}
     for summary in known:
         mine = [run for run in runs if run.sha256 == summary.sha256]
         proving = {r.solver.partition(".")[2] for r in mine if r.bound == summary.best_cost}
         assert set(mark["by"].split(", ") if "by" in mark else ()) <= proving, summary.instance
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_tables_are_those_of_the_runs(page: Path) -> None:
+    """A table with ``columns`` beside it shows what `opt-istn table` says of the runs."""
+    for _, block in blocks(page.read_text()):
+        for mark in (mark for mark in marks(block) if "columns" in mark):
+            lines = [line for line in block.splitlines() if line.startswith("| `")]
+            shown = [[cell.strip("` ") for cell in line.strip("|").split("|")] for line in lines]
+            assert shown == list(_said(mark["runs"], mark["columns"].split(", ")))
+
+
+def _said(path: str, columns: list[str]) -> Iterator[list[str]]:
+    """Yield solver and columns of the gap table of some runs, as pages print them."""
+    for row in gap_table(audited(_runs(path))).rows:
+        solver = str(row["solver"]).rpartition(".")[2]
+        yield [solver, *(_printed(column, row[column]) for column in columns)]
+
+
+def _printed(column: str, value: float) -> str:
+    digits = 0 if isinstance(value, int) else 1 if column.endswith("percent") else 3
+    return f"{value:.{digits}f}"
 
 
 def test_glossary_is_there() -> None:
