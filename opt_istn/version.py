@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from opt_istn import __version__
+__version__ = "0.1.0"
 
 
 @cache

@@ -28,6 +28,7 @@ BATTERY_J = 321_000.0  # E_C: 89 Wh, a common battery of a 1.4 kg quadcopter; th
 RESERVE_J = 64_200.0  # E_S: a fifth of it
 KAPPAS = (1.02, 1.05, 1.10, 1.25)
 
+
 def _presets() -> dict[str, Scenario]:
     paper = Scenario()
     density = paper.num_mbs / (paper.grid * paper.cell_m) ** 2
