@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+KINDS = ("exact", "heuristic", "policy", "agent")  # proves | plans | decides online | trained
+
 
 class Status(StrEnum):
     """Outcome of a run. All problems minimise, so a bound is always a lower bound.
@@ -75,7 +77,7 @@ class Claims:
         Proven lower bound on the cost of every feasible plan, same unit.
     proof
         Name of the proof method behind `bound` (or behind infeasible / unbounded). Two proofs
-        count as independent when their names differ.
+        certify an outcome when their names differ.
     trace
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail
@@ -102,6 +104,9 @@ class Solver(Protocol):
     """A method for one problem. Parameters of a method are fields of its (frozen) dataclass.
 
     ``stochastic`` tells whether the seed matters; a deterministic solver runs once an instance.
+    A solver should also declare its ``kind``, one of `KINDS`, and in a word or two what of an
+    instance it ``knows`` beyond the past when it decides: ``law``, ``births``, ``requests``,
+    ``link states``. Records keep both for the tables, which show a dash for what is not declared.
     """
 
     stochastic: bool
