@@ -8,26 +8,33 @@ requests are settled is asked by pushes. Users are proven one by one; their boun
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing import get_context
 from typing import Any
 
-import highspy
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from opt_istn.verifier import ONE, Refused, User, leaf_bound, user_bound
+from formulations.push.anneal import first_plan, restarts
+from formulations.push.relaxation import Relaxation
+from opt_istn.push.evaluate import lifetimes
+from opt_istn.push.instance import Instance, UserProblem
+from opt_istn.push.plan import Plan
+from opt_istn.solver import Budget
+from opt_istn.verifier import Refused, User, leaf_bound, requests_by_user, user_bound
 
-Name = tuple[Any, ...]
 Tree = list[Any]
-Sum = Mapping[Any, int]
+Pushes = tuple[tuple[int, int], ...]  # (slot, content)
 
 DENOMINATORS = (1, 64, 4096, 2**20)  # multipliers are rounded to one of these
 _FRACTION = 1e-6
 _CANDIDATES = 8  # questions that are tried before one is asked
 _TRIAL_PIVOTS = 300
+_SEED, _ROUNDS = 0, 20  # of annealing
 
 
 @dataclass
@@ -75,133 +82,82 @@ class Proof:
     denominator: int
     tree: Tree
     nodes: int
-    pushes: tuple[tuple[int, int], ...] | None
+    pushes: Pushes | None
 
 
-class Relaxation:
-    """A user's linear relaxation, with the questions of the tree as rows that can be fixed."""
+@dataclass(frozen=True)
+class _Task:
+    """One user to prove: what `User` reads of an instance, and what is known."""
 
-    def __init__(self, user: User) -> None:
-        self.user = user
-        self.columns: dict[Any, int] = {}
-        self.rows: list[Name] = []
-        for p in user.positions:
-            for claim in user.claims(p, p[0]):
-                self.columns[claim] = len(self.columns)
-        self.claims = list(self.columns)
-        self.questions = list(_questions(user))
-        self.engine = self._load()
-        self.solved = 0
-        self.fixed: dict[int, int] = {}
-
-    def _load(self) -> highspy.Highs:
-        rows, uppers = [], []
-        for name, row, upper in _named_rows(self.user):
-            self.rows.append(name)
-            rows.append(row)
-            uppers.append(upper)
-        rows += [self.user.question(list(name)) for name in self.questions]
-        uppers += [highspy.kHighsInf] * len(self.questions)
-        for row in rows:
-            for variable in row:
-                self.columns.setdefault(variable, len(self.columns))
-        table = _matrix(rows, self.columns)
-        lower = np.full(len(rows), -highspy.kHighsInf)
-        cost = np.zeros(len(self.columns))
-        cost[: len(self.claims)] = [-self.user.gain(*claim[1:]) for claim in self.claims]
-        engine = highspy.Highs()
-        engine.silent()
-        for name, value in {"threads": 1, "solver": "simplex", "presolve": "off"}.items():
-            engine.setOptionValue(name, value)
-        engine.passModel(
-            len(cost), len(rows), table.nnz, 1, 1, 0.0, cost, np.zeros(len(cost)),
-            np.ones(len(cost)), lower, np.array(uppers, dtype=float),
-            table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32), table.data,
-            np.zeros(len(cost), dtype=np.int32),
-        )  # fmt: skip
-        return engine
-
-    def fix(self, answers: Sequence[tuple[int, int]]) -> None:
-        """Fix the answers of some questions and free all others."""
-        before, fixed = self.fixed, dict(answers)
-        for number in before.keys() - fixed.keys():
-            free = highspy.kHighsInf
-            self.engine.changeRowBounds(len(self.rows) + number, -free, free)
-        for number, answer in fixed.items() - before.items():
-            self.engine.changeRowBounds(len(self.rows) + number, answer, answer)
-        self.fixed = fixed
-
-    def solve(self, pivots: int | None = None) -> str:
-        """Solve to the end, or for some pivots; return ``optimal``, ``infeasible`` or ``open``."""
-        limit = highspy.kHighsIInf if pivots is None else pivots
-        self.engine.setOptionValue("simplex_iteration_limit", limit)
-        self.engine.run()
-        self.solved += 1
-        status = self.engine.getModelStatus()
-        known = {
-            highspy.HighsModelStatus.kOptimal: "optimal",
-            highspy.HighsModelStatus.kInfeasible: "infeasible",
-            highspy.HighsModelStatus.kIterationLimit: "open",
-        }
-        if status not in known:
-            raise RuntimeError(f"HiGHS ended with {self.engine.modelStatusToString(status)}")
-        return known[status]
-
-    def value(self) -> float:
-        """Return the relaxation's objective; while it is open, of a dual feasible basis."""
-        return float(self.engine.getInfo().objective_function_value)
-
-    def duals(self, infeasible: bool) -> NDArray[np.float64]:
-        """Return the rows' multipliers: dual values, or a ray that shows infeasibility."""
-        if not infeasible:
-            return -np.array(self.engine.getSolution().row_dual)
-        _, found, ray = self.engine.getDualRay()
-        if not found:
-            raise RuntimeError("HiGHS has no dual ray")
-        return np.array(ray)
-
-    def answers(self) -> NDArray[np.float64]:
-        """Return how much each question is answered with yes."""
-        return np.array(self.engine.getSolution().row_value)[len(self.rows) :]
+    fields: dict[str, Any]
+    requests: list[list[Any]]
+    known_us: int
+    deadline: float | None
 
 
-def _questions(user: User) -> Iterator[Name]:
-    for f in sorted(user.starts):
-        if user.starts[f]:
-            for k in user.asked[f]:
-                if k >= user.starts[f][0]:
-                    yield ("served", f, k)
-    for p in user.positions:
-        yield ("pushed", *p)
+def prove(
+    instance: Instance, budget: Budget, plan: Plan | None = None
+) -> tuple[dict[str, Any], Plan]:
+    """Return a certificate and the best plan known in the end, whose cost its bound may meet.
+
+    Users are proven side by side on `Budget.threads` processes. What the time limit leaves open
+    makes the certificate's bound weaker.
+
+    Parameters
+    ----------
+    plan
+        A feasible plan to begin with; None anneals one. It need not be good: nodes are split in
+        the order of their bounds, so that those above the optimum are never looked into.
+    """
+    deadline = None if budget.time_s is None else time.monotonic() + budget.time_s
+    problems = [instance.user(u) for u in range(instance.num_users)]
+    known = [_known(instance, problems[u], plan, u) for u in range(instance.num_users)]
+    document = instance.document()
+    rows = requests_by_user(document)
+    tasks = []
+    for u, problem in enumerate(problems):
+        fields = {"release": document["release"]}
+        fields |= {key: [document[key][u]] for key in ("cache_size", "roi", "link_up")}
+        cost = problem.base_us - _saved(problem, known[u])
+        tasks.append(_Task(fields, rows[u], cost, deadline))
+    with ProcessPoolExecutor(budget.threads, get_context("spawn")) as pool:
+        proofs = list(pool.map(_prove_task, tasks))
+    found = [known[u] if x.pushes is None else x.pushes for u, x in enumerate(proofs)]
+    push = [(u, f, slot) for u, pushes in enumerate(found) for slot, f in pushes]
+    certificate = {
+        "format": "opt-istn/certificate",
+        "version": 1,
+        "instance": instance.sha256,
+        "kind": "dual-tree",
+        "claim": {"bound": sum(x.bound_us for x in proofs)},
+        "users": [{"denominator": x.denominator, "tree": x.tree} for x in proofs],
+    }
+    return certificate, Plan(instance.sha256, tuple(sorted(push)))
 
 
-def _named_rows(user: User) -> Iterator[tuple[Name, Sum, int]]:
-    """Yield every row that could be violated by some point of the box."""
-    names: list[Name] = [("ONCE", f) for f, slots in user.starts.items() if slots]
-    last = max((user.asked[f][-1] for _, f in user.positions), default=-1)
-    names += [("COVER", k) for k in range(last + 1)]
-    ahead = -1  # latest end that can be claimed before the position
-    for s, f in user.positions:
-        own = range(s + 1, user.asked[f][-1] + 1)
-        names += [(family, s, f, k) for k in own for family in ("REACH", "CARRY")]
-        names += [("FIFO", s, f, k) for k in range(s + 1, ahead + 1)]
-        ahead = max(ahead, user.asked[f][-1])
-    for name in names:
-        row = user.row(list(name))
-        upper = -row.pop(ONE, 0)
-        if sum(value for value in row.values() if value > 0) > upper:
-            yield name, row, upper
+def _prove_task(task: _Task) -> Proof:
+    user = User(task.fields, 0, task.requests)
+    end = task.deadline
+    return prove_user(user, task.known_us, lambda: end is not None and time.monotonic() >= end)
 
 
-def _matrix(rows: Sequence[Sum], columns: Mapping[Any, int]) -> sparse.csc_matrix:
-    where, which, what = [], [], []
-    for i, row in enumerate(rows):
-        for variable, value in row.items():
-            where.append(i)
-            which.append(columns[variable])
-            what.append(value)
-    shape = (len(rows), len(columns))
-    return sparse.csc_matrix((np.array(what, dtype=float), (where, which)), shape)
+def _known(instance: Instance, problem: UserProblem, plan: Plan | None, user: int) -> Pushes:
+    """Return (slot, content) of a user's pushes that can save something."""
+    if plan is not None:
+        useful = set(problem.content.tolist())
+        return tuple((t, f) for u, f, t in plan.push if u == user and f in useful)
+    rng = np.random.default_rng([_SEED, user])
+    slots, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, lambda _: False)
+    pushed = np.flatnonzero(slots < instance.num_slots)
+    return tuple(zip(slots[pushed].tolist(), problem.content[pushed].tolist(), strict=True))
+
+
+def _saved(problem: UserProblem, pushes: Pushes) -> int:
+    number = {f: i for i, f in enumerate(problem.content.tolist())}
+    lives = lifetimes(list(pushes), problem.cache_size)
+    end = problem.weight.shape[1]
+    rows = ((number[f], first, int(min(last, end))) for f, (first, last) in lives.items())
+    return sum(int(problem.weight[i, first:last].sum()) for i, first, last in rows)
 
 
 def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
@@ -312,7 +268,7 @@ def _strongest(relaxation: Relaxation, node: Node, candidates: list[int]) -> int
     return candidates[int(np.argmax(scores))]
 
 
-def _plan(relaxation: Relaxation, node: Node) -> tuple[tuple[int, int], ...]:
+def _plan(relaxation: Relaxation, node: Node) -> Pushes:
     if node.shares is None:
         raise ValueError("_plan: expected a feasible node")
     chosen = zip(relaxation.questions, node.shares, strict=True)
@@ -323,7 +279,7 @@ def _proof(
     relaxation: Relaxation,
     root: Node,
     known_us: int,
-    better: tuple[tuple[int, int], ...] | None,
+    better: Pushes | None,
 ) -> Proof:
     """Write the tree with the smallest denominator that proves as much as the largest."""
     user = relaxation.user
