@@ -264,3 +264,34 @@ def test_it_runs_alone(tmp_path: Path) -> None:
     assert answer.stdout == (
         f"accepted (dual-tree): no plan costs less than {cost}\nthe plan costs {cost}: optimal\n"
     )
+
+
+def test_examples_worked_by_hand() -> None:
+    """The two examples of docs/certificates.md hold, and not by one more."""
+    cost = dict.fromkeys(
+        ("mbs_to_mbs", "geo_to_mbs", "mbs_to_geo", "geo_stay", "hole_to_mbs", "hole_to_geo"), 0
+    )
+    grid = {
+        "format": "opt-istn/jutap", "version": 1, "grid": 2, "num_mbs": 1, "start": 0, "end": 3,
+        "start_link": 0, "links": [[0]] * 4, "strongest": [0] * 4, "energy_mj": [1, 1],
+        "cost": {**cost, "hole": 0, "move": [7, 10]}, "energy_budget_mj": None, "cell_m": 1.0,
+        "association": "full",
+    }  # fmt: skip
+    cache = {
+        "format": "opt-istn/push", "version": 1, "num_users": 1, "num_contents": 2, "num_slots": 2,
+        "slot_s": 1.0, "cache_size": [1], "release": [0, 0], "cluster": [0, 0], "roi": [[0, 1]],
+        "link_up": [[1, 1]], "requests": [[0, 0, 1, None, None, 5], [0, 1, 1, None, None, 3]],
+        "contents": [],
+    }  # fmt: skip
+    tree = ["least", [["COVER", 1], 5]]
+    proofs: list[tuple[Document, Document, int]] = [
+        (grid, {"kind": "potential", "h": [10, 7, 7, 0]}, 10),
+        (cache, {"kind": "dual-tree", "users": [{"denominator": 1, "tree": tree}]}, 3),
+    ]
+    for instance, body, bound in proofs:
+        head = {"format": "opt-istn/certificate", "version": 1}
+        head["instance"] = verifier.sha256(instance)
+        certificate = {**head, **body, "claim": {"bound": bound}}
+        assert verifier.check(instance, certificate)["bound"] == bound
+        with pytest.raises(verifier.Refused, match="above"):
+            verifier.check(instance, {**certificate, "claim": {"bound": bound + 1}})
