@@ -4,6 +4,7 @@ An instance goes to a solver, which returns a plan and claims; the evaluator jud
 the record keeps both; tables and figures read only records.
 """
 
+from opt_istn import _moved
 from opt_istn.files import InputError as InputError
 from opt_istn.solver import Budget as Budget
 from opt_istn.solver import Claims as Claims
@@ -11,3 +12,5 @@ from opt_istn.solver import Solver as Solver
 from opt_istn.solver import Status as Status
 
 __version__ = "0.1.0"
+
+_moved.serve(_moved.CORE)

@@ -13,8 +13,8 @@ from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.harness import Choice
-    from opt_istn.record import Record, Source
+    from opt_istn.runs.compare import Choice
+    from opt_istn.runs.ledger import Record, Source
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -64,8 +64,10 @@ def solve(
     json: Json = False,
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
-    from opt_istn import files, harness, problems, worker
-    from opt_istn.record import Source
+    from opt_istn import files, problems
+    from opt_istn.runs import compare as harness
+    from opt_istn.runs import worker
+    from opt_istn.runs.ledger import Source
 
     budget = _budget(time_limit, work, memory, threads)
     worker.warm_up(threads)
@@ -107,8 +109,8 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn import harness
-    from opt_istn.record import Failure
+    from opt_istn.runs import compare as harness
+    from opt_istn.runs.ledger import Failure
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
@@ -134,12 +136,12 @@ def table(
     ] = "text",
 ) -> None:
     """Print the gap table of records."""
-    from opt_istn import record
+    from opt_istn.runs import ledger
 
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    _print_table(record.read_all(files), format_)
+    _print_table(ledger.read_all(files), format_)
 
 
 def report(
@@ -147,19 +149,19 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
 ) -> None:
     """Write the report page of records."""
-    from opt_istn import audit, record
     from opt_istn.report import page
+    from opt_istn.runs import audit, ledger
 
-    page.write_page(audit.audited(record.read_all(files)), out)
+    page.write_page(audit.audited(ledger.read_all(files)), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
     """Check records from the ground up; exit code 4 if one says something that is not so."""
-    from opt_istn import record
-    from opt_istn import verify as checking
+    from opt_istn.runs import ledger
+    from opt_istn.runs import verify as checking
 
     found = set()
-    for check in checking.verify(record.read_all(files)):
+    for check in checking.verify(ledger.read_all(files)):
         run = check.record
         found.add(check.finding)
         words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
@@ -192,7 +194,7 @@ def is_file(text: str) -> bool:
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
     """Return where the instances of the command line's arguments come from."""
-    from opt_istn.record import Source
+    from opt_istn.runs.ledger import Source
 
     sources = []
     for text in inputs:
@@ -204,7 +206,7 @@ def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]
 
 
 def _choices(text: str) -> list["Choice"]:
-    from opt_istn.harness import Choice
+    from opt_istn.runs.compare import Choice
 
     choices = []
     for item in text.split(","):
@@ -216,7 +218,7 @@ def _choices(text: str) -> list["Choice"]:
 
 
 def _summary(run: "Record") -> dict[str, Any]:
-    from opt_istn.audit import gap
+    from opt_istn.runs.audit import gap
 
     result = {
         "instance": run.sha256,
@@ -233,7 +235,7 @@ def _summary(run: "Record") -> dict[str, Any]:
 
 
 def _exit_code(run: "Record") -> int:
-    from opt_istn.record import Failure
+    from opt_istn.runs.ledger import Failure
     from opt_istn.solver import Status
 
     if run.error.startswith("not supported"):
@@ -245,7 +247,7 @@ def _exit_code(run: "Record") -> int:
 
 
 def _print_table(runs: Sequence["Record"], format_: str) -> None:
-    from opt_istn import audit
     from opt_istn.report import table as tables
+    from opt_istn.runs import audit
 
     print(tables.render(tables.gap_table(audit.audited(runs)), format_).rstrip("\n"))

@@ -1,7 +1,8 @@
 """Charts of comparisons: mean gaps with intervals, and performance profiles."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
+from opt_istn.pictures import canvas
+from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
 from opt_istn.report import statistics
-from opt_istn.report.canvas import NORMAL, PAGE_IN, SMALL, label
-from opt_istn.report.groups import Series, charged_s, is_solved
+from opt_istn.report.groups import Series, charged_s, every_series, is_solved
+from opt_istn.runs.ledger import Record
 
 EXACT, HEURISTIC = "#0072b2", "#e69f00"  # Okabe and Ito's blue and orange; far apart in grey too
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
@@ -167,3 +170,15 @@ def _gaps(axis: Axes, every: Sequence[Series], styles: Mapping[str, dict[str, An
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlim(0, 1.3 * largest + 1)
     axis.set_xlabel("gap at most (%)", fontsize=NORMAL)
+
+
+def gap_bars(records: Iterable[Record], path: str | Path, seed: int = 0) -> None:
+    """Draw each solver's mean gap with its 95 % bootstrap interval, a panel per group."""
+    canvas.suffix(path)
+    canvas.save(gap_chart(every_series(records), seed), path)
+
+
+def performance_profile_figure(records: Iterable[Record], path: str | Path) -> None:
+    """Draw Dolan and More's profile of solving times, and the share of runs within each gap."""
+    canvas.suffix(path)
+    canvas.save(profile_chart(every_series(records)), path)

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from opt_istn import audit
-from opt_istn.audit import InstanceSummary
 from opt_istn.files import InputError
-from opt_istn.record import Record
 from opt_istn.report import statistics
+from opt_istn.runs import audit
+from opt_istn.runs.audit import InstanceSummary
+from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
 By = Literal["group", "instance"]

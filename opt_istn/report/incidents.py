@@ -4,8 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from opt_istn.record import Record
 from opt_istn.report.groups import SETTLED, Series
+from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from opt_istn.audit import gap as gap
+from opt_istn.runs.audit import gap as gap
 
 FloatArray = NDArray[np.float64]
 

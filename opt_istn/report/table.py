@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from opt_istn.record import Record
 from opt_istn.report import columns, formats, groups, incidents
 from opt_istn.report.columns import SHIFT_S, Table
 from opt_istn.report.groups import By, Series
+from opt_istn.runs.ledger import Record
 
 __all__ = ["Table", "gap_table", "render"]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
-from opt_istn.record import Claim, Failure, Limits, Record, Source
+from opt_istn.runs.ledger import Claim, Failure, Limits, Record, Source
 from opt_istn.solver import Status
 
 
