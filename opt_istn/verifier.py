@@ -26,16 +26,26 @@ from types import MappingProxyType
 
 import numpy as np
 
-OUTSIDE = {"name", "scenario", "origin", "extra"}  # fields of an instance that no hash covers
+OUTSIDE = {
+    "name",
+    "scenario",
+    "origin",
+    "battery",
+    "extra",
+}  # fields of an instance that no hash covers
 CLAIMS = {"bound", "infeasible", "unbounded"}
 KNOWN = {  # fields that define an instance; one that is not here might change the problem
     "opt-istn/jutap": {
         *("format", "version", "grid", "num_mbs", "start", "end", "start_link", "links"),
         *("strongest", "cost", "energy_mj", "energy_budget_mj", "cell_m", "association"),
     },
+    "cost": {
+        *("move", "mbs_to_mbs", "geo_to_mbs", "mbs_to_geo", "geo_stay", "hole_to_mbs"),
+        *("hole_to_geo", "hole", "hole_bonus", "enter"),
+    },
     "opt-istn/push": {
         *("format", "version", "num_users", "num_contents", "num_slots", "slot_s", "cache_size"),
-        *("release", "cluster", "roi", "link_up", "requests", "contents"),
+        *("release", "cluster", "roi", "link_up", "requests", "contents", "miss_us"),
     },
 }
 SAFE = 2**62  # below it a sum of two numbers fits into int64
@@ -81,6 +91,8 @@ def cost_of(instance, plan):
 def sha256(instance):
     """Return the hash of the problem: canonical JSON of the fields that define it."""
     problem = {key: value for key, value in instance.items() if key not in OUTSIDE} | {"version": 1}
+    if problem.get("cost", {}).get("hole_bonus") == "printed":  # files of version 1 do not say it
+        problem["cost"] = {k: v for k, v in problem["cost"].items() if k != "hole_bonus"}
     text = json.dumps(problem, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -117,7 +129,8 @@ def _check(x, certificate):
     _expect(certificate["format"] == "opt-istn/certificate", "format: no certificate")
     _expect(certificate["version"] == 1, "version: expected 1")
     problem, kind, claim = x["format"], certificate["kind"], certificate["claim"]
-    _expect(set(x) - OUTSIDE <= KNOWN[problem], "instance: a field that this file does not know")
+    known = set(x) - OUTSIDE <= KNOWN[problem] and set(x.get("cost", ())) <= KNOWN["cost"]
+    _expect(known, "instance: a field that this file does not know")
     _expect(certificate["instance"] == sha256(x), "instance: the certificate is for another one")
     _expect(len(claim) == 1 and set(claim) <= CLAIMS, f"claim: expected one of {sorted(CLAIMS)}")
     _expect(all(v is True for k, v in claim.items() if k != "bound"), "claim: expected true")
@@ -148,37 +161,51 @@ def _cost_of(x, plan):
 class Grid:
     """The states and arcs of a JUTAP instance.
 
-    A state is a cell with one of its usable links, numbered by cell and link; END is absorbing.
+    A state is a cell with one of its usable links, numbered by cell and link; END is absorbing. If
+    ``hole_bonus`` is "once", leaving HOLE is rewarded only the first time in a flight: a state then
+    also says whether that is spent, and all states of a cell with it unspent come first.
     """
 
     def __init__(self, x):
         self.size, self.num_mbs, self.end = x["grid"], x["num_mbs"], x["end"]
         self.budget, self.energy = x["energy_budget_mj"], x["energy_mj"]
-        best = x["strongest"]
-        strong = x["association"] == "strongest"
-        self.usable = [
-            [k for k in row if not strong or k >= self.num_mbs or k == best[cell]]
-            for cell, row in enumerate(x["links"])
-        ]
-        self.first = np.cumsum([0, *map(len, self.usable)])
-        self.cell = np.repeat(np.arange(len(self.usable)), np.diff(self.first))
-        self.link = np.array([k for row in self.usable for k in row], dtype=np.int64)
-        self.kind = np.maximum(self.link - self.num_mbs + 1, 0)  # 0 MBS, 1 HOLE, 2 GEO
         c = x["cost"]
-        self.move = c["move"]
-        self.enter = c.get("enter") or [0] * len(self.usable)
+        self.move, self.enter = c["move"], c.get("enter") or [0] * len(x["links"])
         self.table = [
             [c["mbs_to_mbs"], c["hole"], c["mbs_to_geo"]],
             [c["hole_to_mbs"], c["hole"], c["hole_to_geo"]],
             [c["geo_to_mbs"], c["hole"], c["geo_stay"]],
         ]
+        bonus = c.get("hole_bonus", "printed")
+        _expect(bonus in ("printed", "once"), f"cost.hole_bonus: {bonus!r}")
+        self.once = bonus == "once" and min(c["hole_to_mbs"], c["hole_to_geo"]) < 0
+        strong = x["association"] == "strongest"
+        self.usable = [
+            [
+                (k, spent)
+                for spent in range(1 + self.once)
+                for k in row
+                if not strong or k >= self.num_mbs or k == x["strongest"][cell]
+            ]
+            for cell, row in enumerate(x["links"])
+        ]
+        self.first = np.cumsum([0, *map(len, self.usable)])
+        self.cell = np.repeat(np.arange(len(self.usable)), np.diff(self.first))
+        pairs = np.array([*chain(*self.usable)], dtype=np.int64).reshape(-1, 2)
+        self.link, self.spent = pairs.T
+        self.kind = np.maximum(self.link - self.num_mbs + 1, 0)  # 0 MBS, 1 HOLE, 2 GEO
         self.start = self.state(x["start"], x["start_link"])
 
-    def state(self, cell, link):
+    def state(self, cell, link, spent=0):
         """Return the number of a state."""
         _expect(0 <= cell < len(self.usable), f"cell {cell}: not in the grid")
-        _expect(link in self.usable[cell], f"cell {cell}: link {link} is not usable")
-        return int(self.first[cell]) + self.usable[cell].index(link)
+        _expect((link, spent) in self.usable[cell], f"cell {cell}: link {link} is not usable")
+        return int(self.first[cell]) + self.usable[cell].index((link, spent))
+
+    def pays(self, s, t):
+        """Return whether a move from s to t leaves HOLE for a reward that counts once."""
+        reward = np.array([c < 0 for c in self.table[1]])
+        return self.once & (self.kind[s] == 1) & (self.kind[t] != 1) & reward[self.kind[t]]
 
     def near(self, cell):
         """Return {neighbour: is it diagonal} of a cell."""
@@ -189,7 +216,8 @@ class Grid:
     def cost(self, s, t, turn):
         """Return the cost of the arc from state s to state t."""
         same = self.kind[s] == 0 and self.link[s] == self.link[t]
-        link = 0 if same else self.table[self.kind[s]][self.kind[t]]
+        free = same or (self.spent[s] and self.pays(s, t))
+        link = 0 if free else self.table[self.kind[s]][self.kind[t]]
         return self.move[turn] + link + self.enter[self.cell[t]]
 
     def successors(self, s):
@@ -198,6 +226,7 @@ class Grid:
             (t, self.cost(s, t, turn), self.energy[turn])
             for cell, turn in self.near(int(self.cell[s])).items()
             for t in range(self.first[cell], self.first[cell + 1])
+            if self.spent[t] == (self.spent[s] or self.pays(s, t))
         ]
 
     def arcs(self, q, p):
@@ -217,21 +246,27 @@ class Grid:
             for i in range(int(width.max(initial=0))):
                 some = width[cell] > i
                 s, t = tail[some], self.first[cell[some]] + i
+                if self.once:
+                    there = self.spent[t] == (self.spent[s] | self.pays(s, t))
+                    s, t = s[there], t[there]
                 same = (self.kind[s] == 0) & (self.link[s] == self.link[t])
-                link = np.where(same, 0, table[self.kind[s], self.kind[t]])
+                free = same | ((self.spent[s] == 1) & self.pays(s, t))
+                link = np.where(free, 0, table[self.kind[s], self.kind[t]])
                 yield s, t, link + enter[self.cell[t]] + step
 
 
 def _walk_cost(grid, walk):
     """Return cost and energy of a walk from START to END, given as (cell, link) pairs."""
-    states = [grid.state(*pair) for pair in walk]
-    _expect(states[0] == grid.start, "walk: it does not begin in START")
+    s = grid.state(*walk[0])
+    _expect(s == grid.start, "walk: it does not begin in START")
     cost = energy = 0
     for i in range(len(walk) - 1):
         turn = grid.near(walk[i][0]).get(walk[i + 1][0])
         _expect(turn is not None, f"walk: step {i} is not a move")
         _expect(walk[i][0] != grid.end, f"walk: it goes on from END at step {i}")
-        cost, energy = cost + grid.cost(*states[i : i + 2], turn), energy + grid.energy[turn]
+        spent = int(grid.spent[s] or grid.pays(s, grid.state(*walk[i + 1])))
+        t = grid.state(*walk[i + 1], spent)
+        cost, energy, s = cost + grid.cost(s, t, turn), energy + grid.energy[turn], t
     _expect(walk[-1][0] == grid.end, "walk: it does not reach END")
     return cost, energy
 
@@ -292,15 +327,15 @@ def _potential(grid, certificate, claim):
 def _unbounded(grid, certificate, claim):
     """Check that costs fall without limit: repeat the cycle as often as you like.
 
-    The walk from START to END visits one state twice, at the positions ``cycle``, and what it flies
-    in between costs less than 0. Without a budget it may fly it any number of times.
+    The walk from START to END has the same cell and link at the positions ``cycle``. Flying what
+    is in between once more makes it cheaper; and again, as nothing is left to be spent by then.
     """
     ok = claim.get("unbounded") is True and grid.budget is None
     _expect(ok, "claim: expected unbounded, of an instance without a budget")
     walk = list(zip(certificate["cells"], certificate["links"], strict=True))
     i, j = certificate["cycle"]
     _expect(0 <= i < j < len(walk) and walk[i] == walk[j], "cycle: not the same state twice")
-    cost = _walk_cost(grid, walk)[0] - _walk_cost(grid, walk[:i] + walk[j:])[0]
+    cost = _walk_cost(grid, walk[:j] + walk[i:])[0] - _walk_cost(grid, walk)[0]
     _expect(cost < 0, f"cycle: it costs {cost}, not less than 0")
 
 
@@ -490,8 +525,8 @@ class User:
     def cover_given(self, k, s, f, *ends):
         """COVER_GIVEN: COVER, given where the boundary q = (s, f) is; ends = slot, content, ...
 
-        sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <= (t, g),
-        of hold(p, k) <= L reach(q, k) + sum over the ends of reach((t, g), k) - reach(q, k).
+        sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <=
+        (t, g), of hold(p, k) <= L reach(q, k) + sum over the ends of reach((t, g), k) - reach(q, k).
         If E(q) >= k, every reach is 1 and this is a part of COVER. Else nothing at or before q is
         held through k, and the one p of g is held only if E >= k at its end.
         """

@@ -128,7 +128,7 @@ def _unbounded(instance: Instance) -> Document:
         "kind": "walk",
         "claim": {"unbounded": True},
         "cells": cells[states].tolist(),
-        "links": instance.usable[1][states].tolist(),
+        "links": instance.states[1][states].tolist(),
         "cycle": [begins, begins + len(cycle)],
     }
 

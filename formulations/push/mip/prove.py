@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.push.anneal import first_plan, restarts
-from formulations.push.relaxation import Relaxation
+from formulations.push.mip.relaxation import Relaxation
 from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
