@@ -526,7 +526,8 @@ class User:
         """COVER_GIVEN: COVER, given where the boundary q = (s, f) is; ends = slot, content, ...
 
         sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <=
-        (t, g), of hold(p, k) <= L reach(q, k) + sum over the ends of reach((t, g), k) - reach(q, k).
+        (t, g), of hold(p, k) <= L reach(q, k) + sum over the ends of reach((t, g), k) -
+        reach(q, k).
         If E(q) >= k, every reach is 1 and this is a part of COVER. Else nothing at or before q is
         held through k, and the one p of g is held only if E >= k at its end.
         """

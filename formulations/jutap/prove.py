@@ -23,13 +23,19 @@ from opt_istn.solver import Budget, Status
 Document = dict[str, Any]
 
 
-def prove(instance: Instance, budget: Budget) -> tuple[Document | None, Plan | None]:
+def prove(
+    instance: Instance,
+    budget: Budget,
+    plan: Plan | None = None,  # noqa: ARG001 - the search finds its own
+) -> tuple[Document | None, Plan | None]:
     """Return a certificate and the plan whose cost it bounds; None for what is not found.
 
     Parameters
     ----------
     budget
         Limits the search for the optimum; a bound that is known when it ends is certified.
+    plan
+        Not needed here; other problems begin with it.
     """
     claims = Labels().solve(instance, budget)
     found: Document | None
