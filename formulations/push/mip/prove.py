@@ -182,7 +182,8 @@ def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
             continue
         number = _question(relaxation, node)
         if number is None:
-            better, known_us = _plan(relaxation, node), user.base + round(node.value)
+            if user.base + round(node.value) < known_us:
+                better, known_us = _plan(relaxation, node), user.base + round(node.value)
             continue
         children = [Node((*node.answers, (number, answer))) for answer in (0, 1)]
         for child in children:

@@ -63,12 +63,13 @@ class Relaxation:
 
     def fix(self, answers: Sequence[tuple[int, int]]) -> None:
         """Fix the answers of some questions and free all others."""
-        before, fixed = self.fixed, dict(answers)
+        before, fixed, free = self.fixed, dict(answers), highspy.kHighsInf
         for number in before.keys() - fixed.keys():
-            free = highspy.kHighsInf
             self.engine.changeRowBounds(len(self.rows) + number, -free, free)
         for number, answer in fixed.items() - before.items():
-            self.engine.changeRowBounds(len(self.rows) + number, answer, answer)
+            # one side only: the other one is implied, and a leaf has no multiplier for it
+            low, high = (1, free) if answer else (-free, 0)
+            self.engine.changeRowBounds(len(self.rows) + number, low, high)
         self.fixed = fixed
 
     def solve(self, pivots: int | None = None) -> str:
