@@ -42,6 +42,8 @@ class AgentSolver:
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
+    kind: ClassVar[str] = "agent"
+    knows: ClassVar[str] = "link states"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))

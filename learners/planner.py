@@ -167,6 +167,12 @@ class PlannerPolicy:
 class CounterfactualAgent(PushAgent):
     """Solver ``push.counterfactual``."""
 
+    @property
+    def knows(self) -> str:
+        """Where the savings it expects come from."""
+        state = agent.load(self.path(), METHOD).state
+        return "requests" if "weight" in state else "past" if "demand" in state else "law"
+
     def supports(self, instance: Any) -> str | None:
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):

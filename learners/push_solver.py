@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from learners import agent
 from opt_istn.push.evaluate import evaluate
@@ -32,6 +32,8 @@ class PushAgent:
     elsewhere: bool = False
     sha256: str = ""
 
+    kind: ClassVar[str] = "agent"
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
@@ -39,6 +41,11 @@ class PushAgent:
     def stochastic(self) -> bool:
         """Whether the seed matters: it does where it chooses the agent."""
         return "{seed}" in self.agent.name
+
+    @property
+    def knows(self) -> str:
+        """What it knows of an instance when it decides."""
+        return "past"
 
     def path(self, seed: int | None = None) -> Path:
         """Return the agent file of a seed, without one the first there is."""

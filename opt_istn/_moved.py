@@ -9,9 +9,9 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any, cast
 
 CORE = {
     "opt_istn.audit": "opt_istn.runs.audit",
@@ -66,7 +66,7 @@ FORMULATIONS = {
 }
 
 
-class _Moved(MetaPathFinder, Loader):
+class _Moved:  # importlib.abc would cost every start of the command line 90 imports
     """Find and load modules by their old names.
 
     Parameters
@@ -85,7 +85,10 @@ class _Moved(MetaPathFinder, Loader):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return a spec for an old name, None for any other."""
-        return ModuleSpec(fullname, self) if fullname in self.places else None
+        return ModuleSpec(fullname, cast("Any", self)) if fullname in self.places else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to importlib to create a module."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module at its new place into `sys.modules` under the old name, too."""

@@ -3,10 +3,11 @@
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
-It is an entry point of the group `GROUP`. Two more modules are optional, each an entry point of its
-own under the problem's name, because both stand above the problem: its pictures (`PICTURES`) and
-the family of instances that solvers are tested on (`FAMILIES`). Nothing in the frame knows a
-problem by name; docs/new-problem.md adds one.
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
+counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
+pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
+optional and entry points of their own, because they stand above the problem. Nothing in the frame
+knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -112,6 +114,16 @@ class Problem:
         evident = getattr(self._module("evaluate"), "bounded", None)
         return bool(evident and evident(instance))
 
+    def reference(self, instance: Instance) -> int | None:
+        """Return the cost of the problem's reference plan, None if there is none.
+
+        The plan that one has without any method; savings are counted from it.
+        """
+        if find_spec(f"{self.package}.reference") is None:
+            return None
+        cost: int | None = self._module("reference").reference_cost(instance)
+        return cost
+
     def presets(self) -> Mapping[str, Any]:
         """Return the scenarios by preset name."""
         table: Mapping[str, Any] = self._module("scenario").PRESETS
@@ -184,6 +196,18 @@ def _entries(group: str) -> dict[str, EntryPoint]:
 def _optional(group: str, name: str) -> Any | None:
     entry = _entries(group).get(name)
     return None if entry is None else entry.load()
+
+
+def cost_unit(name: str) -> tuple[str, float]:
+    """Return the unit in which costs of a problem are told, and how many of it one of them is.
+
+    Costs are plain numbers where the problem is not known here or names no unit.
+    """
+    package = packages().get(name)
+    if package is None or find_spec(f"{package}.reference") is None:
+        return "", 1.0
+    unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))
+    return unit
 
 
 def of_preset(preset: str) -> Problem:

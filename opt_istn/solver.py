@@ -4,9 +4,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+KINDS = ("exact", "heuristic", "policy", "agent")  # proves | plans | decides online | trained
+
 
 class Status(StrEnum):
-    """Outcome of a run. All problems minimise, so a bound is always a lower bound."""
+    """Outcome of a run. All problems minimise, so a bound is always a lower bound.
+
+    Examples
+    --------
+    >>> from opt_istn import Status
+    >>> Status("optimal") is Status.OPTIMAL
+    True
+    """
 
     OPTIMAL = "optimal"  # the plan's cost equals a proven bound
     FEASIBLE = "feasible"  # a feasible plan, not proven optimal
@@ -32,6 +41,12 @@ class Budget:
         Resident memory of the run's process tree in MiB, enforced by the harness.
     threads
         Threads the solver may use.
+
+    Examples
+    --------
+    >>> from opt_istn import Budget
+    >>> Budget(time_s=10, threads=2)
+    Budget(time_s=10, work=None, memory_mb=None, threads=2)
     """
 
     time_s: float | None = None
@@ -62,11 +77,17 @@ class Claims:
         Proven lower bound on the cost of every feasible plan, same unit.
     proof
         Name of the proof method behind `bound` (or behind infeasible / unbounded). Two proofs
-        count as independent when their names differ.
+        certify an outcome when their names differ.
     trace
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail
         Counts worth keeping: labels, nodes, iterations.
+
+    Examples
+    --------
+    >>> from opt_istn import Claims, Status
+    >>> Claims(Status.BOUND_ONLY, bound=17, proof="relaxation").plan is None
+    True
     """
 
     status: Status
@@ -83,6 +104,9 @@ class Solver(Protocol):
     """A method for one problem. Parameters of a method are fields of its (frozen) dataclass.
 
     ``stochastic`` tells whether the seed matters; a deterministic solver runs once an instance.
+    A solver should also declare its ``kind``, one of `KINDS`, and in a word or two what of an
+    instance it ``knows`` beyond the past when it decides: ``law``, ``births``, ``requests``,
+    ``link states``. Records keep both for the tables, which show a dash for what is not declared.
     """
 
     stochastic: bool

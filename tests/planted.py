@@ -7,13 +7,14 @@ lies presuppose `tiny`: a row of three cells, whose optimum costs 200.
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -243,6 +244,94 @@ class Murderer(Planted):
         return Claims(Status.NO_PLAN)
 
 
+class Stopper(Planted):
+    """Stops the process above it, so that nobody watches the time."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        os.kill(os.getppid(), signal.SIGSTOP)
+        time.sleep(60)
+        return Claims(Status.NO_PLAN)
+
+
+class Orphaner(Planted):
+    """Detaches a process, then kills the process above it."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        supervisor = os.getppid()
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                time.sleep(60)
+            os._exit(0)
+        os.wait()
+        os.kill(supervisor, signal.SIGKILL)
+        time.sleep(60)
+        return Claims(Status.NO_PLAN)
+
+
+class Watchmaker(Planted):
+    """Works for 0.4 s of CPU time, then stops all its clocks."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        end = time.process_time() + 0.4
+        while time.process_time() < end:
+            pass
+        for clock in ("perf_counter", "monotonic", "time", "process_time"):
+            setattr(time, clock, lambda: 0.0)
+        return Planted.solve(self, instance, budget, seed)
+
+
+class Early(Planted):
+    """Solves while it is asked whether it can."""
+
+    def supports(self, instance: Any) -> str | None:
+        time.sleep(0.4)
+        return None
+
+
+class Trained(Planted):
+    """Says how it was trained, and what it is."""
+
+    kind, knows = "agent", "past"
+    steps: ClassVar[dict[str, Any]] = {"environment_steps": 1000, "status": "plateau"}
+
+
+class Crowd(Planted):
+    """Holds 150 MiB and has eight forks that do nothing."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        held = np.ones(150 << 17)
+        forks = []
+        for _ in range(8):
+            forks.append(os.fork())
+            if forks[-1] == 0:
+                time.sleep(5)
+                os._exit(0)
+        time.sleep(1.0)
+        for fork in forks:
+            os.kill(fork, signal.SIGKILL)
+            os.wait()
+        return Claims(Status.NO_PLAN, detail={"held": int(held[0])})
+
+
+class MemoryFile(Planted):
+    """Keeps 400 MiB in a memory file."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        file = os.memfd_create("hidden")
+        for _ in range(400):
+            os.write(file, bytes(1 << 20))
+        time.sleep(0.5)
+        return Claims(Status.NO_PLAN)
+
+
+class Verbose(Planted):
+    """Returns 100,000 entries of detail."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        return Claims(Status.NO_PLAN, detail={str(i): i for i in range(100_000)})
+
+
 class Parent(Planted):
     """Leaves a process behind that survives it, detached as a daemon would be."""
 
@@ -279,7 +368,7 @@ class Gossip(Planted):
     """Returns an answer too large to be read."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
-        return Claims(Status.NO_PLAN, detail={"words": "x" * (70 << 20)})
+        return Claims(Status.FEASIBLE, _Huge())
 
 
 class Writer(Planted):
@@ -331,6 +420,11 @@ class Wrong(Planted):
             "numpy": lambda: Claims(Status.OPTIMAL, plan, np.int64(200), np.int64(200), "numpy"),  # type: ignore[arg-type]
         }
         return answers[self.what]()
+
+
+class _Huge:
+    def document(self) -> dict[str, Any]:
+        return {"words": "x" * (70 << 20)}
 
 
 class _Odd:

@@ -92,6 +92,8 @@ class ArcFlow:
 
     max_arcs: int = 1_000_000
     stochastic = False
+    kind = "exact"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse negative cycles, too many arcs, and a HiGHS known to return wrong optima."""

@@ -26,10 +26,10 @@ from formulations.jutap import flow
 from formulations.jutap.labels import Labels
 from formulations.jutap.multipliers import relax
 from formulations.jutap.potentials import Potentials, grid_of, potentials
-from formulations.jutap.routes import Routes
 from opt_istn.jutap import graph
 from opt_istn.jutap.graph import Arcs
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.routes import Routes
 from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"
@@ -53,6 +53,8 @@ class CpSat:
     max_arcs: int = 2_000_000
     guided: bool = True
     stochastic = False
+    kind = "exact"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse negative cycles and too many arcs."""

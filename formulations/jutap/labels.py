@@ -44,6 +44,8 @@ class Labels:
     """Exact label setting; deterministic. Its unit of work is a label expanded."""
 
     stochastic = False
+    kind = "exact"
+    knows = "link states"
 
     def supports(self, instance: Any) -> str | None:
         """Every JUTAP instance is supported."""

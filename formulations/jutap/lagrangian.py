@@ -29,6 +29,8 @@ class Lagrangian:
     """
 
     stochastic = False
+    kind = "heuristic"
+    knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
         """Every JUTAP instance is supported."""

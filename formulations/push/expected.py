@@ -27,6 +27,8 @@ class Expected:
     """The exact method on expected requests."""
 
     stochastic = True
+    kind = "heuristic"
+    knows = "law, births"
 
     def supports(self, instance: Any) -> str | None:
         """Instances that were generated from a scenario are supported."""

@@ -44,6 +44,8 @@ class Forward:
     """Forward labels under a priced bound. The seed decides the annealing, not what is proven."""
 
     stochastic = True
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Any) -> str | None:
         """Instances are supported in which few contents are alive at a time."""

@@ -24,6 +24,8 @@ class OracleFifo:
     """Greedy insertion of just-in-time pushes, the requests being known."""
 
     stochastic = False
+    kind = "heuristic"
+    knows = "requests"
 
     supports = Online.supports
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,13 +26,22 @@ Work = Annotated[
 Memory = Annotated[
     int | None, typer.Option(min=1, metavar="MIB", help="Memory a run may use, enforced.")
 ]
+Startup = Annotated[
+    float | None,
+    typer.Option(
+        "--startup-limit",
+        min=0.1,
+        metavar="SECONDS",
+        help="Seconds a run may take to start: imports, compiling (60 by default).",
+    ),
+]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
 RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (solvers, solve, compare, table, report, verify):
+    for command in (solvers, solve, compare, table, report, verify, repair):
         app.command()(command)
 
 
@@ -41,13 +50,17 @@ def solvers(*, json: Json = False) -> None:
     from opt_istn import registry
 
     rows = [
-        {"solver": name, "package": " ".join(registry.distribution(name))}
+        {
+            "solver": name,
+            "package": " ".join(registry.distribution(name)),
+            "unavailable": registry.unavailable(name) or "",
+        }
         for name in registry.names()
     ]
     if json:
         output.as_json(rows)
     else:
-        output.as_table([tuple(row.values()) for row in rows], ("solver", "package"))
+        output.as_table([tuple(row.values()) for row in rows], ("solver", "package", "unavailable"))
 
 
 def solve(
@@ -58,6 +71,7 @@ def solve(
     work: Work = None,
     memory: Memory = None,
     threads: Threads = 1,
+    startup: Startup = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
     out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
     *,
@@ -73,7 +87,8 @@ def solve(
     worker.warm_up(threads)
     loaded = problems.read_instance(instance)
     parameters = output.settings(set_ or [])
-    run = harness.run_one(loaded, Source(file=instance), solver, parameters, seed, budget)
+    source = Source(file=instance)
+    run = harness.run_one(loaded, source, solver, parameters, seed, budget, startup)
     if out and run.plan and run.failure is None:
         files.write_document(out, run.plan)
     result = _summary(run)
@@ -98,35 +113,43 @@ def compare(
         str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
+    solver_seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+    ] = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
     work: Work = None,
     memory: Memory = None,
     threads: Threads = 1,
+    startup: Startup = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
     *,
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
+    from opt_istn.runs import audit, ledger
     from opt_istn.runs import compare as harness
-    from opt_istn.runs.ledger import Failure
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    comparison = harness.Comparison(sources, _choices(solvers), seeds, budget)
-    runs: dict[str, Record] = {}
-    with output.progress(f"{len(comparison.tasks)} runs", quiet=json) as advance:
+    chosen = _choices(solvers)
+    comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
+    runs, thin, total = [], ledger.Thinner(), len(comparison)
+    with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
-            runs[run.key] = run
-            advance(len(runs) / len(comparison.tasks))
-    reused = sum(run.time < began for run in runs.values())
+            runs.append(thin(run))
+            if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
+                advance(len(runs) / total)
+    reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
-    _print_table(list(runs.values()), "json" if json else "text")
-    return 4 if any(run.failure == Failure.REFUTED for run in runs.values()) else 0
+    read = audit.audited(runs)
+    _print_table(read, "json" if json else "text")
+    return _compared(read)
 
 
 def table(
@@ -134,6 +157,12 @@ def table(
     format_: Annotated[
         str, typer.Option("--format", help="text, markdown, latex, csv or json.")
     ] = "text",
+    by: Annotated[
+        str, typer.Option(help="Rows for each `group` of instances, or `instance`.")
+    ] = "group",
+    against: Annotated[
+        str | None, typer.Option(metavar="ID", help="Show paired differences to this solver.")
+    ] = None,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn.runs import ledger
@@ -141,7 +170,9 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    _print_table(ledger.read_all(files), format_)
+    if by not in ("group", "instance"):
+        raise InputError("--by", f"expected group or instance, found {by!r}")
+    _print_table(ledger.read_all(files, plans=False), format_, by, against)
 
 
 def report(
@@ -150,13 +181,16 @@ def report(
 ) -> None:
     """Write the report page of records."""
     from opt_istn.report import page
-    from opt_istn.runs import audit, ledger
+    from opt_istn.runs import ledger
 
-    page.write_page(audit.audited(ledger.read_all(files)), out)
+    page.write_page(ledger.read_all(files), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
-    """Check records from the ground up; exit code 4 if one says something that is not so."""
+    """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
+
+    No bound is computed anew: a bound that nothing contradicts stays a claim.
+    """
     from opt_istn.runs import ledger
     from opt_istn.runs import verify as checking
 
@@ -171,11 +205,34 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
             output.as_json(dict(zip(names, values, strict=True)))
         else:
             print("  ".join(words) + (f": {check.reason}" if check.reason else ""))
-    if checking.Finding.REFUTED in found:
+    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
         return 4
     if checking.Finding.UNAVAILABLE in found:
         raise InputError("source", "expected every record's instance to be available")
     return 0
+
+
+def repair(files: RunsFiles) -> None:
+    """Move lines that are no records into RUNS.jsonl.bad, so that the others can be read."""
+    from opt_istn.runs import appender
+
+    for path in files:
+        errors = appender.repair(path)
+        for error in errors:
+            print(error)
+        moved = f"{len(errors)} lines moved to {path}{appender.BAD}" if errors else "in order"
+        print(f"{path}: {moved}")
+
+
+def _compared(runs: Sequence["Record"]) -> int:
+    """Return the exit code of a comparison: what is worst about its runs, read together."""
+    from opt_istn.runs import audit
+    from opt_istn.runs.ledger import Failure
+
+    disputed = any(known.disputes for known in audit.summarise(runs))
+    if disputed or any(run.failure == Failure.REFUTED for run in runs):
+        return 4
+    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
 
 
 def _budget(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -227,7 +284,8 @@ def _summary(run: "Record") -> dict[str, Any]:
         "cost": run.cost,
         "bound": run.bound,
         "gap": gap(run.cost, run.bound),
-        "seconds": run.wall_s,
+        "seconds": run.seconds,
+        "startup_s": run.startup_s,
         "plan": run.plan,
         **run.terms,
     }
@@ -246,8 +304,13 @@ def _exit_code(run: "Record") -> int:
     return 0 if run.failure is None else codes.get(run.failure, 1)
 
 
-def _print_table(runs: Sequence["Record"], format_: str) -> None:
+def _print_table(
+    runs: Sequence["Record"],
+    format_: str,
+    by: Literal["group", "instance"] = "group",
+    against: str | None = None,
+) -> None:
     from opt_istn.report import table as tables
-    from opt_istn.runs import audit
 
-    print(tables.render(tables.gap_table(audit.audited(runs)), format_).rstrip("\n"))
+    made = tables.gap_table(runs, by, against=against)
+    print(tables.render(made, format_).rstrip("\n"))

@@ -16,6 +16,8 @@ class Online:
     """A solver that plays a policy. Deterministic, for every PUSH instance, unless it says so."""
 
     stochastic = False
+    kind = "policy"
+    knows = "past"
     make: Callable[[], Policy]  # the policy with the solver's parameters
 
     def supports(self, instance: Any) -> str | None:
@@ -32,6 +34,8 @@ class Online:
 
 class Informed(Online):
     """A solver whose policy knows the law of requests, not the requests."""
+
+    knows = "law"
 
     def supports(self, instance: Any) -> str | None:
         """Instances that were generated from a scenario are supported: they name their law."""

@@ -1,30 +1,43 @@
-"""Charts of comparisons: mean gaps with intervals, and performance profiles."""
+"""Charts of comparisons: what is left with intervals, and profiles on common instances."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
 
-from opt_istn.pictures import canvas
 from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
-from opt_istn.report import statistics
-from opt_istn.report.groups import Series, charged_s, every_series, is_solved
-from opt_istn.runs.ledger import Record
+from opt_istn.report import profiles, statistics
+from opt_istn.report.aggregates import Series, relative
+from opt_istn.report.intervals import Method
+from opt_istn.report.profiles import Field
 
-EXACT, HEURISTIC = "#0072b2", "#e69f00"  # Okabe and Ito's blue and orange; far apart in grey too
+FloatArray = NDArray[np.float64]
+
+COLOURS = {  # Okabe and Ito's; blue and orange are far apart in grey, too
+    "exact": "#0072b2",
+    "heuristic": "#e69f00",
+    "policy": "#56b4e9",
+    "agent": "#d55e00",
+    "": "#999999",
+}
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
+OTHERS: dict[str, Any] = {"color": "#cccccc", "ls": "-", "lw": 0.6}
+STANDING_OUT = 8  # curves that can be told apart
 PANELS = 12  # groups drawn; more would be a poster
 WIDE = 30.0  # largest mean gap over smallest, from where the axis is logarithmic beyond its start
 
 
 def gap_chart(every: Sequence[Series], seed: int = 0) -> Figure:
-    """Return bars of the mean gap per solver with 95 % bootstrap intervals, a panel per group."""
+    """Return bars of what is left of the saving (else of the gap), a panel per group.
+
+    With 95 % intervals, thin where they are only the range of the units.
+    """
     groups: dict[str, list[Series]] = {}
     for series in every:
         groups.setdefault(series.group, []).append(series)
@@ -37,24 +50,25 @@ def gap_chart(every: Sequence[Series], seed: int = 0) -> Figure:
         _gap_panel(axis, own, seed)
         axis.set_title(label(group), fontsize=NORMAL, loc="left", pad=3)
     more = f" ({left_out} more groups are not shown)" if left_out > 0 else ""
-    words = f"mean gap to the best proven bound (%), 95 % interval{more}"
+    words = f"saving left, or gap, to the best proven bound (%){more}"
     panels[-1].set_xlabel(words, fontsize=NORMAL)
     return figure
 
 
 def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> None:
-    means = [None if s.mean_gap is None else 100 * s.mean_gap for s in own]
-    edges = [_interval(series, seed) for series in own]
-    top = max((high for _, high in filter(None, edges)), default=0.0)
+    means = [None if s.missing or s.chief.mean is None else 100 * s.chief.mean for s in own]
+    edges = [None if s.missing else s.chief.interval(seed) for s in own]
+    top = max((100 * edge.high for edge in edges if edge), default=0.0)
     top = max([top, *(mean for mean in means if mean is not None)])
-    _scale(axis, [mean for mean in means if mean], top)
+    _scale(axis, [mean for mean in means if mean and mean > 0], top)
     for place, (series, mean, edge) in enumerate(zip(own, means, edges, strict=True)):
-        colour = EXACT if series.exact else HEURISTIC
         if mean is not None:
-            axis.barh(place, mean, height=0.62, color=colour)
+            axis.barh(place, mean, height=0.62, color=COLOURS[series.kind])
         if edge:
-            axis.plot(edge, [place, place], color="black", lw=1.0, solid_capstyle="butt")
-        text, at = _said(series, mean), max(mean or 0.0, edge[1] if edge else 0.0)
+            thick = 0.5 if edge.method == Method.RANGE else 1.2
+            ends = [100 * edge.low, 100 * edge.high]
+            axis.plot(ends, [place, place], color="black", lw=thick, solid_capstyle="butt")
+        text, at = _said(series, mean), max(mean or 0.0, 100 * edge.high if edge else 0.0)
         axis.annotate(
             text, (at, place), (4, 0), textcoords="offset points", va="center", fontsize=SMALL
         )
@@ -76,109 +90,124 @@ def _scale(axis: Axes, means: Sequence[float], top: float) -> None:
         axis.set_xlim(0, top * 1.25 or 1.0)
 
 
-def _interval(series: Series, seed: int) -> tuple[float, float] | None:
-    found = statistics.bootstrap_interval(series.units, seed)
-    return (100 * found.low, 100 * found.high) if found else None
-
-
 def _said(series: Series, mean: float | None) -> str:
-    """Return the number at a bar, and how many runs it leaves out."""
-    counted = sum(map(len, series.gaps.values()))
-    missing = len(series.runs) - counted
-    without = f" ({missing} of {len(series.runs)} runs without)" if missing else ""
-    return ("no gap" if mean is None else f"{mean:.2f}") + without
+    """Return the number at a bar, and what it does not tell of."""
+    if series.missing:
+        return f"misses {len(series.missing)} of {len(series.instances)} instances"
+    without = len(series.runs) - len(series.planned)
+    told = f" ({without} of {len(series.runs)} runs without a plan)" if without else ""
+    return ("no gap" if mean is None else f"{mean:.2f}") + told
 
 
 def profile_chart(every: Sequence[Series]) -> Figure:
-    """Return two panels: the profile of solving times, and the share of runs within each gap."""
-    figure = Figure(figsize=(PAGE_IN, 2.6), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
-    labels = list(dict.fromkeys(series.label for series in every))
-    styles = {name: _style(place) for place, name in enumerate(labels)}
-    _times(left, every, styles)
-    _gaps(right, every, styles)
-    for axis in (left, right):
+    """Return a row a problem: profile, times, share within each gap, on common instances."""
+    told = [field for field in profiles.fields(every) if field.runs]
+    figure = Figure(figsize=(PAGE_IN, 2.7 * max(len(told), 1)), layout="constrained")
+    if told:
+        parts = figure.subfigures(len(told), 1, squeeze=False).ravel()
+        for part, field in zip(parts, told, strict=True):
+            _profile_row(part, field)
+    return figure
+
+
+def _profile_row(figure: FigureBase, field: Field) -> None:
+    axes = figure.subplots(1, 3, sharey=True)
+    times, shares = field.times(), field.shares()
+    styles = _styles(times, shares)
+    _profile(axes[0], field.proof_times(), styles)
+    _times(axes[1], times, styles)
+    _shares(axes[2], shares, styles)
+    measured = "gap" if field.measure is relative else "saving left"
+    axes[2].set_xlabel(f"{measured} at most (%)", fontsize=NORMAL)
+    for axis in axes:
         axis.set_ylim(-0.02, 1.04)
         axis.tick_params(labelsize=SMALL, length=2)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, lw=0.5)
-    told = {s.label: s.label.removeprefix(f"{s.runs[0].problem}.") for s in every}
-    if len({series.runs[0].problem for series in every}) > 1:
-        told = {name: name for name in labels}
-    handles = [right.plot([], [], label=label(told[x], 40), **styles[x])[0] for x in labels]
+    named = [name for name, style in styles.items() if style is not OTHERS]
+    handles = [
+        axes[2].plot([], [], label=label(x.removeprefix(f"{field.problem}."), 40), **styles[x])[0]
+        for x in named
+    ]
+    if len(named) < len(styles):
+        text = f"{len(styles) - len(named)} others"
+        handles += axes[2].plot([], [], label=text, **OTHERS)
     if handles:
         figure.legend(
             handles=handles, loc="outside lower center", ncols=4, fontsize=SMALL, frameon=False
         )
-    return figure
 
 
-def _style(place: int) -> dict[str, Any]:
-    dash = DASHES[(place + place // len(LINES)) % len(DASHES)]
-    return {"color": LINES[place % len(LINES)], "ls": dash, "lw": 1.3}
+def _styles(
+    times: Mapping[str, Sequence[float]], shares: Mapping[str, tuple[Sequence[float], int]]
+) -> dict[str, dict[str, Any]]:
+    """Return how curves look: the best `STANDING_OUT` stand out, all others are grey."""
 
+    def rank(name: str) -> tuple[float, float]:
+        values, runs = shares[name]
+        solved = sum(map(math.isfinite, times[name])) / max(len(times[name]), 1)
+        return -solved, (sum(values) / len(values) if values else math.inf) - len(values) / runs
 
-def solving_times(every: Sequence[Series]) -> dict[str, list[float]]:
-    """Return per solver its seconds on each instance; infinite where its outcome is not proven.
-
-    Several runs on one instance count with their median, in which unsolved ones are infinite.
-    """
-    instances = sorted({run.sha256 for series in every for run in series.runs})
-    seconds: dict[str, dict[str, list[float]]] = {}
-    for series in every:
-        own = seconds.setdefault(series.label, {})
-        for run in series.runs:
-            solved = is_solved(run, series.known[run.sha256])
-            value = charged_s(run) if solved else None
-            own.setdefault(run.sha256, []).append(math.inf if value is None else value)
+    order = sorted(times, key=rank)
     return {
-        name: [
-            sorted(own[key])[len(own[key]) // 2] if key in own else math.inf for key in instances
-        ]
-        for name, own in seconds.items()
+        name: {"color": LINES[place], "ls": DASHES[place % len(DASHES)], "lw": 1.3}
+        if place < STANDING_OUT
+        else OTHERS
+        for place, name in enumerate(order)
     }
 
 
-def _times(axis: Axes, every: Sequence[Series], styles: Mapping[str, dict[str, Any]]) -> None:
-    profiles = statistics.performance_profile(solving_times(every))
-    largest = max((tau[-1] for tau, _ in profiles.values() if len(tau)), default=1.0)
-    end = max(2.0, 1.5 * float(largest))
-    for name, (tau, rho) in profiles.items():
-        steps = np.concatenate([[1.0], tau, [end]]), np.concatenate([[0.0], rho, [0.0]])
-        steps[1][-1] = steps[1][-2]
-        axis.plot(*steps, drawstyle="steps-post", **styles[name])
+def _profile(
+    axis: Axes, times: Mapping[str, Sequence[float]], styles: Mapping[str, dict[str, Any]]
+) -> None:
+    curves = statistics.performance_profile(times)
+    ratios = [x for tau, _ in curves.values() for x in tau.tolist() if math.isfinite(x)]
+    end = max(2.0, 1.5 * max(ratios, default=1.0))
+    for name, (tau, rho) in curves.items():
+        _step(axis, 1.0, tau, rho, end, styles[name])
     axis.set_xscale("log")
     axis.set_xlim(1.0, end)
-    axis.set_xlabel("time to the proven outcome / fastest", fontsize=NORMAL)
+    axis.set_xlabel("time to a proof / fastest", fontsize=NORMAL)
     axis.set_ylabel("share of instances / runs", fontsize=NORMAL)
 
 
-def _gaps(axis: Axes, every: Sequence[Series], styles: Mapping[str, dict[str, Any]]) -> None:
-    found: dict[str, list[float]] = {}
-    runs: dict[str, int] = {}
-    for series in every:
-        found.setdefault(series.label, []).extend(x for own in series.gaps.values() for x in own)
-        runs[series.label] = runs.get(series.label, 0) + len(series.runs)
-    largest = max((100 * max(own) for own in found.values() if own), default=1.0)
-    for name, own in found.items():
-        x, counts = np.unique(100 * np.array(own), return_counts=True)
-        share = np.cumsum(counts) / runs[name]
-        x, share = np.concatenate([[0.0], x]), np.concatenate([[0.0], share])
-        x, share = np.append(x, 2 * largest + 1), np.append(share, share[-1])
-        axis.plot(x, share, drawstyle="steps-post", **styles[name])
+def _times(
+    axis: Axes, times: Mapping[str, Sequence[float]], styles: Mapping[str, dict[str, Any]]
+) -> None:
+    finite = [x for own in times.values() for x in own if 0 < x < math.inf]
+    begin, end = min(finite, default=1.0) / 2, max(finite, default=1.0) * 2
+    for name, own in times.items():
+        _step(axis, begin, *statistics.solved_within(own), end, styles[name])
+    axis.set_xscale("log")
+    axis.set_xlim(begin, end)
+    axis.set_xlabel("seconds to the optimum", fontsize=NORMAL)
+
+
+def _shares(
+    axis: Axes,
+    shares: Mapping[str, tuple[Sequence[float], int]],
+    styles: Mapping[str, dict[str, Any]],
+) -> None:
+    largest = max((max(own) for own, _ in shares.values() if own), default=1.0)
+    end = 1.3 * max(largest, 0.0) + 1
+    for name, (own, runs) in shares.items():
+        x, counts = np.unique(np.array(own), return_counts=True)
+        _step(axis, 0.0, x, np.cumsum(counts) / runs, end, styles[name])
     axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_xlim(0, 1.3 * largest + 1)
-    axis.set_xlabel("gap at most (%)", fontsize=NORMAL)
+    axis.set_xlim(0, end)
 
 
-def gap_bars(records: Iterable[Record], path: str | Path, seed: int = 0) -> None:
-    """Draw each solver's mean gap with its 95 % bootstrap interval, a panel per group."""
-    canvas.suffix(path)
-    canvas.save(gap_chart(every_series(records), seed), path)
-
-
-def performance_profile_figure(records: Iterable[Record], path: str | Path) -> None:
-    """Draw Dolan and More's profile of solving times, and the share of runs within each gap."""
-    canvas.suffix(path)
-    canvas.save(profile_chart(every_series(records)), path)
+def _step(
+    axis: Axes,
+    begin: float,
+    at: FloatArray,
+    share: FloatArray,
+    end: float,
+    style: Mapping[str, Any],
+) -> None:
+    """Draw a distribution function from 0 at `begin` to its last value at `end`."""
+    last = share[-1] if len(share) else 0.0
+    x = np.concatenate([[begin], at, [end]])
+    y = np.concatenate([[0.0], share, [last]])
+    axis.plot(x, y, drawstyle="steps-post", zorder=1 if style is OTHERS else 2, **style)

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opt_istn import problems
 from opt_istn.report import statistics
-from opt_istn.report.groups import Series
+from opt_istn.report.aggregates import Sample, Series
 from opt_istn.report.incidents import Incident, reason_of
+from opt_istn.report.intervals import Method
 from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
 SHIFT_S = 0.01
 ABSENT = "\N{EN DASH}"
+REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
 UNITS = {  # ending of a term's name: what is shown, and how many of that are one of the term's
     "_mj": (" kJ", 1e-6),
@@ -37,12 +40,15 @@ class Column:
         The cell of a row for people.
     block
         Columns of a block are kept together where a page is too narrow; empty: not for people.
+    also
+        Another value that gives it something to show.
     """
 
     name: str
     title: str
     show: Callable[[Row], str]
     block: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,8 @@ class Table:
     ----------
     headline
         What all rows say together, in one line.
+    disputes
+        A line about every claim that another contradicts where no plan decides: to be shown first.
     failures, without_plan
         Runs that failed, and runs that came back empty-handed: to be shown before the rows.
     columns, rows
@@ -62,6 +70,7 @@ class Table:
     """
 
     headline: str
+    disputes: tuple[str, ...]
     failures: tuple[Incident, ...]
     without_plan: tuple[Incident, ...]
     columns: tuple[Column, ...]
@@ -72,13 +81,17 @@ class Table:
         """Return the columns for people that hold something in `rows`, by block."""
         found: dict[str, list[Column]] = {}
         for column in self.columns:
-            if column.block and any(row[column.name] is not None for row in rows):
+            names = (column.name, column.also or column.name)
+            if column.block and any(row[name] is not None for row in rows for name in names):
                 found.setdefault(column.block, []).append(column)
         return found
 
     def called(self, row: Row) -> str:
-        """Return how a row's solver is called for people: its group tells the problem."""
-        return str(row["solver"]).removeprefix(f"{row['problem']}.")
+        """Return how a row's solver is called for people: its group tells the problem.
+
+        One that misses instances is marked with an asterisk.
+        """
+        return str(row["solver"]).removeprefix(f"{row['problem']}.") + " *" * bool(row["missing"])
 
     def groups(self) -> dict[str, list[Row]]:
         """Return the rows by group."""
@@ -88,44 +101,75 @@ class Table:
         return found
 
 
-def row_of(series: Series, seed: int) -> dict[str, Any]:
-    """Return the values of one solver in one group."""
-    runs, units = series.runs, series.units
-    interval = statistics.bootstrap_interval(units, seed)
+def row_of(series: Series, seed: int, against: Series | None = None) -> dict[str, Any]:
+    """Return the values of one solver in one group; averages are None if it misses instances."""
+    runs = series.runs
     reasons = sorted({reason_of(run) for run in series.failed})
-    seconds, memory = series.seconds, [r.peak_memory_mb for r in runs if r.peak_memory_mb]
-    integral = _integrals(series)
-    return {
+    row = {
         "group": series.group,
         "problem": runs[0].problem,
         "solver": series.label,
-        "kind": "exact" if series.exact else "heuristic",
+        "kind": series.kind or None,
+        "knows": series.knows or None,
         "instances": len({run.sha256 for run in runs}),
+        "missing": len(series.missing),
         "runs": len(runs),
         "failed": len(series.failed),
-        "feasible": len(series.planned) / len(runs),
+        "feasible": series.answered,
         "solved": len(series.solved),
         "proved": len(series.proved),
-        "certified": len(series.certified),
-        "gap_percent": _percent(series.mean_gap),
-        "gap_low_percent": _percent(interval.low if interval else None),
-        "gap_high_percent": _percent(interval.high if interval else None),
-        "gap_iqm_percent": _percent(statistics.interquartile_mean(units)),
-        "gap_runs": sum(map(len, series.gaps.values())),
-        "bound_gap_percent": _percent(statistics.mean(series.bound_gaps)),
-        "saving": statistics.mean(series.savings),
-        "cost_mean": statistics.mean([float(run.cost or 0) for run in series.planned]),
-        "time_sgm_s": statistics.shifted_geometric_mean(seconds, SHIFT_S),
-        "time_median_s": _median(seconds),
-        "primal_integral_s": statistics.mean(integral),
-        "peak_memory_mb": max(memory, default=None),
+        "agreed": len(series.agreed),
         "failure_reasons": "; ".join(reasons) or None,
+    }
+    averages = _averages(series, seed) | _difference(series, seed, against)
+    return row | (dict.fromkeys(averages) if series.missing else averages)
+
+
+def _averages(series: Series, seed: int) -> dict[str, Any]:
+    memory = [run.peak_memory_mb for run in series.runs if run.peak_memory_mb]
+    left_out = list(series.left_out.values())
+    return {
+        **_spread("left", series.left, seed),
+        "left_least_percent": _percent(series.left_at_least.mean),
+        **_spread("gap", series.gaps, seed),
+        "gap_iqm_percent": _percent(series.gaps.interquartile_mean),
+        "gap_left_out": len(left_out),
+        "left_out_cost": statistics.mean(left_out),
+        "bound_gap_percent": _percent(statistics.mean(series.bound_gaps)),
+        "cost_mean": series.mean_cost,
+        "time_sgm_s": statistics.shifted_geometric_mean(series.seconds, SHIFT_S),
+        "time_median_s": statistics.median(series.seconds),
+        "primal_integral_s": statistics.mean(_integrals(series)),
+        "peak_memory_mb": max(memory, default=None),
     }
 
 
-def columns_of(rows: Sequence[Row], terms: Iterable[str]) -> tuple[Column, ...]:
+def _spread(name: str, sample: Sample, seed: int) -> dict[str, Any]:
+    """Return mean and interval of a sample of shares, in percent."""
+    interval = sample.interval(seed)
+    return {
+        f"{name}_percent": _percent(sample.mean),
+        f"{name}_low_percent": _percent(interval.low if interval else None),
+        f"{name}_high_percent": _percent(interval.high if interval else None),
+        f"{name}_interval": str(interval.method) if interval else None,
+        f"{name}_units": interval.units if interval else len(sample.values),
+    }
+
+
+def _difference(series: Series, seed: int, against: Series | None) -> dict[str, Any]:
+    """Return the mean of the differences, run by run, to the series it is compared with."""
+    if against is None or against is series or against.missing:
+        return dict.fromkeys(_spread("difference", Sample({}), seed))
+    return _spread("difference", series.chief.minus(against.chief), seed)
+
+
+def columns_of(
+    rows: Sequence[Row], terms: Iterable[str], against: str | None = None
+) -> tuple[Column, ...]:
     """Return all columns of rows in which the problems' own `terms` occur."""
     failing = any(row["failed"] for row in rows)
+    short = any(row["missing"] for row in rows)
+    bounded = any(row["left_least_percent"] != row["left_percent"] for row in rows)
 
     def plain(name: str, title: str, block: str = "") -> Column:
         return Column(name, title, lambda row: _text(row[name]), block)
@@ -133,23 +177,34 @@ def columns_of(rows: Sequence[Row], terms: Iterable[str]) -> tuple[Column, ...]:
     def timed(name: str, title: str) -> Column:
         return Column(name, title, lambda row: _seconds(row[name]), "effort")
 
+    def spread(name: str, title: str, also: str = "") -> tuple[Column, ...]:
+        parts = ("low_percent", "high_percent", "interval", "units")
+        shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality", also)
+        return shown, *(plain(f"{name}_{part}", "") for part in parts)
+
+    def counted(name: str, title: str, *, wanted: bool) -> Column:
+        return Column(name, title, lambda row: _count(row[name]), "quality" if wanted else "")
+
     return (
         plain("group", "group"),
         plain("problem", "problem"),
         plain("solver", "solver"),
-        plain("kind", "kind"),
         plain("instances", "instances"),
+        counted("missing", "missing", wanted=short),
         plain("runs", "runs", "quality"),
-        Column("failed", "failed", lambda row: _count(row["failed"]), "quality" if failing else ""),
+        counted("failed", "failed", wanted=failing),
         Column("feasible", "plan %", lambda row: f"{100 * row['feasible']:.0f}", "quality"),
+        *spread("left", "% of the saving left"),
+        _scaled(rows, "left_least_percent", "at least", 1.0, "quality" * bounded, digits=2),
+        *spread("gap", "gap %", "left_out_cost"),
+        *map(plain, ("gap_iqm_percent", "gap_left_out", "left_out_cost"), ("", "", "")),
+        *spread("difference", f"minus {against}"),
         plain("proved", "proved", "quality"),
         plain("solved", "solved", "quality"),
-        plain("certified", "cert.", "quality"),
-        Column("gap_percent", "gap % [95 % CI]", _gap, "quality"),
-        *map(plain, ("gap_low_percent", "gap_high_percent"), ("", "")),
-        *map(plain, ("gap_iqm_percent", "gap_runs"), ("", "")),
+        plain("agreed", "agreed", "quality"),
         plain("bound_gap_percent", "bound gap %"),
-        _scaled(rows, "saving", "saving", 1.0, "quality", digits=3),
+        plain("kind", "kind", "effort"),
+        plain("knows", "knows", "effort"),
         _scaled(rows, "cost_mean", "cost / 10⁶", 1e-6, "quality", digits=3),
         timed("time_sgm_s", "time s"),
         timed("time_median_s", "median s"),
@@ -165,7 +220,7 @@ def term_means(series: Series) -> dict[str, float]:
     values: dict[str, list[float]] = {}
     for run in series.planned:
         for name, value in _numbers(run.terms):
-            if name != "no_push_us":  # the same for all solvers; it is in `saving`
+            if name not in REFERENCES:
                 values.setdefault(name, []).append(value)
     return {name: math.fsum(own) / len(own) for name, own in values.items()}
 
@@ -209,27 +264,42 @@ def _integrals(series: Series) -> list[float]:
     """Return the primal integral up to the time limit, of runs that have both."""
     found = []
     for run in series.runs:
-        best, horizon = series.known[run.sha256].best_cost, run.limits.time_s
+        best, horizon = series.known[run.sha256].summary.best_cost, run.limits.time_s
         told = run.trace or run.cost is None
         if best is not None and horizon is not None and told and run.status != Status.FAILED:
             found.append(statistics.primal_integral(run.trace, best, horizon))
     return found
 
 
-def _gap(row: Row) -> str:
-    mean, low, high = row["gap_percent"], row["gap_low_percent"], row["gap_high_percent"]
+def _shown(row: Row, name: str) -> str:
+    """Return a mean with its interval in brackets, or the range of its units in parentheses."""
+    mean, low, high = (row[f"{name}{part}_percent"] for part in ("", "_low", "_high"))
+    out = row["gap_left_out"] if name == "gap" else 0
     if mean is None:
-        return ABSENT
-    return f"{mean:.2f}" + ("" if low is None else f" [{low:.2f}, {high:.2f}]")
+        return _absolute(row) if out else ABSENT
+    text = f"{mean:.2f}"
+    if low is not None and row[f"{name}_interval"] == Method.RANGE:
+        text += f" ({low:.2f} to {high:.2f})"
+    elif low is not None:
+        text += f" [{low:.2f}, {high:.2f}]"
+    return f"{text}, {out} n/a" if out else text
 
 
-def _count(value: int) -> str:
+def _absolute(row: Row) -> str:
+    """Return the difference that stands for a gap where the bound is no scale for one."""
+    unit, factor = problems.cost_unit(row["problem"])
+    return f"n/a ({row['left_out_cost'] * factor:+.4g} {unit})".replace(" )", ")")
+
+
+def _count(value: int | None) -> str:
     return str(value) if value else ABSENT
 
 
 def _seconds(value: float | None) -> str:
     if value is None:
         return ABSENT
+    if value == math.inf:
+        return "\N{INFINITY}"
     return f"{value:.4f}" if value < 0.01 else f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
@@ -239,11 +309,3 @@ def _text(value: object) -> str:
 
 def _percent(value: float | None) -> float | None:
     return None if value is None else 100 * value
-
-
-def _median(values: Sequence[float]) -> float | None:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    if not ordered:
-        return None
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -2,157 +2,141 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import msgspec
 
 from opt_istn.files import InputError
-from opt_istn.report import statistics
+from opt_istn.report.aggregates import Known, Series
 from opt_istn.runs import audit
-from opt_istn.runs.audit import InstanceSummary
 from opt_istn.runs.ledger import Record
-from opt_istn.solver import Status
 
 By = Literal["group", "instance"]
+AGENT_FILE = ("agent", "sha256")  # parameters that tell which agent a solver plays
 MAX_COST = 2**63  # costs and bounds beyond are no problem's; floats are safe below
-SETTLED = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
 
 
 @dataclass(frozen=True)
-class Series:
-    """All runs of one solver in one group.
+class Group:
+    """Instances that are compared together.
 
     Parameters
     ----------
-    group, label
-        Names of the group, and of the solver with whatever sets it apart from its other variants.
-    runs
-        Audited records, in their order.
-    known
-        What is known of each instance, by hash.
+    problem, name
+        Of the group.
+    instances
+        Hashes, in order of first appearance.
     """
 
-    group: str
-    label: str
-    runs: tuple[Record, ...]
-    known: Mapping[str, InstanceSummary]
-
-    @cached_property
-    def failed(self) -> list[Record]:
-        """Runs that crashed, were killed or are refuted."""
-        return [run for run in self.runs if run.status == Status.FAILED]
-
-    @cached_property
-    def planned(self) -> list[Record]:
-        """Runs with a feasible plan that did not fail."""
-        return [run for run in self.runs if run.cost is not None and run.status != Status.FAILED]
-
-    @cached_property
-    def proved(self) -> list[Record]:
-        """Runs that proved their outcome themselves."""
-        return [run for run in self.runs if run.status in SETTLED]
-
-    @cached_property
-    def solved(self) -> list[Record]:
-        """Runs whose outcome is the instance's proven one, whoever proved it."""
-        return [run for run in self.runs if is_solved(run, self.known[run.sha256])]
-
-    @cached_property
-    def certified(self) -> list[Record]:
-        """Solved runs whose outcome has two independent proofs."""
-        return [run for run in self.solved if self.known[run.sha256].certified]
-
-    @cached_property
-    def gaps(self) -> dict[str, list[float]]:
-        """Gaps to the best proven bound, of runs with a plan where there is one, by instance."""
-        found: dict[str, list[float]] = defaultdict(list)
-        for run in self.planned:
-            value = audit.gap(run.cost, self.known[run.sha256].best_bound)
-            if value is not None:
-                found[run.sha256].append(value)
-        return dict(sorted(found.items()))  # one order for all solvers, so that resamples pair up
-
-    @cached_property
-    def units(self) -> list[float]:
-        """Gaps of what intervals resample: mean by instance, or runs if there is one instance."""
-        if len(self.gaps) == 1:
-            return next(iter(self.gaps.values()))
-        return [sum(values) / len(values) for values in self.gaps.values()]
-
-    @property
-    def bound_gaps(self) -> list[float]:
-        """Gaps of the best cost known to the bounds that the runs themselves proved."""
-        found = (audit.gap(self.known[run.sha256].best_cost, run.bound) for run in self.runs)
-        return [value for value in found if value is not None]
-
-    @property
-    def savings(self) -> list[float]:
-        """(no push - cost) / (no push - best bound) of PUSH plans: 1 is optimal, 0 is no push."""
-        found = []
-        for run in self.planned:
-            base, bound = run.terms.get("no_push_us"), self.known[run.sha256].best_bound
-            if isinstance(base, int) and bound is not None and base > bound:
-                found.append((base - (run.cost or 0)) / (base - bound))
-        return found
-
-    @property
-    def mean_gap(self) -> float | None:
-        """Mean of `units`."""
-        return statistics.mean(self.units)
-
-    @property
-    def seconds(self) -> list[float]:
-        """Time of every run; one that failed is charged its time limit if it had one."""
-        return [value for value in map(charged_s, self.runs) if value is not None]
-
-    @property
-    def exact(self) -> bool:
-        """Whether most runs that did not fail proved their outcome."""
-        return 2 * len(self.proved) > len(self.runs) - len(self.failed)
-
-
-def is_solved(run: Record, known: InstanceSummary) -> bool:
-    """Return whether a run's outcome is the proven one of its instance."""
-    if run.status == Status.FAILED:
-        return False
-    if known.status == Status.OPTIMAL:
-        return run.cost == known.best_cost
-    return known.status in SETTLED and run.status == known.status
-
-
-def charged_s(run: Record) -> float | None:
-    """Return the seconds a run counts for; None if they were not measured."""
-    if run.status == Status.FAILED and run.limits.time_s is not None:
-        return max(run.limits.time_s, run.wall_s or 0.0)
-    return run.wall_s
+    problem: str
+    name: str
+    instances: tuple[str, ...]
 
 
 def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
-    """Return all series: groups in order of first appearance, exact solvers first, then by gap.
+    """Return all series, groups in order of first appearance, solvers by rank.
+
+    A run belongs to every group that holds its instance, whatever it was read from. Where series
+    miss instances of a group, what they have is a group of its own, for whoever has all of it.
 
     Raises
     ------
     InputError
         If a record's cost or bound is too large to be one.
     """
-    runs = audit.audited(_checked(list(records)))
-    known = {summary.sha256: summary for summary in audit.summarise(runs)}
+    given = _checked(list(records))
+    runs = audit.audited(given)
+    references = {run.sha256: cost for run in runs if (cost := _reference(run)) is not None}
+    known = {
+        summary.sha256: Known(summary, references.get(summary.sha256))
+        for summary in audit.summarise(given)  # which still knows of disputes
+    }
     label = _labels(runs)
-    name = group_name if by == "group" else _instance_names(runs)
-    groups: dict[tuple[str, str], dict[str, list[Record]]]
-    groups = defaultdict(lambda: defaultdict(list))
+    solvers: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        groups[run.problem, name(run)][label(run)].append(run)
-    return [
-        series
-        for (_, group), solvers in groups.items()
-        for series in sorted(
-            (Series(group, text, tuple(own), known) for text, own in solvers.items()), key=_rank
-        )
+        solvers[run.sha256][label(run)].append(run)
+
+    def filled(group: Group) -> list[Series]:
+        mine: dict[str, list[Record]] = defaultdict(list)
+        for sha256 in group.instances:
+            for text, own in solvers[sha256].items():
+                mine[text] += own
+        return [Series(group.name, x, tuple(y), known, group.instances) for x, y in mine.items()]
+
+    groups = groups_of(runs, by)
+    seen = {frozenset(group.instances) for group in groups}
+    every = []
+    for group in groups:
+        own = filled(group)
+        every += ranked(own)
+        for part in _parts(group, own, seen):
+            every += ranked([series for series in filled(part) if not series.missing])
+    return every
+
+
+def _parts(group: Group, own: Sequence[Series], seen: set[frozenset[str]]) -> Iterator[Group]:
+    """Yield what series that miss instances have: there they are compared with all the others."""
+    for series in own:
+        covered = tuple(key for key in group.instances if key not in series.missing)
+        if frozenset(covered) not in seen:
+            seen.add(frozenset(covered))
+            name = f"{group.name}: {len(covered)} of {len(group.instances)} instances"
+            yield Group(group.problem, name, covered)
+
+
+def groups_of(runs: Sequence[Record], by: By = "group") -> list[Group]:
+    """Return the groups of instances; of groups with the same instances only the first."""
+    name = group_name if by == "group" else _instance_names(runs)
+    presets: set[tuple[str, str]] = set()
+    found: dict[tuple[str, str, bool], dict[str, None]] = defaultdict(dict)
+    for run in runs:
+        read = by == "group" and run.source.preset is None
+        if not read:
+            presets.add((run.problem, name(run)))
+        found[run.problem, name(run), read][run.sha256] = None
+    groups: dict[frozenset[str], Group] = {}
+    for (problem, text, read), instances in found.items():
+        shared = read and (problem, text) in presets
+        title = f"{text} (files)" if shared else text
+        groups.setdefault(frozenset(instances), Group(problem, title, tuple(instances)))
+    return list(groups.values())
+
+
+def ranked(own: Sequence[Series]) -> list[Series]:
+    """Return the series of a group by rank: share of runs with an answer, then mean of `chief`.
+
+    An answer is a plan, or a proof that there is none. The mean is over the instances on which all
+    that are ranked have runs. Series that miss instances of the group come after the others, and
+    are ranked among themselves.
+    """
+    full = [series for series in own if not series.missing]
+    short = [series for series in own if series.missing]
+    return [*_ranked(full), *_ranked(short)]
+
+
+def _ranked(own: Sequence[Series]) -> list[Series]:
+    common = [
+        key
+        for key in (own[0].instances if own else ())
+        if all(key not in series.missing for series in own)
     ]
+
+    def rank(series: Series) -> tuple[float, float, str]:
+        mean = series.chief.on(common).mean
+        return -series.answered, float("inf") if mean is None else mean, series.label
+
+    return sorted(own, key=rank)
+
+
+def _reference(run: Record) -> int | None:
+    """Return the cost that savings are counted from; in older records of PUSH it has a name."""
+    for name in ("reference", "no_push_us"):
+        value = run.terms.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_COST:
+            return value
+    return None
 
 
 def group_name(run: Record) -> str:
@@ -181,10 +165,14 @@ def _instance_names(runs: Sequence[Record]) -> Callable[[Record], str]:
 
 
 def _labels(runs: Sequence[Record]) -> Callable[[Record], str]:
-    """Return how solvers are called: by their ids, with the settings in which variants differ."""
+    """Return how solvers are called: by their ids, with the settings in which variants differ.
+
+    An agent file of its own for every instance makes no variants.
+    """
+    tied = _tied(runs)
     variants: dict[str, dict[bytes, dict[str, Any]]] = defaultdict(dict)
     for run in runs:
-        settings = _settings(run)
+        settings = _settings(run, tied)
         variants[run.solver][_encoded(settings)] = settings
     differing = {
         solver: {
@@ -196,27 +184,33 @@ def _labels(runs: Sequence[Record]) -> Callable[[Record], str]:
     }
 
     def label(run: Record) -> str:
-        own = _settings(run)
+        own = _settings(run, tied)
         words = [f"{name}={own[name]}" for name in own if name in differing[run.solver]]
         return f"{run.solver} ({', '.join(words)})" if words else run.solver
 
     return label
 
 
-def _settings(run: Record) -> dict[str, Any]:
+def _tied(runs: Sequence[Record]) -> set[str]:
+    """Return the solvers that play no instance with more than one agent file."""
+    files: dict[str, dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
+    for run in runs:
+        if run.kind == "agent":
+            named = {name: run.parameters.get(name) for name in AGENT_FILE}
+            files[run.solver][run.sha256].add(_encoded(named))
+    return {solver for solver, own in files.items() if all(len(x) == 1 for x in own.values())}
+
+
+def _settings(run: Record, tied: set[str]) -> dict[str, Any]:
     limits = {key: value for key, value in msgspec.structs.asdict(run.limits).items() if value}
     named = {f"limit {key}" if key in run.parameters else key: x for key, x in limits.items()}
-    return dict(sorted(run.parameters.items())) | named
+    hidden = AGENT_FILE if run.solver in tied else ()
+    shown = {key: x for key, x in sorted(run.parameters.items()) if key not in hidden}
+    return shown | named
 
 
 def _encoded(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
-
-
-def _rank(series: Series) -> tuple[bool, float, float, str]:
-    proven = -len(series.proved) / len(series.runs) if series.exact else 0.0
-    mean = series.mean_gap
-    return not series.exact, proven, float("inf") if mean is None else mean, series.label
 
 
 def _checked(runs: list[Record]) -> list[Record]:

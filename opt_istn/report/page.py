@@ -8,11 +8,12 @@ import msgspec
 
 from opt_istn import files
 from opt_istn.pictures import canvas
-from opt_istn.report import charts, groups, html, sketches
+from opt_istn.report import charts, groups, html, profiles, sketches
+from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import ABSENT, Table
-from opt_istn.report.groups import Series
 from opt_istn.report.html import Node, node
 from opt_istn.report.incidents import Incident, reason_of
+from opt_istn.report.profiles import Field
 from opt_istn.report.table import table_of
 from opt_istn.runs import audit
 from opt_istn.runs.audit import InstanceSummary
@@ -39,12 +40,13 @@ def write_page(records: Iterable[Record], path: str | Path, seed: int = 0) -> No
         If the file cannot be written, or a record holds a cost that cannot be one.
     """
     every = groups.every_series(records)
-    runs = [run for series in every for run in series.runs]
+    runs = list({run.key: run for series in every for run in series.runs}.values())
     table = table_of(every, seed)
     content = [
         node("h1", "Comparison of solvers"),
         node("p", f"{table.headline}.", class_="lead"),
         node("p", _scope(every, runs), class_="dim"),
+        *_disputes(table.disputes),
         *_incidents("Failed runs", table.failures, "failures"),
         *_incidents("Runs without a plan", table.without_plan, "empty"),
         *(part for group in table.groups() for part in _group(group, table, every)),
@@ -67,6 +69,13 @@ def _scope(every: Sequence[Series], runs: Sequence[Record]) -> str:
     when = f", run between {times[0]} and {times[-1]} (UTC)" if times else ""
     count = len({series.group for series in every})
     return f"{solvers} solvers on {count} group{'' if count == 1 else 's'} of instances{when}."
+
+
+def _disputes(lines: Sequence[str]) -> list[Node]:
+    if not lines:
+        return []
+    head = node("h2", f"Disputed claims: {len(lines)}")
+    return [node("section", head, html.listing(lines), class_="failures")]
 
 
 def _incidents(title: str, found: Sequence[Incident], class_: str) -> list[Node]:
@@ -119,23 +128,41 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
     if not every:
         return []
     gaps = canvas.data_uri(charts.gap_chart(every, seed), ".svg")
-    profile = canvas.data_uri(charts.profile_chart(every), ".svg")
+    source = canvas.data_uri(charts.profile_chart(every), ".svg")
+    caption = " ".join(_profile_caption(field) for field in profiles.fields(every))
     return [
         node("h2", "Gaps"),
-        _figure(gaps, "Mean gap with 95 % bootstrap interval; blue: exact, orange: heuristic."),
+        _figure(gaps, _GAPS),
         node("h2", "Time and quality"),
-        _figure(
-            profile,
-            "Left: performance profile (Dolan and Moré), the share of instances brought to their "
-            "proven outcome within a multiple of the fastest solver's time. Right: share of all "
-            "runs whose gap is at most x; runs without a plan keep a curve below 1.",
-        ),
+        _figure(source, f"{caption} {_PROFILES}"),
     ]
+
+
+_GAPS = (
+    "What is left of the saving, or the gap where there is no reference. Blue: exact, orange: "
+    "heuristic, light blue: policy, red: agent, grey: not declared. Thick lines are 95 % "
+    "intervals, thin ones the range of units too few for one."
+)
+
+
+_PROFILES = (
+    "Left: performance profile of the exact methods (Dolan and Moré), the share of instances "
+    "proven within a multiple of the fastest one's time. Middle: share of instances brought to "
+    "the optimum by then; an exact method has to prove it, any other to find a plan of that cost. "
+    "Right: share of all runs that leave at most so much. Runs that fail, or have no plan, keep a "
+    "curve below 1."
+)
+
+
+def _profile_caption(field: Field) -> str:
+    count = len(field.instances)
+    out = f", without {', '.join(field.left_out)}, which lack runs" if field.left_out else ""
+    return f"{field.problem}: {count} common instance{'' if count == 1 else 's'}{out}."
 
 
 def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
     """Return how to cite what is proven, instance by instance."""
-    known = {key: summary for series in every for key, summary in series.known.items()}
+    known = {key: one.summary for series in every for key, one in series.known.items()}
     rows = [(summary.status, _bound_row(summary)) for summary in known.values()]
     heads = (
         "instance",
@@ -144,19 +171,20 @@ def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
         "best bound",
         "gap %",
         "proofs",
-        "certified",
+        "standing",
         "sha256",
     )
     parts = [
         node("h2", "Best known bounds, and how to cite them"),
         node(
             "p",
-            "A value is certified if two proofs of different name end at the same integer. "
-            "Cite the instance by its hash, the integer, and the names of the proofs.",
+            "A value is certified by an accepted certificate, agreed if engines of two different "
+            "cores end at the same integer, claimed if only one does. Cite the instance by its "
+            "hash, the integer, and the cores.",
         ),
         html.table(heads, rows, class_="text"),
     ]
-    quoted = next((s for s in known.values() if s.certified and s.best_cost is not None), None)
+    quoted = next((s for s in known.values() if s.agreed and s.best_cost is not None), None)
     if quoted:
         parts.insert(2, node("blockquote", _citation(quoted, runs)))
     return parts
@@ -164,7 +192,7 @@ def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
 
 def _bound_row(summary: InstanceSummary) -> list[html.Content]:
     gap = audit.gap(summary.best_cost, summary.best_bound)
-    certified = node("span", "yes", class_="certified") if summary.certified else "no"
+    good = "certified" if summary.agreed else ""
     return [
         summary.instance,
         str(summary.status),
@@ -172,7 +200,7 @@ def _bound_row(summary: InstanceSummary) -> list[html.Content]:
         _shown(summary.best_bound),
         ABSENT if gap is None else f"{100 * gap:.3f}",
         ", ".join(summary.proofs) or ABSENT,
-        certified,
+        node("span", str(summary.standing), class_=good),
         node("code", summary.sha256),
     ]
 
@@ -181,10 +209,10 @@ def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
     version = next((run.packages.get("opt-istn") for run in runs if run.packages), None)
     commit = next((run.commit for run in runs if run.commit), "")
     made = " ".join(part for part in (version, f"commit {commit[:12]}" if commit else "") if part)
-    proofs = f"{', '.join(summary.proofs[:-1])} and {summary.proofs[-1]}"
+    cores = " and ".join(summary.cores) or "a certificate"
     return (
         f"Instance {summary.instance} (sha256 {summary.sha256}) has the optimum "
-        f"{summary.best_cost}, proven independently by {proofs} "
+        f"{summary.best_cost}, proven independently by {cores} "
         f"(opt-istn {made})."
     )
 

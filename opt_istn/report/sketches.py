@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from opt_istn import problems
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance, Problem
-from opt_istn.report.groups import Series, is_solved
+from opt_istn.report.aggregates import Series, is_solved
 from opt_istn.runs import compare
 from opt_istn.runs.ledger import Record
 
@@ -38,7 +38,7 @@ def sketch(own: Sequence[Series]) -> Sketch | str | None:
         return None
     problem = problems.get(first.problem)
     pictures = problem.pictures()
-    if not hasattr(pictures, "quick"):
+    if pictures is None or not hasattr(pictures, "quick"):
         return None
     try:
         instance = _regenerated(first, problem, pictures)
@@ -92,7 +92,7 @@ def _named(
     run: Record, own: Sequence[Series], problem: Problem, instance: Instance
 ) -> list[tuple[str, Document]]:
     """Return title and plan of a run; nothing if the record's plan is none."""
-    known = own[0].known[run.sha256]
+    known = own[0].known[run.sha256].summary
     title = run.solver + (" (optimum)" if is_solved(run, known) else "")
     try:
         plan = problem.plan(msgspec.json.encode(run.plan))

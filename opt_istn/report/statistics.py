@@ -2,29 +2,40 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from opt_istn.runs.audit import gap as gap
-
 FloatArray = NDArray[np.float64]
 
+SHARE = 100  # a bound under one in so many of the reference is too near to zero to be a scale
 
-@dataclass(frozen=True)
-class Interval:
-    """A confidence interval.
 
-    Parameters
-    ----------
-    low, high
-        Its ends, in the unit of the values.
+def relative_gap(cost: int, bound: int, reference: int | None = None) -> float | None:
+    """Return (cost - bound) / |bound|, None where |bound| is no scale for it.
+
+    That is where the bound is under 1 % of the reference cost, or of another sign: there the
+    ratio tells more of where zero happens to lie than of the plan. Which instances that concerns
+    does not depend on `cost`. Without a reference it is where the bound is 0, or the cost of
+    another sign. All costs times a factor have the same gap.
     """
+    if reference is None:
+        scaled = bound != 0 and cost * bound >= 0
+    else:
+        scaled = bound * reference > 0 and SHARE * abs(bound) >= abs(reference)
+    return (cost - bound) / abs(bound) if scaled else None
 
-    low: float
-    high: float
+
+def saving_left(cost: int, optimum: int, reference: int) -> float | None:
+    """Return (cost - optimum) / (reference - optimum), the part of what can be saved that is left.
+
+    0 is optimal, 1 no better than the reference; None where the reference is optimal itself. One
+    minus it is the *saving*. With a bound in place of the optimum it is the most that can be left,
+    with the cost of an incumbent the least, for costs up to the reference. Adding to all costs
+    changes it as little as scaling them does.
+    """
+    return (cost - optimum) / (reference - optimum) if reference > optimum else None
 
 
 def mean(values: Sequence[float]) -> float | None:
@@ -41,41 +52,19 @@ def shifted_geometric_mean(values: Sequence[float], shift: float) -> float | Non
     """
     if not values:
         return None
+    if math.inf in values:  # a run that never ends
+        return math.inf
     logs = [math.log(value + shift) for value in values]
     return math.exp(math.fsum(logs) / len(logs)) - shift
 
 
 def interquartile_mean(values: Sequence[float]) -> float | None:
-    """Return the mean of the middle half, None of nothing.
+    """Return the mean of the middle half, None of fewer than four values.
 
     A quarter of the values, rounded down, is cut off at each end; recommended for runs that differ
     by seed (Agarwal et al., Deep RL at the edge of the statistical precipice, NeurIPS 2021).
     """
-    return float(stats.trim_mean(values, 0.25)) if values else None
-
-
-def bootstrap_interval(
-    values: Sequence[float], seed: int, confidence: float = 0.95, resamples: int = 9999
-) -> Interval | None:
-    """Return the percentile bootstrap interval of the mean, None of fewer than two values.
-
-    Equal seeds draw equal resamples for equal numbers of values. Values given in the same order of
-    instances are therefore resampled in pairs across solvers, which keeps their intervals
-    comparable (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
-    """
-    if len(values) < 2:
-        return None
-    result = stats.bootstrap(
-        (np.asarray(values, dtype=np.float64),),
-        np.mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        batch=max(1, 10**6 // len(values)),  # bounds the memory of the resamples
-        method="percentile",  # defined also where all values are equal, unlike BCa
-        rng=np.random.default_rng(seed),
-    )
-    low, high = result.confidence_interval
-    return Interval(float(low), float(high))
+    return float(stats.trim_mean(values, 0.25)) if len(values) > 3 else None
 
 
 def performance_profile(
@@ -110,6 +99,28 @@ def performance_profile(
         tau, counts = np.unique(ratios, return_counts=True)
         profiles[solver] = (tau, np.cumsum(counts) / table.shape[1])
     return profiles
+
+
+def median(values: Sequence[float]) -> float | None:
+    """Return the middle value, the mean of the middle two; None of nothing, infinite if one is."""
+    return float(np.median(values)) if values else None
+
+
+def solved_within(
+    seconds: Sequence[float],
+) -> tuple[FloatArray, FloatArray]:
+    """Return the empirical distribution of solving times, F(t) = |{p: t_p <= t}| / |P|.
+
+    Also called a run-time distribution (Hoos and Stuetzle, Stochastic Local Search, 2004, chapter
+    4). Returns the times at which F steps up, ascending, and F from there on.
+
+    Parameters
+    ----------
+    seconds
+        Of every problem p; infinite where it was not solved, which counts in |P| all the same.
+    """
+    found, counts = np.unique([x for x in seconds if math.isfinite(x)], return_counts=True)
+    return found.astype(np.float64), np.cumsum(counts) / max(len(seconds), 1)
 
 
 def primal_gap(cost: int | None, best: int) -> float:

@@ -2,37 +2,65 @@
 
 from collections.abc import Iterable
 
+from opt_istn import problems
+from opt_istn.files import InputError
 from opt_istn.report import columns, formats, groups, incidents
-from opt_istn.report.columns import SHIFT_S, Table
-from opt_istn.report.groups import By, Series
+from opt_istn.report.aggregates import Series
+from opt_istn.report.columns import SHIFT_S, Row, Table
+from opt_istn.report.groups import By
+from opt_istn.report.intervals import Method
 from opt_istn.runs.ledger import Record
 
 __all__ = ["Table", "gap_table", "render"]
 
 NOTES = (
     (
-        "gap: (cost - bound) / max(|bound|, 1) with the best bound proven by any run on the "
-        "instance; its mean is over runs with a plan: see plan % for the others."
+        "% of the saving left: (cost - bound) / (reference - bound) with the best bound proven by "
+        "any run on the instance; the reference is what one pays without a method (PUSH: never "
+        "pushing, JUTAP: the straightest feasible walk). 0 is optimal, 100 no better than that. "
+        "Where bound and best plan differ, it is the most that can be left, and `at least` is "
+        "the least."
     ),
     (
-        "[95 % CI]: percentile bootstrap over instances (over runs if there is one instance), "
-        "with equal resamples for every solver."
+        "gap: (cost - bound) / |bound|; n/a where |bound| is under 1 % of the reference or of "
+        "another sign: there is the mean difference cost - bound, and no part in the mean."
     ),
     (
-        "plan %: runs with a feasible plan; proved: settled by the run itself; solved: equal to "
-        "the proven outcome, whoever proved it; cert.: solved, and proven by two independent "
-        "methods."
+        "Runs without a plan are charged the reference in both, and in the cost. Means are over "
+        "instances, of means over seeds."
     ),
     (
-        f"time: shifted geometric mean of wall seconds, shift {SHIFT_S} s (runs take milliseconds "
-        "to minutes: the customary 10 s would level all but the longest, and below 0.01 s the "
-        "noise of a process decides); a failed run counts with its time limit."
+        "plan %: runs with a feasible plan, or a proof that there is none; proved: settled by "
+        "the run itself; solved: equal to the proven outcome, whoever proved it; agreed: solved, "
+        "and proven by engines of two different cores, or by a certificate."
     ),
-    "Exact solvers (most of their runs proved) come first, then heuristics by mean gap.",
+    (
+        "time: shifted geometric mean of wall seconds, start-up beyond 10 s included, shift "
+        f"{SHIFT_S} s (runs take milliseconds to minutes: the customary 10 s would level all but "
+        "the longest, and below 0.01 s the noise of a process decides); a failed run never ends."
+    ),
+    (
+        "Order: by plan %, then by the mean on common instances of the saving left (of the gap "
+        "where there is no reference)."
+    ),
+)
+METHODS = {
+    Method.RANGE: "(low to high): no interval, but the least and the largest of the units: they "
+    "are fewer than 5, or too alike to tell",
+    Method.BOOTSTRAP_T: "[low, high]: 95 % interval; bootstrap-t for 5 to 49 units",
+    Method.BCA: "[low, high]: 95 % interval; BCa bootstrap for 50 units or more",
+    Method.TWO_WAY: "[low, high]: 95 % interval; where seeds and instances vary, bootstrap-t that "
+    "draws both anew, or either alone if that is wider",
+}
+UNITS = "units are instances, seeds where there are fewer of them."
+SHORT = (
+    "*: misses instances of the group, so its averages are not shown beside those of the others."
 )
 
 
-def gap_table(records: Iterable[Record], by: By = "group", seed: int = 0) -> Table:
+def gap_table(
+    records: Iterable[Record], by: By = "group", seed: int = 0, against: str | None = None
+) -> Table:
     """Return the table of audited `records`.
 
     Parameters
@@ -41,34 +69,68 @@ def gap_table(records: Iterable[Record], by: By = "group", seed: int = 0) -> Tab
         ``group``: instances of a preset that differ by seed share a row; ``instance``: none do.
     seed
         Of the bootstrap.
+    against
+        Solver, full or short id, to which all others' paired differences are told.
 
     Raises
     ------
     InputError
-        If a record holds a cost that cannot be one.
+        If a record holds a cost that cannot be one, or there is no solver to compare against.
     """
-    return table_of(groups.every_series(records, by), seed)
+    return table_of(groups.every_series(records, by), seed, against)
 
 
-def table_of(every: list[Series], seed: int = 0) -> Table:
+def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> Table:
     """Return the table of series that are already sorted."""
-    rows = [columns.row_of(series, seed) for series in every]
-    means = [columns.term_means(series) for series in every]
-    base = set(rows[0]) if rows else set()
+    base = _baselines(every, against)
+    rows = [columns.row_of(series, seed, base.get(series.group)) for series in every]
+    means = [{} if series.missing else columns.term_means(series) for series in every]
+    taken = set(rows[0]) if rows else set()
     renamed = {
-        name: f"terms.{name}" if name in base else name
+        name: f"terms.{name}" if name in taken else name
         for name in dict.fromkeys(name for own in means for name in own)
     }
     for row, own in zip(rows, means, strict=True):
         row.update({column: own.get(name) for name, column in renamed.items()})
     return Table(
         headline=incidents.headline(every),
+        disputes=incidents.disputes(every),
         failures=incidents.failures(every),
         without_plan=incidents.without_plan(every),
-        columns=columns.columns_of(rows, renamed.values()),
+        columns=columns.columns_of(rows, renamed.values(), against),
         rows=tuple(rows),
-        notes=NOTES,
+        notes=_notes(rows, against),
     )
+
+
+def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:
+    """Return the series that others are compared with, by group."""
+    if against is None:
+        return {}
+    found = {}
+    for series in every:
+        if against in (series.label, series.label.removeprefix(f"{series.runs[0].problem}.")):
+            found[series.group] = series
+    if not found:
+        known = {x.label.removeprefix(f"{x.runs[0].problem}.") for x in every}
+        raise InputError("--against", problems.unknown("solver", against, known))
+    return found
+
+
+def _notes(rows: list[Row], against: str | None) -> tuple[str, ...]:
+    """Return how the numbers are defined, and by which methods the intervals were made."""
+    used = {row[f"{name}_interval"] for row in rows for name in ("left", "gap", "difference")}
+    told = [text for method, text in METHODS.items() if method in used]
+    ways = ("; ".join([*told, UNITS]),) if told else ()
+    difference = (
+        (
+            f"minus {against}: mean over common instances of the differences run by run, paired "
+            "by seed where both have the same, in points of the saving left (of the gap where "
+            "there is no reference)."
+        ),
+    )
+    short = (SHORT,) if any(row["missing"] for row in rows) else ()
+    return (*NOTES, *ways, *(difference if against else ()), *short)
 
 
 def render(table: Table, form: str = "text") -> str:

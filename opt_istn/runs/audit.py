@@ -1,18 +1,36 @@
-"""What several runs on one instance say together: contradictions, best known values, certificates.
+"""What several runs on one instance say together: contradictions, best known values, standing.
 
 An evaluated plan is a fact; a bound, `infeasible` and `unbounded` are claims. So where a plan and a
-claim contradict each other the claim's run is refuted. Where two claims contradict each other and
-no plan decides, neither is believed.
+claim contradict each other the claim's run is refuted. Where claims contradict each other and no
+plan decides, they are disputed: neither is believed, nobody is blamed, and there is no vote.
+Nothing of this is stored. It is derived from the records at hand, so it is settled anew whenever
+one is added or removed.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import msgspec
 
+from opt_istn.runs.cores import core_of
 from opt_istn.runs.ledger import Failure, Record
 from opt_istn.solver import Status
+
+_SETTLED = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
+_MAX_DISPUTES = 20  # lines about one instance
+
+
+class Standing(StrEnum):
+    """What the outcome of an instance rests on."""
+
+    CERTIFIED = "certified"  # an accepted certificate equals the best plan's cost
+    AGREED = "agreed"  # engines of two different cores proved the same
+    CLAIMED = "claimed"  # one core proved it, or only solvers without one
+    BOUNDED = "bounded"  # the best plan and the best bound differ
+    OPEN = "open"  # no plan, or no bound
+    DISPUTED = "disputed"  # claims contradict each other and no plan decides
 
 
 @dataclass(frozen=True)
@@ -28,11 +46,15 @@ class InstanceSummary:
     best_cost
         Lowest evaluated cost of a feasible plan, in the problem's integer unit.
     best_bound
-        Highest lower bound claimed by a run that is not refuted.
-    certified
-        Whether at least two proofs of different name establish `status`.
+        Highest lower bound claimed by a run that is neither refuted nor in dispute.
+    standing
+        What `status` rests on.
+    cores
+        Engine cores (`opt_istn.runs.cores`) that proved `status`, in alphabetical order.
     proofs
-        Names of these proofs, in alphabetical order.
+        Names of these proofs as their solvers call them, in alphabetical order.
+    disputes
+        A line about every claim in dispute.
     """
 
     problem: str
@@ -41,8 +63,33 @@ class InstanceSummary:
     status: Status
     best_cost: int | None
     best_bound: int | None
-    certified: bool
+    standing: Standing
+    cores: tuple[str, ...]
     proofs: tuple[str, ...]
+    disputes: tuple[str, ...]
+
+    @property
+    def certified(self) -> bool:
+        """Whether a certificate was accepted."""
+        return self.standing == Standing.CERTIFIED
+
+    @property
+    def agreed(self) -> bool:
+        """Whether two different cores, or a certificate, stand behind the status."""
+        return self.standing in (Standing.CERTIFIED, Standing.AGREED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether somebody proved the status and nobody contradicts."""
+        return self.agreed or self.standing == Standing.CLAIMED
+
+
+@dataclass(frozen=True)
+class _Against:
+    """Why a run's claim is not believed: refuted by a plan, or disputed."""
+
+    reason: str
+    refuted: bool
 
 
 def gap(cost: int | None, bound: int | None) -> float | None:
@@ -50,51 +97,40 @@ def gap(cost: int | None, bound: int | None) -> float | None:
     return None if cost is None or bound is None else (cost - bound) / max(abs(bound), 1)
 
 
-def refute(record: Record, reason: str) -> Record:
-    """Return `record` as `failed`: its evaluated plan stays, its bound no longer counts."""
-    return msgspec.structs.replace(
-        record, status=Status.FAILED, failure=Failure.REFUTED, bound=None, error=reason
-    )
-
-
-def audit(records: Iterable[Record]) -> list[Record]:
-    """Return the records that other records of the same instance refute, as failed ones.
-
-    Appended to the same file they supersede the originals, because their keys are equal.
-    """
-    refuted = []
-    for runs in _by_instance(records).values():
-        facts = [run for run in runs if run.cost is not None]
-        best = min(facts, key=_cost, default=None)
-        for run in runs:
-            if run.status != Status.FAILED:
-                reason = _against_fact(run, best) or _against_claims(run, runs)
-                if reason:
-                    refuted.append(refute(run, reason))
-    return refuted
-
-
 def audited(records: Iterable[Record]) -> list[Record]:
-    """Return `records`, in order, with the refuted ones replaced; for tables and reports."""
+    """Return `records`, in order, as they are to be read together.
+
+    A refuted run is `failed`. A run in dispute keeps its plan and loses its claim. `error` says
+    why.
+    """
     given = list(records)
-    refuted = {run.key: run for run in audit(given)}
-    return [refuted.get(run.key, run) for run in given]
+    for places in _by_instance(given).values():
+        runs = [given[place] for place in places]
+        for number, found in _settle(runs).items():
+            given[places[number]] = _without_claim(runs[number], found)
+    return given
 
 
 def summarise(records: Iterable[Record]) -> list[InstanceSummary]:
     """Return what is known about each instance, in order of first appearance.
 
-    Contradictions are settled first, so the result does not depend on `audit` having been applied.
+    It does not matter whether `audited` has been applied.
     """
-    return [_summary(runs) for runs in _by_instance(audited(records)).values()]
+    given = list(records)
+    return [_summary([given[place] for place in places]) for places in _by_instance(given).values()]
 
 
 def _summary(runs: Sequence[Record]) -> InstanceSummary:
-    believed = [run for run in runs if run.status != Status.FAILED]
+    against = _settle(runs)
+    believed = [
+        run for i, run in enumerate(runs) if run.status != Status.FAILED and i not in against
+    ]
     cost = min((run.cost for run in runs if run.cost is not None), default=None)
     bound = max((run.bound for run in believed if run.bound is not None), default=None)
     status = _status(believed, cost, bound)
-    proofs = {run.proof for run in believed if run.proof and _proves(run, status, cost)}
+    proving = [run for run in believed if _proves(run, status, cost)]
+    cores = {_core(run) for run in proving} - {""}
+    disputed = [(runs[i], found.reason) for i, found in against.items() if not found.refuted]
     first = runs[0]
     return InstanceSummary(
         problem=first.problem,
@@ -103,9 +139,21 @@ def _summary(runs: Sequence[Record]) -> InstanceSummary:
         status=status,
         best_cost=cost,
         best_bound=bound,
-        certified=len(proofs) >= 2,
-        proofs=tuple(sorted(proofs)),
+        standing=_standing(
+            status, cores, bounded=None not in (cost, bound), disputed=bool(disputed)
+        ),
+        cores=tuple(sorted(cores)),
+        proofs=tuple(sorted({run.proof for run in proving if run.proof})),
+        disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputed[:_MAX_DISPUTES]),
     )
+
+
+def _standing(status: Status, cores: set[str], *, bounded: bool, disputed: bool) -> Standing:
+    if disputed:
+        return Standing.DISPUTED
+    if status in _SETTLED:
+        return Standing.AGREED if len(cores) >= 2 else Standing.CLAIMED
+    return Standing.BOUNDED if bounded else Standing.OPEN
 
 
 def _status(believed: Sequence[Record], cost: int | None, bound: int | None) -> Status:
@@ -124,49 +172,85 @@ def _proves(run: Record, status: Status, cost: int | None) -> bool:
     return status in (Status.INFEASIBLE, Status.UNBOUNDED) and run.status == status
 
 
+def _core(run: Record) -> str:
+    """Return the core behind a run; a record alone cannot give itself one."""
+    return run.core if run.core == core_of(run.solver) else ""
+
+
+def _settle(runs: Sequence[Record]) -> dict[int, _Against]:
+    """Return which runs of one instance are not believed, by their place; takes linear time."""
+    best = min((run for run in runs if run.cost is not None), key=_rank, default=None)
+    against = {}
+    lower: dict[int, Record] = {}  # who says that costs end somewhere, or that there are no plans
+    endless: dict[int, Record] = {}
+    for place, run in enumerate(runs):
+        if run.status == Status.FAILED:
+            continue
+        if reason := _against_fact(run, best):
+            against[place] = _Against(reason, refuted=True)
+        elif _claimed(run) == Status.UNBOUNDED:
+            endless[place] = run
+        elif _claimed(run) == Status.INFEASIBLE or _claimed_bound(run) is not None:
+            lower[place] = run
+    if lower and endless:
+        for these, those in ((lower, endless), (endless, lower)):
+            other = min(those.values(), key=_name)
+            text = f"but {_who(other)} claimed {_claim(other)}; no plan decides"
+            for place, run in these.items():
+                against[place] = _Against(f"claimed {_claim(run)}, {text}", refuted=False)
+    return dict(sorted(against.items()))
+
+
+def _without_claim(run: Record, found: _Against) -> Record:
+    change = msgspec.structs.replace
+    if found.refuted:
+        failed = {"status": Status.FAILED, "failure": Failure.REFUTED}
+        return change(run, **failed, bound=None, error=found.reason)
+    status = Status.NO_PLAN if run.cost is None else Status.FEASIBLE
+    return change(run, status=status, bound=None, error=f"disputed: {found.reason}")
+
+
 def _against_fact(run: Record, best: Record | None) -> str:
-    if best is None:
+    if best is None or best.cost is None:
         return ""
     plan = f"the evaluated plan of {_who(best)} costs {best.cost}"
-    if run.status == Status.INFEASIBLE:
+    if _claimed(run) == Status.INFEASIBLE:
         return f"claimed infeasible, but {plan}"
-    if run.bound is not None and run.bound > _cost(best):
-        return f"claimed the bound {run.bound}, but {plan}"
+    bound = _claimed_bound(run)
+    if bound is not None and bound > best.cost:
+        return f"claimed the bound {bound}, but {plan}"
     return ""
 
 
-def _against_claims(run: Record, runs: Sequence[Record]) -> str:
-    for other in runs:
-        if other.status != Status.FAILED and _contradict(run, other):
-            claims = f"claimed {_claim(run)}, but {_who(other)} claimed {_claim(other)}"
-            return f"{claims}; no plan decides, so neither is believed"
-    return ""
+def _claimed(run: Record) -> Status:
+    """Return the claimed status, which the record of a run in dispute no longer has."""
+    return run.status if run.claim is None else run.claim.status
 
 
-def _contradict(one: Record, other: Record) -> bool:
-    """Return whether one claims `unbounded` and the other a bound or `infeasible`."""
-    for a, b in ((one, other), (other, one)):
-        if a.status == Status.UNBOUNDED and (b.status == Status.INFEASIBLE or b.bound is not None):
-            return True
-    return False
+def _claimed_bound(run: Record) -> int | None:
+    return run.bound if run.claim is None else run.claim.bound
 
 
 def _claim(run: Record) -> str:
-    return run.status if run.bound is None else f"the bound {run.bound}"
+    bound = _claimed_bound(run)
+    return _claimed(run) if bound is None else f"the bound {bound}"
 
 
 def _who(run: Record) -> str:
     return f"{run.solver} (seed {run.seed})"
 
 
-def _cost(run: Record) -> int:
-    if run.cost is None:
-        raise ValueError("only evaluated runs are compared by cost")
-    return run.cost
+def _name(run: Record) -> tuple[str, int, str]:
+    return run.solver, run.seed, run.key
 
 
-def _by_instance(records: Iterable[Record]) -> dict[str, list[Record]]:
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for run in records:
-        groups[run.sha256].append(run)
+def _rank(run: Record) -> tuple[int, str, int]:
+    return run.cost or 0, run.solver, run.seed
+
+
+def _by_instance(records: Sequence[Record]) -> dict[str, list[int]]:
+    """Return the places of each instance's records."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, run in enumerate(records):
+        groups[run.sha256].append(place)
     return groups

@@ -6,9 +6,7 @@ strictly and believes none of it.
 
 import os
 import pickle
-import resource
 import sys
-import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -17,12 +15,21 @@ import msgspec
 
 from opt_istn import registry
 from opt_istn.files import InputError, explain
-from opt_istn.solver import Budget, Claims, Solver, Status
+from opt_istn.runs.ledger import Steps
+from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
-MAX_COST = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
+MAX_CLAIM = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
+MAX_DETAIL = 1000  # entries of a solver's detail
+MAX_TRACE = 100_000  # entries of its trace
 
-_Cost = Annotated[int, msgspec.Meta(ge=-MAX_COST, le=MAX_COST)]
+_Cost = Annotated[int, msgspec.Meta(ge=-MAX_CLAIM, le=MAX_CLAIM)]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Name = Annotated[str, msgspec.Meta(max_length=200)]
+_Text = Annotated[str, msgspec.Meta(max_length=10_000)]
+_Detail = Annotated[dict[_Name, int | float | _Text | None], msgspec.Meta(max_length=MAX_DETAIL)]
+_Trace = Annotated[
+    tuple[tuple[_Seconds, _Cost | None, _Cost | None], ...], msgspec.Meta(max_length=MAX_TRACE)
+]
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,17 +71,30 @@ class RawClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     plan: msgspec.Raw
     cost: _Cost | None
     bound: _Cost | None
-    proof: str
-    trace: tuple[tuple[_Seconds, _Cost | None, _Cost | None], ...]
-    detail: dict[str, int | float | str | None]
+    proof: _Name
+    trace: _Trace
+    detail: _Detail
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the parent has to know of a solver without importing it."""
+    """What the parent has to know of a solver without importing it.
+
+    Parameters
+    ----------
+    solver, stochastic, parameters
+        Full id, whether the seed matters, parameters that are not the defaults.
+    kind, knows
+        What its class declares; empty if it does not say.
+    late
+        Why it cannot be run: it did not get ready in time to be described.
+    """
 
     solver: str
     stochastic: bool
     parameters: dict[str, Any]
+    kind: str = ""
+    knows: str = ""
+    late: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,13 +105,14 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unsupported: str | None = None
     bad_input: tuple[str, str, str] | None = None
     error: str | None = None
-    startup_s: _Seconds = 0.0
-    wall_s: _Seconds = 0.0
-    cpu_s: _Seconds = 0.0
+    steps: Steps | None = None
 
 
 def work(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> bytes:
-    """Do `job` and return the encoded `Answer`; `ready` is called when the clock starts."""
+    """Do `job` and return the encoded `Answer`; `ready` is called when the clock starts.
+
+    The clock is the supervisor's. It runs before the solver sees the instance.
+    """
     try:
         os.chdir(job.folder)
         sys.path[:] = job.search_path
@@ -110,38 +131,33 @@ def _describe(job: Job) -> Answer:
         registry.complete(job.solver, job.problem),
         bool(solver.stochastic),
         registry.changed_parameters(solver),
+        kind=_kind(solver),
+        knows=str(getattr(solver, "knows", "")),
     )
     return Answer(description=description)
 
 
+def _kind(solver: Solver) -> str:
+    kind = getattr(solver, "kind", "")
+    if kind and kind not in KINDS:
+        raise InputError("kind", f"expected one of {', '.join(KINDS)}, found {kind!r}")
+    return str(kind)
+
+
 def _solve(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> Answer:
-    start = time.perf_counter()
+    """Prepare, start the clock, and only then show the solver its instance."""
     solver = registry.make(job.solver, job.problem, job.parameters)
+    solver.prepare()
     instance = pickle.loads(parts[0], buffers=parts[1:])
+    budget = Budget(job.time_s, job.work, job.memory_mb, job.threads)
+    _raw(Claims(Status.NO_PLAN))  # so that the first conversion's start-up cost is not timed
+    ready()
     reason = solver.supports(instance)
     if reason is not None:
         return Answer(unsupported=str(reason))
-    solver.prepare()
-    budget = Budget(job.time_s, job.work, job.memory_mb, job.threads)
-    return _timed(solver, instance, budget, job.seed, start, ready)
-
-
-def _timed(
-    solver: Solver,
-    instance: Any,
-    budget: Budget,
-    seed: int,
-    start: float,
-    ready: Callable[[], None],
-) -> Answer:
-    _raw(Claims(Status.NO_PLAN))  # so that the first conversion's start-up cost is not timed
-    ready()
-    cpu, clock = _cpu_s(), time.perf_counter()
-    claims = _raw(solver.solve(instance, budget, seed))
-    wall = time.perf_counter() - clock
-    return Answer(
-        claims=claims, startup_s=clock - start, wall_s=wall, cpu_s=max(0.0, _cpu_s() - cpu)
-    )
+    claims = _raw(solver.solve(instance, budget, job.seed))
+    steps = getattr(solver, "steps", None)
+    return Answer(claims=claims, steps=None if steps is None else msgspec.convert(steps, Steps))
 
 
 def _raw(claims: Any) -> RawClaims:
@@ -177,8 +193,3 @@ def _report(error: BaseException) -> str:
     text = "".join(traceback.format_exception_only(error))  # survives a failing __str__
     report = " ".join(text.split())[:1000] + "\n" + where[-3000:]
     return report.encode(errors="replace").decode()
-
-
-def _cpu_s() -> float:
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(one.ru_utime + one.ru_stime for one in used)

@@ -1,7 +1,8 @@
 """Instances x solvers x seeds to records: every plan is judged, every run is kept, none is lost.
 
 A comparison appends to one file and can be interrupted at any point: what is there is not run
-again. Whatever runs contradict each other is settled by `opt_istn.runs.audit` after every run.
+again. A record says what is judged of its run alone; what runs say of each other is derived from
+all of them by `opt_istn.runs.audit`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,9 +18,10 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import audit, environment, worker
-from opt_istn.runs import ledger as record
+from opt_istn.runs import appender, environment, ledger, worker
+from opt_istn.runs.appender import Appender
 from opt_istn.runs.child import Description
+from opt_istn.runs.cores import core_of
 from opt_istn.runs.judge import judge
 from opt_istn.runs.ledger import Claim, Failure, Limits, Record, Source
 from opt_istn.runs.worker import Outcome
@@ -79,21 +81,26 @@ def run_one(
     parameters: Mapping[str, Any],
     seed: int,
     budget: Budget,
+    startup_s: float | None = None,
 ) -> Record:
     """Run a solver on an instance in a child process and judge what it returns.
 
     Whatever the solver does ends in the record.
+
+    Parameters
+    ----------
+    startup_s
+        Start-up allowed (imports, compiling), by default `worker.STARTUP_S`.
 
     Raises
     ------
     InputError
         If there is no such solver, or a parameter is unknown or has the wrong type.
     """
-    solver = describe(solver_id, instance.problem, parameters)
+    solver = describe(solver_id, instance.problem, parameters, startup_s)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    outcome = worker.run(
-        solver.solver, instance.problem, solver.parameters, seed, budget, worker.pack(instance)
-    )
+    outcome = _outcome(instance, solver, seed, budget, startup_s)
+    distribution = registry.distribution(solver.solver)
     blank = Record(
         problem=instance.problem,
         instance=instance.name,
@@ -101,6 +108,8 @@ def run_one(
         source=source,
         solver=solver.solver,
         parameters=solver.parameters,
+        kind=solver.kind,
+        knows=solver.knows,
         seed=seed,
         limits=_limits(budget),
         status=Status.FAILED,
@@ -109,21 +118,37 @@ def run_one(
         startup_s=outcome.startup_s,
         peak_memory_mb=outcome.peak_memory_mb,
         time=started,
-        **environment.capture(*registry.distribution(solver.solver)),
+        core=core_of(solver.solver, distribution),
+        steps=outcome.steps,
+        **environment.capture(*distribution),
     )
     return _judged(blank, instance, outcome)
 
 
-def describe(solver_id: str, problem: str, parameters: Mapping[str, Any]) -> Description:
+def describe(
+    solver_id: str, problem: str, parameters: Mapping[str, Any], startup_s: float | None = None
+) -> Description:
     """Return id, parameters and stochasticity of a solver; asked of a child process once."""
     full = registry.complete(solver_id, problem)
     text = msgspec.json.encode(dict(parameters), order="sorted", enc_hook=str)
-    return _describe(full, problem, text)
+    return _describe(full, problem, text, startup_s)
 
 
 @lru_cache(maxsize=256)
-def _describe(full: str, problem: str, parameters: bytes) -> Description:
-    return worker.describe(full, problem, msgspec.json.decode(parameters))
+def _describe(full: str, problem: str, parameters: bytes, startup_s: float | None) -> Description:
+    return worker.describe(full, problem, msgspec.json.decode(parameters), startup_s)
+
+
+def _outcome(
+    instance: Instance, solver: Description, seed: int, budget: Budget, startup_s: float | None
+) -> Outcome:
+    """Run a solver, unless it has shown already that it does not get ready in time."""
+    if solver.late:
+        return Outcome(failure=Failure.TIME, error=solver.late)
+    parts = worker.pack(instance)
+    return worker.run(
+        solver.solver, instance.problem, solver.parameters, seed, budget, parts, startup_s
+    )
 
 
 def _judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
@@ -155,7 +180,7 @@ def _judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
 
 
 class Comparison:
-    """All runs of a comparison.
+    """All runs of a comparison; its length is their number.
 
     Parameters
     ----------
@@ -166,8 +191,13 @@ class Comparison:
     seeds
         Number of seeds. Seed s generates instance s of a preset and is the solver's seed there. On
         a file, a solver in which the seed does not matter runs once, with seed 0.
+    solver_seeds
+        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
+        only tells the instances of a preset, and other solvers run once on each, with seed 0.
     budget
         Work allowed to each run.
+    startup_s
+        Start-up allowed to each run, by default `worker.STARTUP_S`.
 
     Raises
     ------
@@ -181,21 +211,37 @@ class Comparison:
         choices: Sequence[Choice],
         seeds: int = 1,
         budget: Budget | None = None,
+        solver_seeds: int | None = None,
+        startup_s: float | None = None,
     ) -> None:
-        self.budget = budget or Budget()
+        self.budget, self.startup_s = budget or Budget(), startup_s
         worker.warm_up(self.budget.threads)
-        named = [(source, _problem_name(source)) for source in sources]
-        solvers = _describe_all(choices, sorted({problem for _, problem in named}))
-        self.tasks: list[Task] = []
-        for source, problem in named:
-            if source.file is not None:
-                for solver in solvers[problem]:
-                    chosen = range(seeds if solver.stochastic else 1)
-                    self.tasks += [Task(source, solver, seed) for seed in chosen]
-                continue
-            for seed in range(seeds):
-                seeded = msgspec.structs.replace(source, seed=seed)
-                self.tasks += [Task(seeded, solver, seed) for solver in solvers[problem]]
+        self._sources = [(source, _problem_name(source)) for source in sources]
+        names = sorted({problem for _, problem in self._sources})
+        self._solvers = _describe_all(choices, names, startup_s)
+        self._seeds, self._solver_seeds = seeds, solver_seeds
+
+    def __len__(self) -> int:
+        return sum(
+            len(self._solver_seeds_of(source, solver, 0)) * (1 if source.file else self._seeds)
+            for source, problem in self._sources
+            for solver in self._solvers[problem]
+        )
+
+    def tasks(self) -> Iterator[Task]:
+        """Yield the runs, instance by instance; there may be more than fit into memory."""
+        for source, problem in self._sources:
+            for number in range(1 if source.file else self._seeds):
+                one = source if source.file else msgspec.structs.replace(source, seed=number)
+                for solver in self._solvers[problem]:
+                    for seed in self._solver_seeds_of(source, solver, number):
+                        yield Task(one, solver, seed)
+
+    def _solver_seeds_of(self, source: Source, solver: Description, number: int) -> range:
+        """Return the seeds of a solver on the instance of this number."""
+        if self._solver_seeds is not None or source.file:
+            return range((self._solver_seeds or self._seeds) if solver.stochastic else 1)
+        return range(number, number + 1)
 
     def run(
         self,
@@ -219,45 +265,53 @@ class Comparison:
         Yields
         ------
         Record
-            One per run, also of those that were there already, and again those that are refuted
-            by a later one.
+            One per run, also of those that were there already. What runs say of each other is not
+            in them: see `opt_istn.runs.audit`.
 
         Raises
         ------
         InputError
-            If the file holds something else, or another process is appending to it.
+            If the file holds something else, another process is appending to it, or it is deleted
+            or replaced meanwhile; names where the records are kept then.
         """
-        with record.lock(path):
-            ledger = _Ledger(path)
-            yield from ledger.settle()
+        with appender.appending(path) as file:
             pool = executor or ThreadPoolExecutor(jobs)
             pending: set[Future[Record]] = set()
             try:
-                for instance, task in self._loaded():
-                    if not ledger.begin(instance, task, self.budget):
-                        continue
-                    known = ledger.find(instance, task, self.budget)
+                for instance, task in self._new_tasks():
+                    known = file.find(self._key(instance, task))
                     if known and not (retry_failed and known.status == Status.FAILED):
                         yield known
                         continue
                     while len(pending) >= jobs:
                         done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                        yield from ledger.add(done)
-                    pending.add(pool.submit(_run_task, instance, task, self.budget))
+                        yield from _kept(file, done)
+                    limits = (self.budget, self.startup_s)
+                    pending.add(pool.submit(_run_task, instance, task, *limits))
                 while pending:
                     done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    yield from ledger.add(done)
+                    yield from _kept(file, done)
             finally:
                 _give_up(pending)
                 if executor is None:
                     pool.shutdown(cancel_futures=True)
 
-    def _loaded(self) -> Iterator[tuple[Instance, Task]]:
+    def _new_tasks(self) -> Iterator[tuple[Instance, Task]]:
+        """Yield tasks with their instances; the same run asked for twice comes once."""
+        begun: set[bytes] = set()
         source, instance = None, None
-        for task in self.tasks:
+        for task in self.tasks():
             if instance is None or task.source != source:
                 source, instance = task.source, load(task.source)
-            yield instance, task
+            key = ledger.digest(self._key(instance, task))
+            if key not in begun:
+                begun.add(key)
+                yield instance, task
+
+    def _key(self, instance: Instance, task: Task) -> str:
+        solver = task.solver
+        limits = _limits(self.budget)
+        return ledger.run_key(instance.sha256, solver.solver, solver.parameters, task.seed, limits)
 
 
 def compare(
@@ -266,72 +320,27 @@ def compare(
     path: str | Path,
     *,
     seeds: int = 1,
+    solver_seeds: int | None = None,
     budget: Budget | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 
-class _Ledger:
-    """The records of a file, kept in step with it and free of contradictions."""
-
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
-        self._runs: dict[str, dict[str, Record]] = {}
-        self._begun: set[str] = set()
-        for run in record.read(path) if Path(path).exists() else []:
-            self._keep(run)
-
-    def begin(self, instance: Instance, task: Task, budget: Budget) -> bool:
-        """Return whether the task's turn has come for the first time."""
-        key = _key(instance, task, budget)
-        first = key not in self._begun
-        self._begun.add(key)
-        return first
-
-    def find(self, instance: Instance, task: Task, budget: Budget) -> Record | None:
-        """Return the record of the task, if there is one."""
-        return self._runs.get(instance.sha256, {}).get(_key(instance, task, budget))
-
-    def add(self, done: set[Future[Record]]) -> Iterator[Record]:
-        """Append the records of finished runs, and what they refute."""
-        for future in done:
-            run = future.result()
-            yield self._append(run)
-            yield from self._refute(run.sha256)
-
-    def settle(self) -> Iterator[Record]:
-        """Append what the records of the file refute among themselves."""
-        for sha256 in list(self._runs):
-            yield from self._refute(sha256)
-
-    def _refute(self, sha256: str) -> Iterator[Record]:
-        for run in audit.audit(self._runs[sha256].values()):
-            yield self._append(run)
-
-    def _append(self, run: Record) -> Record:
-        record.append(self._path, run)
-        self._keep(run)
-        return run
-
-    def _keep(self, run: Record) -> None:
-        self._runs.setdefault(run.sha256, {})[run.key] = run
+def _kept(file: Appender, done: set[Future[Record]]) -> Iterator[Record]:
+    """Append the records of finished runs, all at once so that none is lost if that fails."""
+    runs = [future.result() for future in done]
+    file.append(*runs)
+    yield from runs
 
 
-def _key(instance: Instance, task: Task, budget: Budget) -> str:
-    solver = task.solver
-    return record.run_key(
-        instance.sha256, solver.solver, solver.parameters, task.seed, _limits(budget)
-    )
-
-
-def _run_task(instance: Instance, task: Task, budget: Budget) -> Record:
-    solver = task.solver
-    return run_one(instance, task.source, solver.solver, solver.parameters, task.seed, budget)
+def _run_task(instance: Instance, task: Task, budget: Budget, startup_s: float | None) -> Record:
+    name, parameters = task.solver.solver, task.solver.parameters
+    return run_one(instance, task.source, name, parameters, task.seed, budget, startup_s)
 
 
 def _give_up(pending: set[Future[Record]]) -> None:
@@ -353,13 +362,15 @@ def _problem_name(source: Source) -> str:
     return problem.name
 
 
-def _describe_all(choices: Sequence[Choice], names: Sequence[str]) -> dict[str, list[Description]]:
+def _describe_all(
+    choices: Sequence[Choice], names: Sequence[str], startup_s: float | None
+) -> dict[str, list[Description]]:
     """Return the solvers for each problem; every choice has to apply to one of them."""
     described: dict[str, list[Description]] = {name: [] for name in names}
     for choice in choices:
         fits = [name for name in names if registry.applies(choice.solver, name)]
         for name in fits or names:
-            described[name].append(describe(choice.solver, name, choice.parameters))
+            described[name].append(describe(choice.solver, name, choice.parameters, startup_s))
     return described
 
 

@@ -1,10 +1,13 @@
-"""Where a run took place: package versions, processor, state of the checkout."""
+"""Where a run took place: package versions, processor, state of this source and of the folder."""
 
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 from typing import Any
+
+import msgspec
 
 PACKAGES = ("opt-istn", "numpy", "numba", "highspy", "ortools", "pyomo", "torch")
 
@@ -17,9 +20,16 @@ def capture(*distributions: str) -> dict[str, Any]:
     distributions
         Further packages whose versions matter.
     """
-    commit, dirty = git_state()
-    versions = package_versions(*distributions)
-    return {"packages": versions, "cpu": cpu_model(), "commit": commit, "dirty": dirty}
+    commit, dirty = source_state()
+    folder_commit, folder_dirty = folder_state(_current_folder())
+    return {
+        "packages": package_versions(*distributions),
+        "cpu": cpu_model(),
+        "commit": commit,
+        "dirty": dirty,
+        "folder_commit": folder_commit,
+        "folder_dirty": folder_dirty,
+    }
 
 
 @cache
@@ -48,17 +58,49 @@ def cpu_model() -> str:
 
 
 @cache
-def git_state() -> tuple[str, bool | None]:
-    """Return commit and dirtiness of the checkout one is in; empty and None outside of one."""
+def source_state() -> tuple[str, bool | None]:
+    """Return commit and dirtiness of the source this package runs from, wherever the user is.
+
+    Empty and None if it is neither part of a checkout nor installed from one.
+    """
+    here = Path(__file__).parent
     try:
-        commit = _git("rev-parse", "HEAD").strip()
-        return commit, bool(_git("status", "--porcelain"))
+        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)  # not just inside of one
+        commit = _git(here, "rev-parse", "HEAD").strip()
+        return commit, bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return _installed_commit(), None
+
+
+@cache
+def folder_state(folder: str) -> tuple[str, bool | None]:
+    """Return commit and dirtiness of the checkout that `folder` is in; empty and None if none."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD").strip()
+        return commit, bool(_git(folder, "status", "--porcelain"))
     except (OSError, subprocess.SubprocessError):
         return "", None
 
 
-def _git(*words: str) -> str:
-    command = ["git", "--no-optional-locks", *words]
+def _installed_commit() -> str:
+    """Return the commit that pip noted when it installed from a repository, if it did."""
+    try:
+        text = distribution("opt-istn").read_text("direct_url.json") or "{}"
+        found = msgspec.json.decode(text.encode())
+        return str(found.get("vcs_info", {}).get("commit_id", ""))
+    except (PackageNotFoundError, OSError, msgspec.DecodeError, AttributeError):
+        return ""
+
+
+def _current_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was deleted
+        return ""
+
+
+def _git(folder: str | Path, *words: str) -> str:
+    command = ["git", "--no-optional-locks", "-C", str(folder), *words]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="replace", check=True, timeout=10
     )

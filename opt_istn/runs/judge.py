@@ -57,7 +57,7 @@ def judge(instance: Instance, claims: RawClaims) -> Verdict:
             verdict,
             cost=None if evaluation.violations else priced,
             violations=evaluation.violations,
-            terms=evaluation.terms(),
+            terms=evaluation.terms() | _reference(instance),
             plan=plan.document(),
         )
     refuted = _refuted(claims, verdict, priced)
@@ -67,6 +67,18 @@ def judge(instance: Instance, claims: RawClaims) -> Verdict:
     if refuted:
         return replace(verdict, status=Status.FAILED, bound=None, refuted=refuted)
     return verdict
+
+
+_references: dict[str, int | None] = {}  # by instance: a walk over a large map takes seconds
+
+
+def _reference(instance: Instance) -> dict[str, int]:
+    """Return the term ``reference``, the cost that savings are counted from, if there is one."""
+    if instance.sha256 not in _references:
+        problem = problems.get(instance.problem)
+        _references[instance.sha256] = problem.reference(instance)
+    cost = _references[instance.sha256]
+    return {} if cost is None else {"reference": cost}
 
 
 def _refuted(claims: RawClaims, verdict: Verdict, priced: int | None) -> str:

@@ -1,12 +1,12 @@
 """The processes between the parent and a solver: a nursery that forks, a supervisor per run.
 
 The nursery imports the heavy packages once and forks a supervisor for each connection it is
-handed. The supervisor forks the child that solves, watches its time and the memory of its whole
+handed. The supervisor forks the child that solves, takes its time, watches the memory of its whole
 process tree, keeps the end of what it prints, and kills the tree when a limit is hit, when the
 child has ended, or when the parent is gone. A crash of the child therefore reaches nobody else.
+If the child kills its supervisor, the nursery adopts what is left of the run, and kills it.
 """
 
-import ctypes
 import os
 import resource
 import selectors
@@ -22,14 +22,14 @@ from importlib import import_module
 from typing import Any
 
 import msgspec
-import psutil
 
 from opt_istn import problems
+from opt_istn.runs import processes
 from opt_istn.runs.ledger import Failure
+from opt_istn.runs.processes import LINUX
 
 MAX_ANSWER = 64 << 20  # bytes; a plan of a million moves has 20 MB
 MAX_TAIL = 4096  # bytes kept of what the child prints
-LINUX = sys.platform == "linux"
 PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
     "opt_istn.runs.child",
     "numba",
@@ -40,7 +40,6 @@ _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memo
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
 _READY = b"ready..."
 _SIZE = struct.Struct(">Q")
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -51,11 +50,11 @@ class Ending(msgspec.Struct, frozen=True):
     failure, error
         Why there is no usable answer.
     startup_s, wall_s
-        Seconds before and after the clock started.
+        Seconds before the clock started, and from then until the answer was complete.
     cpu_s
-        CPU seconds of the child and the children it waited for, start-up included.
+        CPU seconds in that time, of the child and the children it waited for.
     peak_memory_mb
-        Peak resident memory of the process tree in MiB.
+        Peak memory of the process tree in MiB, as `opt_istn.runs.processes.memory` counts it.
     tail
         End of what the run printed.
     """
@@ -91,20 +90,54 @@ def receive(connection: socket.socket) -> bytes:
 def serve(control_fd: int) -> None:
     """Run the nursery: fork a supervisor for each connection received over `control_fd`."""
     control = socket.socket(fileno=control_fd)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended supervisors vanish by themselves
     for module in (*PRELOAD, *_own_problems()) if LINUX else ():
         with suppress(ImportError):  # the run that needs it says so
             import_module(module)
-    while True:
-        message, fds, _, _ = socket.recv_fds(control, 1, 1)
-        if not message:
-            os._exit(0)
-        if _fork() == 0:
-            control.close()
-            _supervise(socket.socket(fileno=fds[0]))
-            os._exit(0)
-        for fd in fds:
+    processes.adopt_orphans()
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    supervisors: set[int] = set()
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(woken, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is control:
+                    supervisors.add(_adopt(control, (woken, wake)))
+                else:
+                    os.read(woken, 4096)
+                    _clean_up(supervisors)
+
+
+def _adopt(control: socket.socket, own: tuple[int, int]) -> int:
+    """Fork a supervisor for the next connection and return its id; `own` are the nursery's."""
+    message, fds, _, _ = socket.recv_fds(control, 1, 1)
+    if not message:
+        os._exit(0)
+    pid = _fork()
+    if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        control.close()
+        for fd in own:
             os.close(fd)
+        _supervise(socket.socket(fileno=fds[0]))
+        os._exit(0)
+    for fd in fds:
+        os.close(fd)
+    return pid
+
+
+def _clean_up(supervisors: set[int]) -> None:
+    """Forget supervisors that have ended, and kill what those left that did not end by choice."""
+    with suppress(ChildProcessError):
+        while pid := os.waitpid(-1, os.WNOHANG)[0]:
+            supervisors.discard(pid)
+    if LINUX:
+        processes.kill(set(processes.children(os.getpid())) - supervisors)
 
 
 def _own_problems() -> list[str]:
@@ -113,10 +146,9 @@ def _own_problems() -> list[str]:
 
 
 def _supervise(connection: socket.socket) -> None:
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    if LINUX:  # orphaned grandchildren become our children, so that none escapes
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    processes.adopt_orphans()
     with suppress(EOFError, OSError):  # the parent is gone: there is nobody to tell
+        send(connection, str(os.getpid()).encode())
         job = msgspec.json.decode(receive(connection))
         parts = [receive(connection) for _ in job["sizes"]]
         printed, answers = os.pipe(), os.pipe()
@@ -163,8 +195,8 @@ def _become_child(job: dict[str, Any], parts: list[bytes], printed: int, answers
 def _limit_the_damage() -> None:
     """Die with the supervisor, dump no core, be the first the kernel kills for memory."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    processes.die_with_parent()
     if LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")
 
@@ -180,6 +212,8 @@ class _Watch:
     answers: int
     start: float = field(default_factory=time.monotonic)
     clock: float | None = None  # when the child called ready
+    done: float | None = None  # when its answer was complete
+    spent: float = 0.0  # CPU seconds of start-up
     peak: int = 0  # bytes
     tail: bytes = b""
     buffer: bytearray = field(default_factory=bytearray)
@@ -188,37 +222,38 @@ class _Watch:
     @property
     def answer(self) -> bytes:
         """The child's answer, empty if it is not complete."""
-        data = self.buffer.removeprefix(_READY)
-        body = bytes(data[_SIZE.size :])
-        complete = len(data) >= _SIZE.size and _SIZE.unpack(data[: _SIZE.size])[0] == len(body)
-        return body if complete else b""
+        head = len(_READY) * self.buffer.startswith(_READY) + _SIZE.size
+        body = len(self.buffer) - head
+        if body < 0 or _SIZE.unpack(self.buffer[head - _SIZE.size : head])[0] != body:
+            return b""
+        return bytes(self.buffer[head:])
 
     def until_the_end(self) -> Ending:
         """Watch until the child has ended or is killed; leave no process of the tree."""
         failure, error = self._watch()
         end = time.monotonic()
         if failure:
-            self._kill_tree()
+            processes.kill_tree(os.getpid())
         status, usage = self.exit or _wait(self.pid)
-        left = self._kill_tree(_LEFTOVER_S)
+        left = _leftovers()
         self._drain()
         if not failure:
             failure, error = self._judge_exit(status, left)
         clock = self.clock or end
+        cpu_s = usage.ru_utime + usage.ru_stime - self.spent
         scale = 1 if sys.platform == "darwin" else 1024
         return Ending(
             failure=failure,
             error=error,
             startup_s=clock - self.start,
-            wall_s=end - clock,
-            cpu_s=usage.ru_utime + usage.ru_stime,
+            wall_s=(self.done or end) - clock,
+            cpu_s=max(0.0, cpu_s),
             peak_memory_mb=max(self.peak, usage.ru_maxrss * scale) / 2**20,
             tail=self.tail.decode(errors="replace"),
         )
 
     def _watch(self) -> tuple[Failure | None, str]:
-        process = psutil.Process(self.pid)
-        interval, tree, tree_age = _POLL_S[0], [process], 0.0
+        interval, looked = _POLL_S[0], 0.0
         with selectors.DefaultSelector() as selector:
             self._register(selector)
             while True:
@@ -226,13 +261,15 @@ class _Watch:
                     self._read(selector, key)
                 if self._ended():
                     return None, ""
+                if time.monotonic() - looked > interval:
+                    looked = time.monotonic()
+                    tree = [self.pid, *processes.descendants(self.pid)]
+                    self.peak = max(self.peak, processes.memory(tree))
+                    effort = 10 * (time.monotonic() - looked)  # watching takes a tenth of the time
+                    interval = max(min(interval * 1.3, _POLL_S[1]), effort)
                 reason = self._over_limit()
                 if reason[0]:
                     return reason
-                if time.monotonic() - tree_age > 4 * interval:
-                    tree, tree_age = [process, *_descendants(process)], time.monotonic()
-                self.peak = max(self.peak, sum(map(_resident, tree)))
-                interval = min(interval * 1.3, _POLL_S[1])
 
     def _register(self, selector: selectors.BaseSelector) -> None:
         for fd in (self.printed, self.answers):
@@ -244,7 +281,7 @@ class _Watch:
 
     def _read(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
         if key.data is None:  # the parent never speaks again: it is gone
-            self._kill_tree()
+            processes.kill_tree(os.getpid())
             os._exit(0)
         if isinstance(key.data, int) and not self._take(key.data):
             selector.unregister(key.fileobj)
@@ -257,10 +294,16 @@ class _Watch:
                 self.tail = (self.tail + data)[-MAX_TAIL:]
             elif len(self.buffer) <= MAX_ANSWER:
                 self.buffer += data
-                if self.clock is None and self.buffer.startswith(_READY):
-                    self.clock = time.monotonic()
+                self._take_time()
             return bool(data)
         return True
+
+    def _take_time(self) -> None:
+        """Notice when the child gets ready, and when its answer is complete."""
+        if self.clock is None and self.buffer.startswith(_READY):
+            self.clock, self.spent = time.monotonic(), processes.cpu_s(self.pid)
+        if self.done is None and self.answer:
+            self.done = time.monotonic()
 
     def _drain(self) -> None:
         for fd in (self.printed, self.answers):
@@ -300,50 +343,18 @@ class _Watch:
             return Failure.CRASHED, f"ended without an answer (exit code {code})"
         return None, ""
 
-    def _kill_tree(self, patience_s: float = 0.0) -> int:
-        """Kill what is left of the tree; return how many processes did not end by themselves."""
-        me = psutil.Process()
-        end = time.monotonic() + patience_s
-        while _descendants(me) and time.monotonic() < end:
-            time.sleep(0.01)
-        killed = 0
-        for _ in range(100):  # a tree may fork while it is being killed
-            alive = _descendants(me)
-            if not alive:
-                break
-            for process in alive:
-                with suppress(psutil.Error):
-                    process.kill()
-                    killed += 1
-            time.sleep(0.002)
-        return killed
+
+def _leftovers() -> int:
+    """Kill what is left of the tree; return how many processes did not end by themselves."""
+    end = time.monotonic() + _LEFTOVER_S
+    while processes.children(os.getpid()) and time.monotonic() < end:
+        time.sleep(0.01)
+    return processes.kill_tree(os.getpid())
 
 
 def _wait(pid: int) -> tuple[int, resource.struct_rusage]:
     _, status, usage = os.wait4(pid, 0)
     return status, usage
-
-
-def _descendants(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        tree = process.children(recursive=True)
-    except psutil.Error:
-        return []
-    return [one for one in tree if _alive(one)]
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
-
-
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
 
 
 def _signal_name(number: int) -> str:

@@ -1,4 +1,9 @@
-"""Checking a file of records from the ground up: sources, plans, claims, contradictions."""
+"""Checking a file of records: sources, plans, claims, contradictions.
+
+Instances are made and plans are evaluated again. A bound is compared with the plan of its run and
+with the other runs on the instance; it is not computed anew, so one that nothing contradicts stays
+a claim.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +26,7 @@ class Finding(StrEnum):
 
     OK = "ok"
     REFUTED = "refuted"  # it says something that is not so
+    DISPUTED = "disputed"  # another run says the opposite, and no plan decides
     FAILED = "failed"  # the run crashed or was killed, so there is nothing to check
     UNAVAILABLE = "unavailable"  # its instance cannot be had any more
 
@@ -43,10 +49,12 @@ class Check:
 
 
 def verify(records: Sequence[Record]) -> Iterator[Check]:
-    """Regenerate every instance, evaluate every plan, recompute every claim, audit all runs."""
-    contradicted = {run.key: run.error for run in audit.audit(records)}
+    """Regenerate every instance, evaluate every plan, hold claims against plans and each other.
+
+    No bound is recomputed.
+    """
     loaded: dict[str, Instance | str] = {}
-    for run in records:
+    for run, read in zip(records, audit.audited(records), strict=True):
         key = msgspec.json.encode(run.source, order="sorted").decode()
         if key not in loaded:
             loaded.clear()  # records come instance by instance: one in memory is enough
@@ -58,7 +66,7 @@ def verify(records: Sequence[Record]) -> Iterator[Check]:
             found = f"its source gives another instance ({instance.sha256[:12]})"
             yield Check(run, Finding.REFUTED, found)
         else:
-            yield _check(run, instance, contradicted.get(run.key, ""))
+            yield _together(_check(run, instance), read)
 
 
 def _load(run: Record) -> Instance | str:
@@ -68,7 +76,15 @@ def _load(run: Record) -> Instance | str:
         return str(error)
 
 
-def _check(run: Record, instance: Instance, contradicted: str) -> Check:
+def _together(check: Check, read: Record) -> Check:
+    """Add what other runs say to the verdict on a record that is in order by itself."""
+    if check.finding != Finding.OK or read.error == check.record.error:
+        return check
+    refuted = read.failure == Failure.REFUTED
+    return Check(check.record, Finding.REFUTED if refuted else Finding.DISPUTED, read.error)
+
+
+def _check(run: Record, instance: Instance) -> Check:
     if run.status == Status.FAILED and run.failure != Failure.REFUTED:
         return Check(run, Finding.FAILED, run.error.partition("\n")[0])
     if run.claim is None:
@@ -81,13 +97,15 @@ def _check(run: Record, instance: Instance, contradicted: str) -> Check:
     )
     for name in ("cost", "violations", "terms"):
         recorded, evaluated = getattr(run, name), getattr(verdict, name)
+        if name == "terms" and "reference" not in run.terms:  # older records do not have it
+            evaluated = {key: value for key, value in evaluated.items() if key != "reference"}
         if _plain(recorded) != _plain(evaluated):
             reason = f"{name}: recorded {recorded}, evaluated {evaluated}"
             return Check(run, Finding.REFUTED, reason)
     if run.status == Status.FAILED:
         return Check(run, Finding.REFUTED, run.error.partition("\n")[0])
-    if verdict.refuted or contradicted:
-        return Check(run, Finding.REFUTED, verdict.refuted or contradicted)
+    if verdict.refuted:
+        return Check(run, Finding.REFUTED, verdict.refuted)
     if (run.status, run.bound) != (verdict.status, verdict.bound):
         recorded = f"recorded {run.status} with the bound {run.bound}"
         claimed = f"claimed {claim.status} with the bound {claim.bound}"

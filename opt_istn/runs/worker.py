@@ -2,16 +2,20 @@
 
 A solver may crash, hang, eat memory, print, fork or exit as it likes: what reaches the caller is an
 `Outcome`. No object of a solver is unpickled here and no solver module is imported. The processes
-behind it are described in `opt_istn.runs.supervisor`; they need a POSIX system.
+behind it are described in `opt_istn.runs.supervisor`; they need a POSIX system. They are not
+trusted to keep the deadline either: it is kept here once more, and a supervisor that was stopped is
+killed.
 """
 
 import atexit
 import os
 import pickle
+import selectors
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,12 +26,16 @@ import msgspec
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.runs import processes
 from opt_istn.runs.child import Answer, Description, Job, RawClaims
-from opt_istn.runs.ledger import Failure
+from opt_istn.runs.ledger import Failure, Steps
 from opt_istn.runs.supervisor import Ending, receive, send
 from opt_istn.solver import Budget
 
-PREPARE_S = 300.0  # start-up allowed to a run: imports, and compiling on the very first use
+STARTUP_S = 60.0  # start-up allowed to a run unless said otherwise: imports, compiling
+SLACK_S = 15.0  # a supervisor that has not answered this long after its deadline is killed
+NURSERY_S = 60.0  # time for a nursery to fork a supervisor, and to import before its first
+_LOOK_S = 1.0  # interval between two looks at a supervisor that says nothing
 GRACE_S = 5.0  # a run is killed this long (or a tenth of its limit) after its time limit
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -42,6 +50,10 @@ _START = (
     "import sys; sys.path[:] = sys.argv[2:]; "
     "from opt_istn.runs.supervisor import serve; serve(int(sys.argv[1]))"
 )
+
+
+class _Silent(Exception):  # noqa: N818 - reported as the outcome of a run
+    """A supervisor, or the nursery, does not answer."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the caller asked for it
@@ -61,8 +73,10 @@ class Outcome:
     failure, error
         Why the run failed.
     startup_s, wall_s, cpu_s, peak_memory_mb
-        Start-up is everything before `solve` is called. CPU seconds are those of `solve`, or of
-        the whole process if it never answered; memory is that of the whole process tree.
+        Taken by the supervisor. Start-up is everything before the solver sees the instance; CPU
+        seconds are from then on; memory is that of the whole process tree.
+    steps
+        What the solver says of its training.
     """
 
     claims: RawClaims | None = None
@@ -73,6 +87,7 @@ class Outcome:
     wall_s: float = 0.0
     cpu_s: float = 0.0
     peak_memory_mb: float = 0.0
+    steps: Steps | None = None
 
 
 def pack(instance: Any) -> list[bytes]:
@@ -94,15 +109,22 @@ def run(
     seed: int,
     budget: Budget,
     parts: Sequence[bytes],
+    startup_s: float | None = None,
 ) -> Outcome:
     """Run a solver on a packed instance and wait for it.
+
+    Parameters
+    ----------
+    startup_s
+        Start-up allowed, by default `STARTUP_S`.
 
     Raises
     ------
     Cancelled
         If `cancel_all` was called meanwhile.
     """
-    ending, data = _converse(_job(solver, problem, parameters, seed, budget, parts), parts)
+    job = _job(solver, problem, parameters, seed, budget, parts, startup_s)
+    ending, data = _converse(job, parts)
     if ending.failure:
         return _failed(ending.failure, ending.error, ending)
     try:
@@ -116,25 +138,31 @@ def run(
     return Outcome(
         claims=answer.claims,
         unsupported=answer.unsupported,
-        startup_s=answer.startup_s or ending.startup_s,
-        wall_s=answer.wall_s,
-        cpu_s=answer.cpu_s,
+        startup_s=ending.startup_s,
+        wall_s=ending.wall_s,
+        cpu_s=ending.cpu_s,
         peak_memory_mb=ending.peak_memory_mb,
+        steps=answer.steps,
     )
 
 
-def describe(solver: str, problem: str, parameters: Mapping[str, Any]) -> Description:
+def describe(
+    solver: str, problem: str, parameters: Mapping[str, Any], startup_s: float | None = None
+) -> Description:
     """Return full id, changed parameters and stochasticity of a solver, made in a child process.
 
-    A solver that crashes while it is made is described as deterministic: its run will say why.
+    A solver that crashes while it is made is described as deterministic: its run will say why. One
+    that takes too long is described as `late`: there is no need to wait for it twice.
 
     Raises
     ------
     InputError
         If there is no such solver, or a parameter is unknown or has the wrong type.
     """
-    ending, data = _converse(_job(solver, problem, parameters, 0, Budget(), []), [])
-    crashed = Description(solver, stochastic=False, parameters=dict(parameters))
+    job = _job(solver, problem, parameters, 0, Budget(), [], startup_s)
+    ending, data = _converse(job, [])
+    late = ending.error if ending.failure == Failure.TIME else ""
+    crashed = Description(solver, stochastic=False, parameters=dict(parameters), late=late)
     if ending.failure:
         return crashed
     answer = files.decode(data, Answer, solver)
@@ -167,6 +195,7 @@ def _job(
     seed: int,
     budget: Budget,
     parts: Sequence[bytes],
+    startup_s: float | None,
 ) -> Job:
     return Job(
         solver=solver,
@@ -178,7 +207,7 @@ def _job(
         memory_mb=budget.memory_mb,
         threads=budget.threads,
         hard_s=hard_limit_s(budget),
-        prepare_s=PREPARE_S,
+        prepare_s=STARTUP_S if startup_s is None else startup_s,
         folder=str(Path.cwd()),
         search_path=[str(place) for place in sys.path],
         sizes=[len(part) for part in parts],
@@ -222,6 +251,10 @@ class _Nursery:
         self._control.close()
         self._process.wait()
 
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
 
 _lock = threading.Lock()
 _connections: set[socket.socket] = set()
@@ -264,17 +297,64 @@ def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
         try:
             with theirs:
                 _adopt(theirs, job.threads)
-            send(ours, msgspec.json.encode(job, enc_hook=str), *parts)
-            ending = msgspec.json.decode(receive(ours), type=Ending)
-            return ending, receive(ours)
+            return _talk(ours, job, parts)
+        except _Silent as error:
+            return _lost(str(error)), b""
         except (EOFError, OSError):
             if ours not in _connections:
                 raise Cancelled from None
             text = "its supervising process ended: killed by the solver or for lack of memory"
-            return Ending(Failure.CRASHED, text, 0.0, 0.0, 0.0, 0.0, ""), b""
+            return _lost(text), b""
         finally:
             with _lock:
                 _connections.discard(ours)
+
+
+def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
+    """Speak with a supervisor; kill it if it is stopped or long past its deadline."""
+    _await(ours, None, NURSERY_S, job.threads)
+    supervisor = int(receive(ours))
+    send(ours, msgspec.json.encode(job, enc_hook=str), *parts)
+    runs_on = bool(parts) and job.hard_s is None
+    limit_s = None if runs_on else job.prepare_s + (job.hard_s or 0.0) + SLACK_S
+    _await(ours, supervisor, limit_s, job.threads)
+    ending = msgspec.json.decode(receive(ours), type=Ending)
+    return ending, receive(ours)
+
+
+def _await(
+    ours: socket.socket, supervisor: int | None, limit_s: float | None, threads: int
+) -> None:
+    """Wait until there is something to receive.
+
+    Raises
+    ------
+    _Silent
+        If nothing comes; whoever should have spoken has been killed with all its processes.
+    """
+    start = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        selector.register(ours, selectors.EVENT_READ)
+        while not selector.select(_LOOK_S if limit_s is None else min(_LOOK_S, limit_s)):
+            late = limit_s is not None and time.monotonic() - start > limit_s
+            if supervisor is None:
+                if late:
+                    _nursery(threads).kill()
+                    raise _Silent(f"no process was forked for it within {limit_s:g} s")
+            elif processes.state(supervisor) == "T" or late:
+                reason = "did not keep its deadline" if late else "was stopped by the solver"
+                _kill_run(supervisor)
+                raise _Silent(f"killed: its supervising process {reason}")
+
+
+def _kill_run(supervisor: int) -> None:
+    """Kill a supervisor and all its processes; the nursery cleans up what forked meanwhile."""
+    tree = [supervisor, *processes.descendants(supervisor)]
+    processes.kill(tree)
+
+
+def _lost(error: str) -> Ending:
+    return Ending(Failure.CRASHED, error, 0.0, 0.0, 0.0, 0.0, "")
 
 
 def _failed(failure: Failure, error: str, ending: Ending) -> Outcome:

@@ -326,7 +326,7 @@ def test_instances_of_no_scenario_have_no_map(tiny: Instance) -> None:
     changes: list[dict[str, Any]] = [{"seed": "x"}, {"seed": -1}, {"seed": 1}, {"beta": "x"}]
     scenarios = [{}, lost, *(tiny.scenario | change for change in changes)]
     for scenario in scenarios:
-        changed = replace(tiny, scenario=scenario)
+        changed = replace(tiny, scenario=scenario, origin=None)
         with pytest.raises(InputError, match=r"scenario|beta"):
             views.figure(changed, [])
     none, plan = _random(0, num_users=0)

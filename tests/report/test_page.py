@@ -70,9 +70,9 @@ def test_page_holds_everything(page: Any) -> None:
         "Environment",
         "All runs",
     ]
-    assert "2 certified (two independent proofs)" in made.text
+    assert "2 agreed (two different cores)" in made.text
     assert f"sha256 {'00000000' * 8}" in made.text
-    assert "has the optimum 100, proven independently by cpsat and labels" in made.text
+    assert "has the optimum 100, proven independently by CP-SAT and jutap passes" in made.text
     assert "a processor" in made.text
     rows = made.source.split("<details>")[-1]
     assert rows.count("<tr class") == len(comparison())
@@ -81,7 +81,7 @@ def test_page_holds_everything(page: Any) -> None:
 def test_failures_come_first(page: Any) -> None:
     """Failures are told before any number, those without a plan next."""
     text = page(comparison()).text
-    assert text.index("ValueError: boom") < text.index("exceeds the budget") < text.index("6.67 [")
+    assert text.index("ValueError: boom") < text.index("exceeds the budget") < text.index("6.67 (")
 
 
 def test_page_needs_nothing_else(page: Any) -> None:
@@ -154,6 +154,7 @@ def test_maps_show_optimum_and_heuristics(page: Any, tmp_path: Path) -> None:
     """The first instance of a group is drawn with the best exact plan and other heuristics'."""
     records = _tiny_runs(tmp_path)
     twin = changed(records[0], solver="jutap.blind", bound=None, status="feasible", claim=None)
+    twin = changed(twin, kind="heuristic")
     assert _maps(page([*records, twin])) == ["Instance tiny: jutap.labels, jutap.greedy."]
 
 

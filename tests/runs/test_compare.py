@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from opt_istn import Budget, InputError, Status, problems
-from opt_istn.runs import audit, compare, ledger, worker
+from opt_istn.runs import appender, audit, compare, ledger, worker
+from opt_istn.runs.audit import Standing
 from opt_istn.runs.compare import Choice, Comparison
-from opt_istn.runs.ledger import Failure, Record, Source
+from opt_istn.runs.ledger import Failure, Record, Source, Steps
 from tests.planted import OPTIMUM, plant_presets, tiny
 
 
@@ -64,8 +65,11 @@ def test_every_lie_is_caught_and_the_rest_goes_on(source: Source, tmp_path: Path
     """Liars and crashes are recorded as failed with the reason; the honest runs are not touched."""
     path = tmp_path / "runs.jsonl"
     names = [*LIES, "Honest", "HonestToo", "Detour"]
-    budget = Budget(time_s=1.0, memory_mb=300)
-    runs = _compare([source], names, path, budget=budget, jobs=2)
+    budget = Budget(time_s=3.0, memory_mb=300)
+    _compare([source], names, path, budget=budget, jobs=2)
+    runs = {
+        (run.solver.partition(":")[2], run.seed): run for run in audit.audited(ledger.read(path))
+    }
     for name, reason in LIES.items():
         assert runs[name, 0].status == Status.FAILED, name
         assert re.search(reason, runs[name, 0].error), name
@@ -73,7 +77,8 @@ def test_every_lie_is_caught_and_the_rest_goes_on(source: Source, tmp_path: Path
     assert runs["Honest", 0].status == runs["HonestToo", 0].status == Status.OPTIMAL
     assert runs["Detour", 0].cost == 282
     (known,) = audit.summarise(ledger.read(path))
-    assert (known.best_cost, known.best_bound, known.certified) == (OPTIMUM, OPTIMUM, True)
+    assert (known.best_cost, known.best_bound) == (OPTIMUM, OPTIMUM)
+    assert known.standing == Standing.CLAIMED  # two proofs, but of strangers
 
 
 @pytest.mark.parametrize(
@@ -197,7 +202,7 @@ def test_mistakes_are_found_before_anything_runs(
 def test_one_comparison_at_a_time(source: Source, tmp_path: Path) -> None:
     """Two comparisons do not append to one file at the same time."""
     path = tmp_path / "runs.jsonl"
-    with ledger.lock(path), pytest.raises(InputError, match="another process"):
+    with appender.appending(path), pytest.raises(InputError, match="another process"):
         _compare([source], ["Honest"], path)
 
 
@@ -230,20 +235,70 @@ def test_a_consumer_may_stop_early(source: Source, tmp_path: Path) -> None:
     runs.close()  # type: ignore[attr-defined]
     assert time.monotonic() - start < 5
     assert [run.solver for run in ledger.read(path)] == ["tests.planted:Honest"]
-    with ledger.lock(path):
+    with appender.appending(path):
         pass
 
 
-def test_contradictions_left_by_a_crash_are_settled(source: Source, tmp_path: Path) -> None:
-    """If a comparison died between a run and its audit, the next one appends the audit."""
+def test_own_engines_agree_and_strangers_only_claim(tmp_path: Path) -> None:
+    """Two cores of ours agree on an instance; proofs that strangers invent certify nothing."""
+    tiny(energy_budget_mj=None).write(tmp_path / "tiny.json")
+    source, path = Source(file=str(tmp_path / "tiny.json")), tmp_path / "runs.jsonl"
+    own = [Choice("labels"), Choice("value-iteration")]
+    for choices, standing, cores in [
+        (_choices("Honest", "HonestToo"), Standing.CLAIMED, ()),
+        (own, Standing.AGREED, ("jutap passes", "value iteration")),
+    ]:
+        list(compare.compare([source], choices, path))
+        (known,) = audit.summarise(ledger.read(path))
+        assert (known.standing, known.cores) == (standing, cores)
+
+
+def test_verdicts_across_runs_are_not_stored(source: Source, tmp_path: Path) -> None:
+    """The file keeps what is judged of a run alone, so a liar leaves no trace when it is gone."""
     path = tmp_path / "runs.jsonl"
-    for name in ("Overbound", "Honest"):
-        run = compare.run_one(tiny(), source, f"tests.planted:{name}", {}, 0, Budget())
-        ledger.append(path, run)
-    assert {run.status for run in ledger.read(path)} == {"bound_only", "optimal"}
-    runs = _compare([source], ["Honest"], path)
-    assert runs["Overbound", 0].failure == Failure.REFUTED
-    assert {run.status for run in ledger.read(path)} == {"failed", "optimal"}
+    _compare([source], ["Overbound", "Honest"], path)
+    stored = {run.solver: run.status for run in ledger.read(path)}
+    assert stored == {"tests.planted:Overbound": "bound_only", "tests.planted:Honest": "optimal"}
+    assert audit.audited(ledger.read(path))[0].failure == Failure.REFUTED
+
+
+def test_tasks_are_made_when_their_turn_comes(source: Source, tmp_path: Path) -> None:
+    """A thousand million seeds take no memory, and the first runs come at once."""
+    comparison = Comparison([source], _choices("Detour", "Honest"), seeds=10**9)
+    assert len(comparison) == 10**9 + 1
+    runs = comparison.run(tmp_path / "runs.jsonl")
+    assert [next(runs).seed for _ in range(2)] == [0, 1]
+    runs.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("how", ["delete", "replace", "cut"])
+def test_a_lost_file_is_noticed(how: str, source: Source, tmp_path: Path) -> None:
+    """If the file is deleted, replaced or cut meanwhile, that is said, and nothing more is lost."""
+    path = tmp_path / "runs.jsonl"
+    runs = Comparison([source], _choices("Detour"), seeds=3).run(path)
+    first = next(runs)
+    if how == "cut":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    if how == "replace":
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="while runs were added to it; the records so far are in"):
+        list(runs)
+    (kept,) = tmp_path.glob("*.rescued")
+    found = ledger.read(kept)
+    assert [run.seed for run in found] == ([1] if how == "cut" else [0, 1])
+    assert how == "cut" or found[0] == first
+    assert not path.exists() or path.read_bytes() == b""
+
+
+def test_what_a_solver_declares_is_recorded(source: Source) -> None:
+    """Kind, knowledge and training of an agent are in its record; a stranger has no core."""
+    run = compare.run_one(tiny(), source, "tests.planted:Trained", {}, 0, Budget())
+    assert (run.kind, run.knows, run.core) == ("agent", "past", "")
+    assert run.steps == Steps(environment_steps=1000, status="plateau")
+    run = compare.run_one(tiny(), source, "jutap.labels", {}, 0, Budget())
+    assert run.core == "jutap passes"
 
 
 SCRIPT = """
@@ -259,7 +314,7 @@ for run in harness.compare([source], choices, sys.argv[2], jobs=2):
 
 def test_a_killed_comparison_goes_on(source: Source, tmp_path: Path) -> None:
     """Killed with SIGKILL again and again, a comparison loses and repeats no recorded run."""
-    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[2]
+    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[1]
     assert source.file is not None
     command = [sys.executable, "-c", SCRIPT, source.file, str(path)]
     for _ in range(2):
@@ -278,7 +333,7 @@ def test_a_killed_comparison_goes_on(source: Source, tmp_path: Path) -> None:
 
 def test_an_interrupted_comparison_leaves_a_valid_file(source: Source, tmp_path: Path) -> None:
     """An interrupt from the keyboard ends the runs in progress and leaves a valid file."""
-    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[2]
+    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[1]
     assert source.file is not None
     command = [sys.executable, "-c", SCRIPT, source.file, str(path)]
     process = subprocess.Popen(

@@ -6,14 +6,15 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
 from opt_istn import Budget, InputError, Status
-from opt_istn.runs import worker
-from opt_istn.runs.ledger import Failure
+from opt_istn.runs import compare, worker
+from opt_istn.runs.ledger import Failure, Source
 from opt_istn.runs.worker import Outcome
 from tests.planted import OPTIMUM, tiny
 
@@ -78,6 +79,9 @@ CRASHES = [
     ("Gossip", "its answer exceeds 64 MiB"),
     ("Writer", "read-only"),
     ("Closer", "ended without an answer"),
+    ("Stopper", "its supervising process was stopped by the solver"),
+    ("Orphaner", "supervising process ended"),
+    ("Verbose", "Claims.detail: Expected `object` of length <= 1000"),
 ]
 
 
@@ -140,10 +144,57 @@ def test_time_limit_is_hard(parts: list[bytes]) -> None:
 
 def test_start_up_is_limited(parts: list[bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """A solver that never gets ready is killed too."""
-    monkeypatch.setattr(worker, "PREPARE_S", 0.2)
+    monkeypatch.setattr(worker, "STARTUP_S", 0.2)
     outcome = _run("Unready", parts)
     assert (outcome.failure, outcome.wall_s) == (Failure.TIME, 0)
     assert "not ready after 0.2 s" in outcome.error
+
+
+def test_a_slow_import_is_waited_for_once(tmp_path: Path) -> None:
+    """A module that sleeps on import is given up after one start-up limit, and not run again."""
+    module = tmp_path / "sleepy.py"
+    module.write_text("import time; time.sleep(60)\nclass Sleepy: pass\n")
+    start = time.monotonic()
+    source, solver = Source(file="x"), f"{module}:Sleepy"
+    run = compare.run_one(tiny(), source, solver, {}, 0, Budget(), startup_s=1.0)
+    assert 1.0 < time.monotonic() - start < 6
+    assert run.failure == Failure.TIME
+    assert run.error == "killed: not ready after 1 s of start-up"
+
+
+def test_a_supervisor_past_its_deadline_is_killed(
+    parts: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the watching process does not keep the deadline, the caller does."""
+    monkeypatch.setattr(worker, "SLACK_S", -1.2)
+    outcome = worker.run(
+        "tests.planted:Endless", "jutap", {}, 0, Budget(time_s=1), parts, startup_s=0.5
+    )
+    assert outcome.error == "killed: its supervising process did not keep its deadline"
+
+
+@pytest.mark.parametrize("name", ["Watchmaker", "Early"])
+def test_seconds_are_not_the_solver_s_own(name: str, parts: list[bytes]) -> None:
+    """A solver that stops its clocks, or works while it is asked, is timed all the same."""
+    outcome = _run(name, parts)
+    assert outcome.claims is not None
+    assert 0.35 < outcome.wall_s < 5
+    assert outcome.cpu_s < 1
+    if name == "Watchmaker":
+        assert outcome.cpu_s > 0.35
+
+
+def test_shared_pages_count_once(parts: list[bytes]) -> None:
+    """Eight idle forks of a process do not multiply its memory."""
+    alone, crowd = _run("Honest", parts), _run("Crowd", parts)
+    assert crowd.failure is None
+    assert 150 < crowd.peak_memory_mb < alone.peak_memory_mb + 250
+
+
+@pytest.mark.skipif(not hasattr(os, "memfd_create"), reason="memory files are Linux's")
+def test_memory_files_count(parts: list[bytes]) -> None:
+    """What a run hides in memory files counts towards its limit."""
+    assert _run("MemoryFile", parts, Budget(memory_mb=300)).failure == Failure.MEMORY
 
 
 @pytest.mark.parametrize("name", ["Eater", "ChildEater"])

@@ -99,12 +99,6 @@ def relaxation(problem: UserProblem, layers: Layers | None = None) -> Relaxation
     return Relaxation(problem, layers, make_profiles(problem.cache_size, height))
 
 
-def num_profiles(problem: UserProblem) -> int:
-    """Return the number of profiles of the tallest slot, C(H + L, L)."""
-    height = int(make_layers(problem).height.max(initial=0))
-    return comb(height + problem.cache_size, problem.cache_size)
-
-
 def make_layers(problem: UserProblem) -> Layers:
     """List the useful decisions in order of insertion."""
     contents, slots = problem.weight.shape

@@ -50,6 +50,8 @@ class Labels:
     """Label setting on FIFO profiles. The seed decides the annealing, not what is proven."""
 
     stochastic = True
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Any) -> str | None:
         """Every PUSH instance is supported; large caches may end with a gap."""

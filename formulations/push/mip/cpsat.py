@@ -46,6 +46,8 @@ class CpSat:
     presolve: bool = False
     max_columns: int = 300_000
     stochastic = False
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models that are too large."""

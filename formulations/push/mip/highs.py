@@ -49,6 +49,8 @@ class Highs:
     max_columns: int = 1_000_000
     start: bool = True
     stochastic = False
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models that are too large, and a HiGHS known to return wrong optima."""

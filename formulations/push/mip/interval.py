@@ -65,6 +65,8 @@ class Interval:
 
     max_columns: int = 300_000
     stochastic = False
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models that are too large, and a HiGHS known to return wrong optima."""

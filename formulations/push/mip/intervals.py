@@ -27,36 +27,7 @@ evicts nothing before what came earlier. Two formulations of this:
     to the other positions. Where p's content is not requested in slot k or later, an insertion at p
     is held only because one before it is: reach[p, k] is the variable of p - 1, and has no rows.
 
-What the rows are worth: LP relaxation above the best saving in %, then CPU seconds to the proof on
-one thread. One user, uniform births, geometric (0.25) request ages, 0.14-1 s a request; HiGHS 1.12,
-CP-SAT 9.15 without presolve; T slots / contents / requests / L, seed of the draw::
-
-                             LP above best      HiGHS            CP-SAT
-                            big-m    profile   big-m  profile   big-m  profile
-    18/60/91/3     s0        3.9       0.51     2.3     1.5      0.20    0.42
-                   s1        2.7       0.98     0.4     0.7      0.09    0.14
-                   s2        2.1       0.00     1.1     0.2      0.18    0.24
-                   s3        5.9       1.38     7.2     5.7      0.33    0.68
-    18/90/91/3     s0        2.3       0.00     0.9     0.1      0.17    0.21
-    18/90/200/10   s0        8.9       1.29   > 60      26       > 30    20
-                   s1       11.3       1.23       -     64         -     49
-    60/200/500/3   s0        1.0       0.17       -     10         -     22
-    180/280/547/3  s0        5.8       1.39       -   > 88         -   > 68   (0.5 %, 3.9 % left)
-    18/280/547/30  s0       14.7       2.43       -   > 74         -      -   (2.4 % left)
-
-These seconds are those of twice as many rows: hold a variable, bounded by its claims, each position
-with a reach of its own, and no SERVED. A user of push-paper with 18 slots, 91 requests and 10
-places has 4,839 rows instead of 9,534, with the same LP, solved in 0.30 s instead of 0.90; HiGHS
-proves the optimum in 25 s, 742 nodes, instead of 335 s. With 8 places it takes 17 s, 364 nodes, and
-without SERVED it is not done after 100 s, 3,198 nodes: a claim that is not chosen says little, a
-request that is not served says much. CP-SAT keeps hold, and has no SERVED; with shared reaches it
-proves 6 places in 10 s instead of 55.
-
-Without the sums over a content in REACH and FIFO the LP is 0.72, 2.35 and 4.00 % above (18/60/91/3
-s0 and s3, 18/90/200/10 s0) instead of 0.51, 1.38 and 1.29, and the last is not proven in 60 s.
-Rows that turned out to be worth nothing on top of the profile rows: ``hold[p, k] <= hold[p, k-1]``
-(the same LP), and big-M rows lifted by all claims that reach the slot, M telescoped over the slots
-(alone 3.1, 3.7 and 7.1 %, shared between contents through a variable 2.9, 3.5 and 7.4 %).
+What each row is worth, measured, stands in bench/intervals.md.
 """
 
 from dataclasses import dataclass

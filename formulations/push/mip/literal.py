@@ -61,6 +61,8 @@ class Literal:
 
     max_rows: int = 50_000
     stochastic = False
+    kind = "exact"
+    knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models that are too large, and a HiGHS known to return wrong optima."""

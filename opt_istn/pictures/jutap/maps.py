@@ -292,7 +292,7 @@ def _label_axes(axes: list[Axes], across: int, instance: Instance) -> None:
 def _colour_bar(figure: Figure, beside: Axes, instance: Instance, colours: Sequence[str]) -> None:
     """Draw one colour per MBS and the hatched red of holes at the top, as in the paper."""
     steps = instance.num_mbs + 1
-    palette = ListedColormap([*colours, raster.HOLE])
+    palette = ListedColormap([*colours, raster.HOLE_COLOUR])
     norm = BoundaryNorm(np.arange(steps + 1), steps)
     place = beside.inset_axes((1.03, 0.0, 0.045, 1.0))
     bar = figure.colorbar(ScalarMappable(norm, palette), cax=place)
@@ -302,7 +302,7 @@ def _colour_bar(figure: Figure, beside: Axes, instance: Instance, colours: Seque
     bar.ax.tick_params(labelsize=SMALL, length=0)
     bar.ax.minorticks_off()
     bar.set_label("MBS with the highest SINR", fontsize=SMALL, labelpad=-8)
-    bar.ax.axhspan(steps - 1, steps, fc=raster.HOLE, ec=raster.STRIPE, hatch="///////", lw=0)
+    bar.ax.axhspan(steps - 1, steps, fc=raster.HOLE_COLOUR, ec=raster.STRIPE, hatch="///////", lw=0)
 
 
 def _draw_legend(figure: Figure, handles: Mapping[str, Any], sheet: _Sheet) -> None:
@@ -329,7 +329,7 @@ def _handles(
         handles["MBS"] = Line2D([], [], **_station(4.5))
     if instance.num_mbs > len(raster.PALETTE):
         handles["area of an MBS (colours recur)"] = Patch(fc=colours[0])
-        red, pale = raster.HOLE, raster.STRIPE
+        red, pale = raster.HOLE_COLOUR, raster.STRIPE
         handles["coverage hole"] = Patch(fc=red, ec=pale, hatch="///////", lw=0)
     if raster.closed_cells(instance).any():
         handles["no link at all"] = Patch(fc=raster.CLOSED)

@@ -27,7 +27,7 @@ PALETTE = (
     "#cc99dd",
     "#339999",
 )
-HOLE = "#cc1111"
+HOLE_COLOUR = "#cc1111"
 STRIPE = "#ffdddd"
 CLOSED = "#222222"
 PIXELS = 900  # along a side: 300 dpi on a column's width
@@ -64,7 +64,7 @@ def raster(instance: Instance, colours: Sequence[str]) -> Image:
     Holes are hatched, so that they are seen in grey too; cells that cannot be flown are dark.
     """
     scale = max(1, round(PIXELS / instance.grid))
-    table = np.array([*map(rgb, colours), rgb(HOLE), rgb(CLOSED)], dtype=np.uint8)
+    table = np.array([*map(rgb, colours), rgb(HOLE_COLOUR), rgb(CLOSED)], dtype=np.uint8)
     shown = _shown(instance).reshape(instance.grid, instance.grid)
     large = np.repeat(np.repeat(shown, scale, axis=0), scale, axis=1)
     image: Image = table[large]

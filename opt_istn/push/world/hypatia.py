@@ -20,8 +20,8 @@ from sgp4.api import Satrec
 from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.physics.frames import geodetic_to_ecef
-from opt_istn.physics.orbits import WGS72_RADIUS_M, Shell, satellites
-from opt_istn.physics.space_links import Edges, plus_grid
+from opt_istn.physics.orbits import WGS72_RADIUS_M
+from opt_istn.physics.space_links import Edges
 from opt_istn.push.world import tle
 
 WGS72_FLATTENING = 1 / 298.26
@@ -93,13 +93,6 @@ def read(path: str | Path) -> Folder:
     place = folder / "ground_stations.txt"
     stations = _read_stations(place) if place.exists() else ()
     return Folder(records, links, _epoch(records[0]), planes, per_plane, stations)
-
-
-def folder_of(shell: Shell, epoch_jd: float, stations: Sequence[Station] = ()) -> Folder:
-    """Return a Walker shell with its +Grid links, to be written."""
-    found = satellites(shell, epoch_jd)
-    grid = plus_grid(shell)
-    return Folder(found, grid, epoch_jd, shell.planes, shell.per_plane, tuple(stations))
 
 
 def write(path: str | Path, folder: Folder, name: str, max_isl_m: float, max_gsl_m: float) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight, Terrestrial
+from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight
 from formulations.jutap.labels import Labels
-from formulations.jutap.routes import Routes, best_links
+from formulations.jutap.terrestrial import Terrestrial
 from opt_istn import Budget, Claims, Solver, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.routes import Routes, best_links
 from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import brute_force

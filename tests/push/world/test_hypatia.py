@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opt_istn.files import InputError
-from opt_istn.physics.orbits import Shell, propagate_m
+from opt_istn.physics.orbits import Shell, propagate_m, satellites
+from opt_istn.physics.space_links import plus_grid
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.push.world import hypatia, tle
 
@@ -20,9 +21,15 @@ FIRST = "1 25544U 98067A   19343.69339541  .00001764  00000-0  38792-4 0  9991"
 SECOND = "2 25544  51.6439 211.2001 0007417  17.6667  85.6398 15.50103472202482"
 
 
+def folder_of(shell, stations=()):
+    """Return a Walker shell with its +Grid links, to be written."""
+    found, grid = satellites(shell, EPOCH), plus_grid(shell)
+    return hypatia.Folder(found, grid, EPOCH, shell.planes, shell.per_plane, tuple(stations))
+
+
 @pytest.fixture
 def folder(tmp_path):
-    hypatia.write(tmp_path, hypatia.folder_of(SHELL, EPOCH, STATIONS), "Test", 5e6, 1e6)
+    hypatia.write(tmp_path, folder_of(SHELL, STATIONS), "Test", 5e6, 1e6)
     return tmp_path
 
 
@@ -39,7 +46,7 @@ def signed(line):
 
 def test_round_trip(folder):
     """A shell that is written and read again has the same links, stations and positions."""
-    written = hypatia.folder_of(SHELL, EPOCH, STATIONS)
+    written = folder_of(SHELL, STATIONS)
     back = hypatia.read(folder)
     assert (back.planes, back.per_plane, back.epoch_jd) == (4, 5, EPOCH)
     assert back.stations == STATIONS
@@ -199,7 +206,7 @@ def test_faults_in_element_sets(tmp_path, text, message):
 def test_scenario_from_a_folder(tmp_path):
     """The preset's own shell, read from files, gives the same requests and delays."""
     tiny = PRESETS["push-tiny"]
-    hypatia.write(tmp_path, hypatia.folder_of(tiny.comm_shell(), EPOCH), "Own", 5e6, 1e6)
+    hypatia.write(tmp_path, folder_of(tiny.comm_shell()), "Own", 5e6, 1e6)
     ours = generate(tiny, 1, "")
     theirs = generate(replace(tiny, constellation=str(tmp_path)), 1, "")
     assert np.array_equal(ours.requests[:, :3], theirs.requests[:, :3])

@@ -60,7 +60,9 @@ class Routes:
     def allowed(self) -> float:
         """The energy budget, or what the most frugal route needs where that is more."""
         budget = self.instance.energy_budget_mj
-        return max(np.inf if budget is None else budget, float(self.to_end[self.instance.start]))
+        if budget is None:
+            return np.inf
+        return max(budget, float(self.to_end[self.instance.start]))
 
     @cached_property
     def _towards_end(self) -> tuple[FloatArray, IntArray]:
@@ -84,9 +86,10 @@ class Routes:
         It cannot be flown if a cell has no usable link or the energy budget does not allow it.
         """
         line = _line(self.instance)
-        pairs = list(pairwise(line))
-        energy = sum(float(self.moves[pair]) for pair in pairs)
-        open_line = all(self.moves[pair] for pair in pairs)
+        energy = sum(
+            self.instance.energy_mj[_turn(self.instance, *pair)] for pair in pairwise(line)
+        )
+        open_line = graph.reachable_cells(self.instance)[line].all()
         return line if open_line and energy <= self.allowed else self.frugal()
 
 

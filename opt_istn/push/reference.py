@@ -1,0 +1,10 @@
+"""What a PUSH plan is measured against: never pushing."""
+
+from opt_istn.push.instance import Instance
+
+COST_UNIT = ("s", 1e-6)  # costs are microseconds
+
+
+def reference_cost(instance: Instance) -> int:
+    """Return the total delay if nothing is ever pushed, in microseconds."""
+    return instance.base_us

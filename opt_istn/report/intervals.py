@@ -1,0 +1,150 @@
+"""Confidence intervals of means that hold what they promise, and ranges where nothing can.
+
+Which method serves which number of units was decided by measured coverage at 95 %, see
+`tests/report/test_intervals.py`: of a normal and of an exponential mean, Student's t covers 95 and
+89 % with 5 units, BCa 82 and 81 %, the percentile bootstrap 84 and 79 %, the bootstrap-t 94 and
+95 %. BCa is at least 92 % from 50 units on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+FloatArray = NDArray[np.float64]
+
+CONFIDENCE = 0.95
+RESAMPLES = 1999
+FEWEST = 5  # units below which no interval is given
+MANY = 50  # units from which BCa is
+
+
+class Method(StrEnum):
+    """How an interval came about."""
+
+    RANGE = "range"  # no interval: least and largest of the units
+    BOOTSTRAP_T = "bootstrap-t"
+    TWO_WAY = "two-way bootstrap-t"
+    BCA = "BCa"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % confidence interval of a mean, or the range of its units.
+
+    Parameters
+    ----------
+    low, high
+        Its ends, in the unit of the values.
+    method
+        How it came about.
+    units
+        Number of independent units behind it: the fewer of seeds and instances if both vary.
+    """
+
+    low: float
+    high: float
+    method: Method
+    units: int
+
+
+def one_way(values: Sequence[float], seed: int) -> Interval | None:
+    """Return the interval of the mean of independent values, None of fewer than two.
+
+    Fewer than `FEWEST` values, and values so uneven that a good part of their resamples are all
+    alike, have a range only. From `MANY` on the interval is BCa (Efron, Better bootstrap
+    confidence intervals, JASA 82, 1987), below the bootstrap-t (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, section 12.5). Equal seeds draw equal resamples.
+    """
+    table = np.asarray(values, dtype=np.float64)
+    if len(table) < 2:
+        return None
+    whole = Interval(float(table.min()), float(table.max()), Method.RANGE, len(table))
+    if len(table) < FEWEST or whole.low == whole.high:
+        return whole
+    rng = np.random.default_rng(seed)
+    method = Method.BCA if len(table) >= MANY else Method.BOOTSTRAP_T
+    ends = _bca(table, rng) if method == Method.BCA else _bootstrap_t(table[:, None], rng)
+    return Interval(*ends, method, len(table)) if np.isfinite(ends).all() else whole
+
+
+def two_way(table: FloatArray, seed: int) -> Interval | None:
+    """Return the interval of the mean over seeds and instances, both being samples.
+
+    The hull of three bootstrap-t intervals: seeds and instances drawn anew together (the pigeonhole
+    bootstrap: Owen, Annals of Applied Statistics 1(2), 2007), seeds alone, instances alone. The
+    first alone falls to 91 % where one of a few seeds decides.
+
+    Parameters
+    ----------
+    table
+        Values by instance and seed, shape (instances, seeds).
+    """
+    few = int(np.argmin(table.shape))
+    if table.shape[few] == 1:
+        return one_way(table.ravel().tolist(), seed)
+    means = table.mean(axis=1 - few)
+    whole = Interval(float(means.min()), float(means.max()), Method.RANGE, len(means))
+    if len(means) < FEWEST or table.min() == table.max():
+        return whole
+    each = [table, *(table.mean(axis=axis)[:, None] for axis in (0, 1))]
+    ends = np.array([_bootstrap_t(one, np.random.default_rng(seed)) for one in each])
+    if not np.isfinite(ends).all():
+        return whole
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
+    return Interval(low, high, Method.TWO_WAY, len(means))
+
+
+def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+    result = stats.bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=RESAMPLES,
+        batch=max(1, 10**6 // len(values)),  # bounds the memory of the resamples
+        method="BCa",
+        rng=rng,
+    )
+    low, high = result.confidence_interval
+    return float(low), float(high)
+
+
+def _bootstrap_t(table: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+    """Return mean - q s for the quantiles q of (mean* - mean) / s* over resamples of both axes.
+
+    An axis of length 1 is not drawn anew. Infinite where too many resamples have no spread.
+    """
+    rows, columns = table.shape
+    mean, error = float(table.mean()), float(_error(table))
+    drawn: list[FloatArray] = []
+    batch = max(1, 10**6 // table.size)  # bounds the memory of the resamples
+    for first in range(0, RESAMPLES, batch):
+        count = min(batch, RESAMPLES - first)
+        row = rng.integers(rows, size=(count, rows, 1))
+        column = rng.integers(columns, size=(count, 1, columns))
+        again = table[row, column]
+        off, spread = again.mean(axis=(1, 2)) - mean, _error(again)
+        some = spread > 1e-9 * error  # below, it is the rounding of resamples that are all alike
+        far = np.where(np.abs(off) > 1e-9 * error, np.copysign(np.inf, off), 0.0)
+        drawn.append(np.divide(off, spread, out=far, where=some))
+    tail = (1 - CONFIDENCE) / 2
+    quantiles = np.quantile(np.concatenate(drawn), [tail, 1 - tail], method="inverted_cdf")
+    low, high = (float(q) * error if error > 0 else 0.0 for q in quantiles)
+    return mean - high, mean - low
+
+
+def _error(table: FloatArray) -> FloatArray:
+    """Return the standard error of the mean of tables in which rows and columns are samples.
+
+    Without taking off what both have in common, so it is rather too large. Shape (..., R, C) to
+    (...).
+    """
+    total = np.zeros(table.shape[:-2])
+    for axis, length in ((-1, table.shape[-2]), (-2, table.shape[-1])):
+        if length > 1:
+            total = total + table.mean(axis=axis).var(axis=-1, ddof=1) / length
+    root: FloatArray = np.sqrt(total)
+    return root

@@ -1,0 +1,182 @@
+"""Intervals cover what they promise, and where none can, the range of the units is shown."""
+
+import math
+import os
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from opt_istn.report import intervals
+from opt_istn.report.intervals import Interval, Method
+
+LONG = "OPT_ISTN_TORTURE" in os.environ
+LEAST = 0.92  # of all samples, for every design that is printed
+DESIGNS = {  # seeds, instances; the parts of seeds, instances and single runs in the spread
+    "seeds decide": (5, 30, 1.0, 0.1, 0.3),
+    "instances decide": (5, 5, 0.1, 1.0, 0.3),
+    "both": (5, 30, 1.0, 1.0, 0.3),
+    "runs": (5, 10, 0.5, 0.5, 1.0),
+    "more seeds": (10, 30, 1.0, 0.1, 0.3),
+}
+DRAWS: dict[str, Callable[..., np.ndarray]] = {
+    "normal": lambda rng, shape: rng.normal(0.0, 1.0, shape),
+    "exponential": lambda rng, shape: rng.exponential(1.0, shape) - 1.0,
+}
+
+
+def _covers(found: Interval | None) -> bool:
+    assert found is not None
+    return found.low <= 0.0 <= found.high
+
+
+def _least(trials: int) -> float:
+    """Return the least share that a method of 92 % misses with a probability under 0.1 %."""
+    return LEAST - 3.1 * math.sqrt(LEAST * (1 - LEAST) / trials)
+
+
+@pytest.mark.parametrize("law", DRAWS)
+@pytest.mark.parametrize("n", [5, 10, 49, 50] + [6, 7, 8, 15, 20, 30, 100] * LONG)
+def test_one_way_intervals_cover(law: str, n: int) -> None:
+    """At least 92 % of the 95 % intervals of n values hold the mean, also of an exponential."""
+    trials, rng = 4000 if LONG else 500, np.random.default_rng(n)
+    samples = [DRAWS[law](rng, n) for _ in range(trials)]
+    held = [_covers(intervals.one_way(x.tolist(), i)) for i, x in enumerate(samples)]
+    assert np.mean(held) >= _least(trials)
+
+
+@pytest.mark.parametrize("law", DRAWS)
+@pytest.mark.parametrize("design", DESIGNS)
+def test_two_way_intervals_cover(law: str, design: str) -> None:
+    """So do those of seeds x instances, whichever of the two decides."""
+    trials, rng = 2000 if LONG else 100, np.random.default_rng(1)
+    seeds, instances, *parts = DESIGNS[design]
+    shapes = ((1, seeds), (instances, 1), (instances, seeds))
+    held = []
+    for trial in range(trials):
+        drawn = [p * DRAWS[law](rng, shape) for p, shape in zip(parts, shapes, strict=True)]
+        held.append(_covers(intervals.two_way(sum(drawn, np.zeros(shapes[2])), trial)))
+    assert np.mean(held) >= _least(trials)
+
+
+def test_intervals_are_not_needlessly_wide() -> None:
+    """For 20 normal values the interval is at most 1.3 times Student's t, for 200 at most 1.15."""
+    rng = np.random.default_rng(2)
+    for n, most in ((20, 1.3), (200, 1.15)):
+        ratios = []
+        for trial in range(30):
+            values = rng.normal(0.0, 1.0, n)
+            found = intervals.one_way(values.tolist(), trial)
+            assert found is not None
+            student = 2 * 1.96 * values.std(ddof=1) / math.sqrt(n)
+            ratios.append((found.high - found.low) / student)
+        assert np.mean(ratios) <= most
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_few_units_have_a_range(n: int) -> None:
+    """Below five units nothing is promised: the least and the largest of them."""
+    values = [3.0, 9.0, 1.0, 4.0][:n]
+    found = intervals.one_way(values, 0)
+    assert found == Interval(min(values), max(values), Method.RANGE, n)
+
+
+def test_one_unit_has_no_interval() -> None:
+    """One value, or none, has neither an interval nor a range."""
+    assert intervals.one_way([2.0], 1) is None
+    assert intervals.one_way([], 1) is None
+    assert intervals.two_way(np.ones((1, 1)), 1) is None
+
+
+def test_methods_by_number_of_units() -> None:
+    """From 5 units on it is the bootstrap-t, from 50 on BCa."""
+    for n, method in ((5, Method.BOOTSTRAP_T), (49, Method.BOOTSTRAP_T), (50, Method.BCA)):
+        found = intervals.one_way([math.sqrt(i) for i in range(n)], 0)
+        assert found is not None
+        assert (found.method, found.units) == (method, n)
+
+
+def test_equal_values_are_a_point() -> None:
+    """Equal values have their own as range, however many they are and however they are rounded."""
+    for n in (5, 30, 60):
+        assert intervals.one_way([0.1] * n, 1) == Interval(0.1, 0.1, Method.RANGE, n)
+    found = intervals.two_way(np.full((6, 7), 0.1), 1)
+    assert found is not None
+    assert (found.method, found.units) == (Method.RANGE, 6)
+    assert (found.low, found.high) == pytest.approx((0.1, 0.1), rel=1e-12)
+
+
+def test_one_odd_value_has_a_range() -> None:
+    """Four zeros and a one: a third of the resamples has no spread, so no end can be told."""
+    found = intervals.one_way([0.0, 0.0, 0.0, 0.0, 1.0], 1)
+    assert found == Interval(0.0, 1.0, Method.RANGE, 5)
+
+
+def test_seeds_are_the_units_where_they_are_fewer() -> None:
+    """Three seeds on thirty instances are three agents: the range of their means is shown."""
+    table = np.array([[0.0, 1.0, 5.0]]) + np.linspace(-1, 1, 30)[:, None]
+    found = intervals.two_way(table, 1)
+    assert found is not None
+    assert (found.method, found.units) == (Method.RANGE, 3)
+    assert (found.low, found.high) == pytest.approx((0.0, 5.0))
+    assert intervals.two_way(table.T, 1) == found
+
+
+def test_a_single_seed_or_instance_is_one_way() -> None:
+    """A table of one column, or one row, is as the values in it."""
+    values = [1.0, 4.0, 2.0, 8.0, 5.0, 7.0]
+    expected = intervals.one_way(values, 3)
+    assert intervals.two_way(np.array([values]), 3) == expected
+    assert intervals.two_way(np.array([values]).T, 3) == expected
+
+
+def test_two_way_is_wider_than_either_alone() -> None:
+    """Its interval holds those of the seeds' means and of the instances' means."""
+    table = np.random.default_rng(0).normal(size=(8, 6))
+    both = intervals.two_way(table, 5)
+    assert both is not None
+    assert (both.method, both.units) == (Method.TWO_WAY, 6)
+    for axis in (0, 1):
+        alone = intervals.one_way(table.mean(axis=axis).tolist(), 5)
+        assert alone is not None
+        assert both.low <= alone.low
+        assert alone.high <= both.high
+
+
+def test_bootstrap_t_by_all_resamples() -> None:
+    """Of six values the ends agree with those over all 6^6 resamples, computed apart."""
+    values = np.array([1.0, 2.0, 4.0, 7.0, 11.0, 16.0])
+    index = np.stack(np.meshgrid(*[np.arange(6)] * 6, indexing="ij")).reshape(6, -1)
+    drawn = values[index]
+    mean, error = values.mean(), values.std(ddof=1) / math.sqrt(6)
+    spread = drawn.std(axis=0, ddof=1) / math.sqrt(6)
+    off = drawn.mean(axis=0) - mean
+    t = np.divide(off, spread, out=np.copysign(np.full_like(off, 1e9), off), where=spread > 1e-12)
+    low, high = np.quantile(t, [0.025, 0.975])
+    found = intervals.one_way(values.tolist(), 0)
+    assert found is not None
+    assert found.low == pytest.approx(mean - high * error, abs=0.6)
+    assert found.high == pytest.approx(mean - low * error, rel=0.1)
+
+
+@pytest.mark.parametrize("n", [5, 60])
+def test_resamples_are_paired(n: int) -> None:
+    """Equal seeds draw equal resamples: shifting all values by 3 shifts the interval by 3."""
+    values = np.random.default_rng(1).exponential(size=n)
+    one, same = intervals.one_way(values.tolist(), 7), intervals.one_way(values.tolist(), 7)
+    other = intervals.one_way((values + 3).tolist(), 7)
+    assert one is not None
+    assert other is not None
+    assert one == same
+    assert (other.low, other.high) == pytest.approx((one.low + 3, one.high + 3))
+
+
+@pytest.mark.parametrize("n", [5, 12, 60])
+def test_intervals_scale(n: int) -> None:
+    """A million times the values has a million times the interval: no tolerance has a unit."""
+    values = np.random.default_rng(4).exponential(size=n)
+    one = intervals.one_way(values.tolist(), 7)
+    other = intervals.one_way((1e6 * values).tolist(), 7)
+    assert one is not None
+    assert other is not None
+    assert (other.low, other.high) == pytest.approx((1e6 * one.low, 1e6 * one.high))
