@@ -28,7 +28,13 @@ from opt_istn.runs.verify import Finding, verify
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
-GLOSSARY = {"docs/jutap.md": ("Agreed and certified",)}  # page: headings of what defines the words
+GLOSSARY = {  # page: headings of what defines the words
+    "docs/jutap.md": ("Agreed and certified",),
+    "docs/certificates.md": (
+        "Certificates: bounds that a stranger can check",
+        "The file",
+    ),
+}
 WORDS = {"certified": re.compile(r"certif", re.I), "agreed": re.compile(r"\bagreed\b", re.I)}
 MARK = re.compile(r"<!--\s*(runs:.+?)-->", re.S)
 UNSEEN = re.compile(r"<!--.*?-->|(?<=\])\([^)]*\)", re.S)  # comments and where links lead
