@@ -16,8 +16,8 @@ __all__ = ["Table", "gap_table", "render"]
 NOTES = (
     (
         "% of the saving left: (cost - bound) / (reference - bound) with the best bound proven by "
-        "any run on the instance; the reference is what one pays without a method (PUSH: never "
-        "pushing, JUTAP: the straightest feasible walk). 0 is optimal, 100 no better than that. "
+        "any run on the instance; the reference is what one pays without a method, see the "
+        "problem's page. 0 is optimal, 100 no better than that. "
         "Where bound and best plan differ, it is the most that can be left, and `at least` is "
         "the least."
     ),
