@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := opt_istn formulations learners bench tests
 
-.PHONY: demo test lint bench bench-smoke clean
+.PHONY: demo test torture lint bench bench-smoke clean
 
 demo: .venv/.learn
 	mkdir -p out
@@ -27,6 +27,9 @@ demo: .venv/.learn
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests
+
+torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
+	$(BIN)/python -m tests.torture
 
 lint: .venv/.dev
 	$(BIN)/ruff check $(SOURCES)

@@ -144,10 +144,27 @@ def _outcome(
     """Run a solver, unless it has shown already that it does not get ready in time."""
     if solver.late:
         return Outcome(failure=Failure.TIME, error=solver.late)
-    parts = worker.pack(instance)
+    parts = _PACKED.parts(instance)
     return worker.run(
         solver.solver, instance.problem, solver.parameters, seed, budget, parts, startup_s
     )
+
+
+class _Packed:
+    """The last instance packed: many runs in turn are on the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Instance, list[bytes]] | None = None
+
+    def parts(self, instance: Instance) -> list[bytes]:
+        """Return `instance` packed."""
+        last = self._last
+        if last is None or last[0] is not instance:
+            last = self._last = (instance, worker.pack(instance))
+        return last[1]
+
+
+_PACKED = _Packed()
 
 
 def _judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:

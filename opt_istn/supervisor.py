@@ -39,6 +39,7 @@ PRELOAD = (  # forking after importing these is safe on Linux: none of them star
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
+_PACKET = 1 << 16  # bytes that are joined rather than sent one by one
 _READY = b"ready..."
 _SIZE = struct.Struct(">Q")
 
@@ -71,9 +72,12 @@ class Ending(msgspec.Struct, frozen=True):
 
 def send(connection: socket.socket, *messages: bytes) -> None:
     """Send messages, each preceded by its length."""
-    for message in messages:
-        connection.sendall(_SIZE.pack(len(message)))
-        connection.sendall(message)
+    parts = [part for message in messages for part in (_SIZE.pack(len(message)), message)]
+    if sum(map(len, parts)) <= _PACKET:
+        connection.sendall(b"".join(parts))
+        return
+    for part in parts:
+        connection.sendall(part)
 
 
 def receive(connection: socket.socket) -> bytes:
@@ -366,7 +370,7 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = bytearray()
+    data = bytearray(connection.recv(size) if 0 < size <= _PACKET else b"")
     while len(data) < size:
         part = connection.recv(min(size - len(data), 1 << 20))
         if not part:

@@ -9,7 +9,7 @@ keep the deadline either: it is kept here once more, and a supervisor that was s
 import atexit
 import os
 import pickle
-import selectors
+import select
 import socket
 import subprocess
 import sys
@@ -331,18 +331,19 @@ def _await(
         If nothing comes; whoever should have spoken has been killed with all its processes.
     """
     start = time.monotonic()
-    with selectors.DefaultSelector() as selector:
-        selector.register(ours, selectors.EVENT_READ)
-        while not selector.select(_LOOK_S if limit_s is None else min(_LOOK_S, limit_s)):
-            late = limit_s is not None and time.monotonic() - start > limit_s
-            if supervisor is None:
-                if late:
-                    _nursery(threads).kill()
-                    raise _Silent(f"no process was forked for it within {limit_s:g} s")
-            elif processes.state(supervisor) == "T" or late:
-                reason = "did not keep its deadline" if late else "was stopped by the solver"
-                _kill_run(supervisor)
-                raise _Silent(f"killed: its supervising process {reason}")
+    look_s = _LOOK_S if limit_s is None else min(_LOOK_S, limit_s)
+    answer = select.poll()
+    answer.register(ours, select.POLLIN)
+    while not answer.poll(max(1, round(1000 * look_s))):
+        late = limit_s is not None and time.monotonic() - start > limit_s
+        if supervisor is None:
+            if late:
+                _nursery(threads).kill()
+                raise _Silent(f"no process was forked for it within {limit_s:g} s")
+        elif processes.state(supervisor) == "T" or late:
+            reason = "did not keep its deadline" if late else "was stopped by the solver"
+            _kill_run(supervisor)
+            raise _Silent(f"killed: its supervising process {reason}")
 
 
 def _kill_run(supervisor: int) -> None:
