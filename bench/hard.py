@@ -109,7 +109,7 @@ def checks(runs: list[Record]) -> str:
         cell, summary = cell_of(run), found[sha256]
         proven = [r for r in runs if r.sha256 == sha256 and r.status == Status.OPTIMAL]
         seconds = {_engine(r): f"{r.wall_s:.3g}" for r in proven}
-        value = summary.best_cost if summary.certified else "open"
+        value = summary.best_cost if summary.agreed else "open"
         cells = (cell.slots, cell.requests, cell.places, run.source.seed, value)
         lines.append(_line(*cells, ", ".join(seconds), ", ".join(seconds.values())))
     return "\n".join(lines)

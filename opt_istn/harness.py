@@ -107,8 +107,6 @@ def run_one(
         source=source,
         solver=solver.solver,
         parameters=solver.parameters,
-        kind=solver.kind,
-        knows=solver.knows,
         seed=seed,
         limits=_limits(budget),
         status=Status.FAILED,
@@ -144,27 +142,10 @@ def _outcome(
     """Run a solver, unless it has shown already that it does not get ready in time."""
     if solver.late:
         return Outcome(failure=Failure.TIME, error=solver.late)
-    parts = _PACKED.parts(instance)
+    parts = worker.packed(instance)
     return worker.run(
         solver.solver, instance.problem, solver.parameters, seed, budget, parts, startup_s
     )
-
-
-class _Packed:
-    """The last instance packed: many runs in turn are on the same one."""
-
-    def __init__(self) -> None:
-        self._last: tuple[Instance, list[bytes]] | None = None
-
-    def parts(self, instance: Instance) -> list[bytes]:
-        """Return `instance` packed."""
-        last = self._last
-        if last is None or last[0] is not instance:
-            last = self._last = (instance, worker.pack(instance))
-        return last[1]
-
-
-_PACKED = _Packed()
 
 
 def _judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
@@ -207,13 +188,13 @@ class Comparison:
     seeds
         Number of seeds. Seed s generates instance s of a preset and is the solver's seed there. On
         a file, a solver in which the seed does not matter runs once, with seed 0.
-    solver_seeds
-        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
-        only tells the instances of a preset, and other solvers run once on each, with seed 0.
     budget
         Work allowed to each run.
     startup_s
         Start-up allowed to each run, by default `worker.STARTUP_S`.
+    solver_seeds
+        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
+        only tells the instances of a preset, and other solvers run once on each, with seed 0.
 
     Raises
     ------
@@ -227,8 +208,8 @@ class Comparison:
         choices: Sequence[Choice],
         seeds: int = 1,
         budget: Budget | None = None,
-        solver_seeds: int | None = None,
         startup_s: float | None = None,
+        solver_seeds: int | None = None,
     ) -> None:
         self.budget, self.startup_s = budget or Budget(), startup_s
         worker.warm_up(self.budget.threads)
@@ -239,7 +220,8 @@ class Comparison:
 
     def __len__(self) -> int:
         return sum(
-            len(self._solver_seeds_of(source, solver, 0)) * (1 if source.file else self._seeds)
+            len(self._seeds_of(next(self._seeded(source)), solver))
+            * (1 if source.file else self._seeds)
             for source, problem in self._sources
             for solver in self._solvers[problem]
         )
@@ -247,17 +229,25 @@ class Comparison:
     def tasks(self) -> Iterator[Task]:
         """Yield the runs, instance by instance; there may be more than fit into memory."""
         for source, problem in self._sources:
-            for number in range(1 if source.file else self._seeds):
-                one = source if source.file else msgspec.structs.replace(source, seed=number)
+            for one in self._seeded(source):
                 for solver in self._solvers[problem]:
-                    for seed in self._solver_seeds_of(source, solver, number):
+                    for seed in self._seeds_of(one, solver):
                         yield Task(one, solver, seed)
 
-    def _solver_seeds_of(self, source: Source, solver: Description, number: int) -> range:
-        """Return the seeds of a solver on the instance of this number."""
-        if self._solver_seeds is not None or source.file:
-            return range((self._solver_seeds or self._seeds) if solver.stochastic else 1)
-        return range(number, number + 1)
+    def _seeded(self, source: Source) -> Iterator[Source]:
+        """Yield the instances of a source: the file, or the preset's with each seed."""
+        if source.file is not None:
+            yield source
+            return
+        for seed in range(self._seeds):
+            yield msgspec.structs.replace(source, seed=seed)
+
+    def _seeds_of(self, source: Source, solver: Description) -> range:
+        """Return the seeds of a solver on an instance."""
+        if self._solver_seeds is None and source.seed is not None:
+            return range(source.seed, source.seed + 1)
+        number = self._seeds if self._solver_seeds is None else self._solver_seeds
+        return range(number if solver.stochastic else 1)
 
     def run(
         self,
@@ -343,7 +333,7 @@ def compare(
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds=solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 

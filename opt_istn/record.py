@@ -86,9 +86,7 @@ class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     status: str = ""
 
 
-class _Version1(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False
-):
+class _Version1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """The fields of version 1, in its order; `commit` and `dirty` were the user's folder's."""
 
     format: str = FORMAT

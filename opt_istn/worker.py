@@ -95,6 +95,21 @@ def pack(instance: Any) -> list[bytes]:
     return [head, *(buffer.raw().tobytes() for buffer in buffers)]
 
 
+class _Last:
+    """The last instance packed: many runs in turn are on the same one."""
+
+    instance: Any = None
+    parts: tuple[bytes, ...] = ()
+
+
+def packed(instance: Any) -> Sequence[bytes]:
+    """Return `instance` as `pack` does, which is remembered until another one comes."""
+    with _lock:
+        if _Last.instance is not instance:
+            _Last.instance, _Last.parts = instance, tuple(pack(instance))
+        return _Last.parts
+
+
 def warm_up(threads: int) -> None:
     """Start the process that forks the runs, so that it gets ready while the caller goes on."""
     _nursery(threads)

@@ -128,8 +128,9 @@ def compare(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    chosen = _choices(solvers)
-    comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
+    comparison = harness.Comparison(
+        sources, _choices(solvers), seeds, budget, startup, solver_seeds
+    )
     runs, thin, total = [], record.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
@@ -173,10 +174,10 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
 ) -> None:
     """Write the report page of records."""
-    from opt_istn import audit, record
+    from opt_istn import record
     from opt_istn.report import page
 
-    page.write_page(audit.audited(record.read_all(files)), out)
+    page.write_page(record.read_all(files), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:

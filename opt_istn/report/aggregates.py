@@ -192,9 +192,9 @@ class Series:
         return sum(has_plan(run) or run.key in solved for run in self.runs) / len(self.runs)
 
     @cached_property
-    def certified(self) -> list[Record]:
-        """Solved runs whose outcome has two independent proofs."""
-        return [run for run in self.solved if self.known[run.sha256].summary.certified]
+    def agreed(self) -> list[Record]:
+        """Solved runs whose outcome two different engine cores, or a certificate, stand behind."""
+        return [run for run in self.solved if self.known[run.sha256].summary.agreed]
 
     @cached_property
     def gaps(self) -> Sample:
@@ -283,7 +283,7 @@ def is_solved(run: Record, known: InstanceSummary) -> bool:
 
 def charged_s(run: Record) -> float | None:
     """Return the seconds a run counts for: infinite if it failed, None if not measured."""
-    return math.inf if run.status == Status.FAILED else run.wall_s
+    return math.inf if run.status == Status.FAILED else run.seconds
 
 
 def _has_saving(known: Known) -> bool:

@@ -40,12 +40,15 @@ class Column:
         The cell of a row for people.
     block
         Columns of a block are kept together where a page is too narrow; empty: not for people.
+    also
+        Another value that gives it something to show.
     """
 
     name: str
     title: str
     show: Callable[[Row], str]
     block: str = ""
+    also: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Table:
     ----------
     headline
         What all rows say together, in one line.
+    disputes
+        A line about every claim that another contradicts where no plan decides: to be shown first.
     failures, without_plan
         Runs that failed, and runs that came back empty-handed: to be shown before the rows.
     columns, rows
@@ -65,6 +70,7 @@ class Table:
     """
 
     headline: str
+    disputes: tuple[str, ...]
     failures: tuple[Incident, ...]
     without_plan: tuple[Incident, ...]
     columns: tuple[Column, ...]
@@ -75,7 +81,8 @@ class Table:
         """Return the columns for people that hold something in `rows`, by block."""
         found: dict[str, list[Column]] = {}
         for column in self.columns:
-            if column.block and any(row[column.name] is not None for row in rows):
+            names = (column.name, column.also or column.name)
+            if column.block and any(row[name] is not None for row in rows for name in names):
                 found.setdefault(column.block, []).append(column)
         return found
 
@@ -111,7 +118,7 @@ def row_of(series: Series, seed: int, against: Series | None = None) -> dict[str
         "feasible": series.answered,
         "solved": len(series.solved),
         "proved": len(series.proved),
-        "certified": len(series.certified),
+        "agreed": len(series.agreed),
         "failure_reasons": "; ".join(reasons) or None,
     }
     averages = _averages(series, seed) | _difference(series, seed, against)
@@ -170,9 +177,9 @@ def columns_of(
     def timed(name: str, title: str) -> Column:
         return Column(name, title, lambda row: _seconds(row[name]), "effort")
 
-    def spread(name: str, title: str) -> tuple[Column, ...]:
+    def spread(name: str, title: str, also: str = "") -> tuple[Column, ...]:
         parts = ("low_percent", "high_percent", "interval", "units")
-        shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality")
+        shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality", also)
         return shown, *(plain(f"{name}_{part}", "") for part in parts)
 
     def counted(name: str, title: str, *, wanted: bool) -> Column:
@@ -189,12 +196,12 @@ def columns_of(
         Column("feasible", "plan %", lambda row: f"{100 * row['feasible']:.0f}", "quality"),
         *spread("left", "% of the saving left"),
         _scaled(rows, "left_least_percent", "at least", 1.0, "quality" * bounded, digits=2),
-        *spread("gap", "gap %"),
+        *spread("gap", "gap %", "left_out_cost"),
         *map(plain, ("gap_iqm_percent", "gap_left_out", "left_out_cost"), ("", "", "")),
         *spread("difference", f"minus {against}"),
         plain("proved", "proved", "quality"),
         plain("solved", "solved", "quality"),
-        plain("certified", "cert.", "quality"),
+        plain("agreed", "agreed", "quality"),
         plain("bound_gap_percent", "bound gap %"),
         plain("kind", "kind", "effort"),
         plain("knows", "knows", "effort"),

@@ -67,7 +67,9 @@ def _paragraphs(table: Table) -> list[tuple[str, str, list[str]]]:
     """Return what is said before the rows: heading, colour, lines."""
     failed = sum(len(incident.instances) for incident in table.failures)
     empty = sum(len(incident.instances) for incident in table.without_plan)
+    disputed = [printable(line) for line in table.disputes]
     found = [
+        (f"Disputed: {len(disputed)}", "red", disputed),
         (f"Failed: {failed}", "red", _listed(table.failures)),
         (f"Without a plan: {empty}", "yellow", _listed(table.without_plan)),
     ]
@@ -196,6 +198,7 @@ def _csv(table: Table) -> str:
 def _json(table: Table) -> str:
     document = {
         "headline": table.headline,
+        "disputes": table.disputes,
         "failures": [asdict(incident) for incident in table.failures],
         "without_plan": [asdict(incident) for incident in table.without_plan],
         "columns": [{"name": column.name, "title": column.title} for column in table.columns],

@@ -46,11 +46,12 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
     InputError
         If a record's cost or bound is too large to be one.
     """
-    runs = audit.audited(_checked(list(records)))
+    given = _checked(list(records))
+    runs = audit.audited(given)
     references = {run.sha256: cost for run in runs if (cost := _reference(run)) is not None}
     known = {
         summary.sha256: Known(summary, references.get(summary.sha256))
-        for summary in audit.summarise(runs)
+        for summary in audit.summarise(given)  # which still knows of disputes
     }
     label = _labels(runs)
     solvers: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))

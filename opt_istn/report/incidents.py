@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from opt_istn.audit import Standing
 from opt_istn.record import Record
 from opt_istn.report.aggregates import SETTLED, Series
 from opt_istn.solver import Status
@@ -67,20 +68,25 @@ def _incidents(found: Sequence[tuple[Series, Record, str]]) -> tuple[Incident, .
     return tuple(Incident(*key, tuple(runs)) for key, runs in alike.items())
 
 
+def disputes(every: Iterable[Series]) -> tuple[str, ...]:
+    """Return a line about every claim that another contradicts where no plan decides."""
+    known = {key: series.known[key].summary for series in every for key in series.instances}
+    return tuple(line for summary in known.values() for line in summary.disputes)
+
+
 def headline(every: Sequence[Series]) -> str:
-    """Return one line: how many instances are certified, proven once, open; runs and failures."""
+    """Return one line: what the instances' outcomes rest on; runs and failures."""
     runs = {run.key: run for series in every for run in series.runs}
-    known = {
-        run.sha256: series.known[run.sha256].summary for series in every for run in series.runs
-    }
+    known = {key: series.known[key].summary for series in every for key in series.instances}
     failed = sum(run.status == Status.FAILED for run in runs.values())
-    count = Counter(
-        "certified" if summary.certified else "once" if summary.proofs else "open"
-        for summary in known.values()
-    )
+    count = Counter(summary.standing for summary in known.values())
     plural = "" if len(known) == 1 else "s"
+    disputed = count[Standing.DISPUTED]
     return (
-        f"{len(known)} instance{plural}: {count['certified']} certified (two independent proofs), "
-        f"{count['once']} optimal by one proof, {count['open']} open; "
-        f"{len(runs)} runs, {failed} failed"
+        f"{len(known)} instance{plural}: {count[Standing.CERTIFIED]} certified, "
+        f"{count[Standing.AGREED]} agreed (two different cores), "
+        f"{count[Standing.CLAIMED]} claimed (one core, or another's solver), "
+        f"{count[Standing.BOUNDED] + count[Standing.OPEN]} bounded or open"
+        + (f", {disputed} disputed" if disputed else "")
+        + f"; {len(runs)} runs, {failed} failed"
     )

@@ -44,6 +44,7 @@ def write_page(records: Iterable[Record], path: str | Path, seed: int = 0) -> No
         node("h1", "Comparison of solvers"),
         node("p", f"{table.headline}.", class_="lead"),
         node("p", _scope(every, runs), class_="dim"),
+        *_disputes(table.disputes),
         *_incidents("Failed runs", table.failures, "failures"),
         *_incidents("Runs without a plan", table.without_plan, "empty"),
         *(part for group in table.groups() for part in _group(group, table, every)),
@@ -66,6 +67,13 @@ def _scope(every: Sequence[Series], runs: Sequence[Record]) -> str:
     when = f", run between {times[0]} and {times[-1]} (UTC)" if times else ""
     count = len({series.group for series in every})
     return f"{solvers} solvers on {count} group{'' if count == 1 else 's'} of instances{when}."
+
+
+def _disputes(lines: Sequence[str]) -> list[Node]:
+    if not lines:
+        return []
+    head = node("h2", f"Disputed claims: {len(lines)}")
+    return [node("section", head, html.listing(lines), class_="failures")]
 
 
 def _incidents(title: str, found: Sequence[Incident], class_: str) -> list[Node]:
@@ -161,19 +169,20 @@ def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
         "best bound",
         "gap %",
         "proofs",
-        "certified",
+        "standing",
         "sha256",
     )
     parts = [
         node("h2", "Best known bounds, and how to cite them"),
         node(
             "p",
-            "A value is certified if two proofs of different name end at the same integer. "
-            "Cite the instance by its hash, the integer, and the names of the proofs.",
+            "A value is certified by an accepted certificate, agreed if engines of two different "
+            "cores end at the same integer, claimed if only one does. Cite the instance by its "
+            "hash, the integer, and the cores.",
         ),
         html.table(heads, rows, class_="text"),
     ]
-    quoted = next((s for s in known.values() if s.certified and s.best_cost is not None), None)
+    quoted = next((s for s in known.values() if s.agreed and s.best_cost is not None), None)
     if quoted:
         parts.insert(2, node("blockquote", _citation(quoted, runs)))
     return parts
@@ -181,7 +190,7 @@ def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
 
 def _bound_row(summary: InstanceSummary) -> list[html.Content]:
     gap = audit.gap(summary.best_cost, summary.best_bound)
-    certified = node("span", "yes", class_="certified") if summary.certified else "no"
+    good = "certified" if summary.agreed else ""
     return [
         summary.instance,
         str(summary.status),
@@ -189,7 +198,7 @@ def _bound_row(summary: InstanceSummary) -> list[html.Content]:
         _shown(summary.best_bound),
         ABSENT if gap is None else f"{100 * gap:.3f}",
         ", ".join(summary.proofs) or ABSENT,
-        certified,
+        node("span", str(summary.standing), class_=good),
         node("code", summary.sha256),
     ]
 
@@ -198,10 +207,10 @@ def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
     version = next((run.packages.get("opt-istn") for run in runs if run.packages), None)
     commit = next((run.commit for run in runs if run.commit), "")
     made = " ".join(part for part in (version, f"commit {commit[:12]}" if commit else "") if part)
-    proofs = f"{', '.join(summary.proofs[:-1])} and {summary.proofs[-1]}"
+    cores = " and ".join(summary.cores) or "a certificate"
     return (
         f"Instance {summary.instance} (sha256 {summary.sha256}) has the optimum "
-        f"{summary.best_cost}, proven independently by {proofs} "
+        f"{summary.best_cost}, proven independently by {cores} "
         f"(opt-istn {made})."
     )
 

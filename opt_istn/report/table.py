@@ -31,13 +31,13 @@ NOTES = (
     ),
     (
         "plan %: runs with a feasible plan, or a proof that there is none; proved: settled by "
-        "the run itself; solved: equal to the proven outcome, whoever proved it; cert.: solved, "
-        "and proven by two independent methods."
+        "the run itself; solved: equal to the proven outcome, whoever proved it; agreed: solved, "
+        "and proven by engines of two different cores, or by a certificate."
     ),
     (
-        f"time: shifted geometric mean of wall seconds, shift {SHIFT_S} s (runs take milliseconds "
-        "to minutes: the customary 10 s would level all but the longest, and below 0.01 s the "
-        "noise of a process decides); a failed run never ends."
+        "time: shifted geometric mean of wall seconds, start-up beyond 10 s included, shift "
+        f"{SHIFT_S} s (runs take milliseconds to minutes: the customary 10 s would level all but "
+        "the longest, and below 0.01 s the noise of a process decides); a failed run never ends."
     ),
     (
         "Order: by plan %, then by the mean on common instances of the saving left (of the gap "
@@ -94,6 +94,7 @@ def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> 
         row.update({column: own.get(name) for name, column in renamed.items()})
     return Table(
         headline=incidents.headline(every),
+        disputes=incidents.disputes(every),
         failures=incidents.failures(every),
         without_plan=incidents.without_plan(every),
         columns=columns.columns_of(rows, renamed.values(), against),

@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from opt_istn.cores import core_of
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.record import Claim, Failure, Limits, Record, Source
@@ -25,6 +26,7 @@ def run(
         "source": Source(preset="paper", seed=seed),
         "solver": f"jutap.{solver}",
         "parameters": {},
+        "core": core_of(f"jutap.{solver}"),
         "kind": "exact" if solver in EXACT else "heuristic",
         "seed": seed,
         "limits": Limits(time_s=10.0),
@@ -61,7 +63,7 @@ def flown(instance: Instance, plan: Plan, cost: int, solver: str, **changes: Any
 
 
 def comparison() -> list[Record]:
-    """Return three instances: two certified with optimum 100 and 200, the third with a bound."""
+    """Return three instances: two agreed on with optimum 100 and 200, the third with a bound."""
     exact = [
         run(name, cost, cost, seed)
         for name in ("labels", "cpsat")

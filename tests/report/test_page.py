@@ -70,9 +70,9 @@ def test_page_holds_everything(page: Any) -> None:
         "Environment",
         "All runs",
     ]
-    assert "2 certified (two independent proofs)" in made.text
+    assert "2 agreed (two different cores)" in made.text
     assert f"sha256 {'00000000' * 8}" in made.text
-    assert "has the optimum 100, proven independently by cpsat and labels" in made.text
+    assert "has the optimum 100, proven independently by CP-SAT and jutap passes" in made.text
     assert "a processor" in made.text
     rows = made.source.split("<details>")[-1]
     assert rows.count("<tr class") == len(comparison())

@@ -7,7 +7,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.record import Limits, Record, Source
-from opt_istn.report.table import Table, gap_table
+from opt_istn.report.table import gap_table, render
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, comparison, crash, run
 
@@ -17,14 +17,10 @@ def _row(records: list[Record], solver: str, **options: Any) -> dict[str, Any]:
     return next(dict(row) for row in table.rows if row["solver"] == f"jutap.{solver}")
 
 
-def _order(table: Table) -> list[str]:
-    return [row["solver"].removeprefix("jutap.") for row in table.rows]
-
-
 def test_counts_and_gaps_of_a_heuristic() -> None:
     """Greedy has gaps of 10, 0 and 10 % to the best bounds, and solves the second instance."""
     row = _row(comparison(), "greedy")
-    counts = ("instances", "runs", "failed", "proved", "solved", "certified", "gap_units")
+    counts = ("instances", "runs", "failed", "proved", "solved", "agreed", "gap_units")
     assert [row[name] for name in counts] == [3, 3, 0, 0, 1, 1, 3]
     assert row["gap_percent"] == pytest.approx(20 / 3)
     assert row["gap_low_percent"] == pytest.approx(0)
@@ -73,13 +69,13 @@ def test_like_failures_are_one_line() -> None:
 
 
 def test_headline_counts_instances() -> None:
-    """Two instances are certified by two proofs, one is open; all runs and failures are told."""
+    """On two instances two cores agree, one is open; all runs and failures are told."""
     records = comparison()
     text = gap_table(records).headline
-    assert text.startswith("3 instances: 2 certified (two independent proofs), 0 optimal by one")
-    assert text.endswith("1 open; 12 runs, 1 failed")
+    assert text.startswith("3 instances: 0 certified, 2 agreed (two different cores), 0 claimed")
+    assert text.endswith("1 bounded or open; 12 runs, 1 failed")
     single = [record for record in records if record.solver != "jutap.cpsat"]
-    assert "0 certified (two independent proofs), 2 optimal by one" in gap_table(single).headline
+    assert "0 agreed (two different cores), 2 claimed (one core" in gap_table(single).headline
 
 
 def test_order_is_by_plans_then_by_gap() -> None:
@@ -90,6 +86,16 @@ def test_order_is_by_plans_then_by_gap() -> None:
         *("jutap.labels", "jutap.greedy", "jutap.cpsat", "jutap.random")
     ]
     assert [row["feasible"] for row in own] == pytest.approx([1, 1, 2 / 3, 1 / 3])
+
+
+def test_disputes_are_told_first() -> None:
+    """Claims that contradict each other where no plan decides come before everything else."""
+    records = [run("labels", status=Status.INFEASIBLE), run("cpsat", status=Status.UNBOUNDED)]
+    table = gap_table([*records, crash("greedy")])
+    assert len(table.disputes) == 2
+    assert "1 disputed" in table.headline
+    text = render(table)
+    assert text.index("Disputed: 2") < text.index("Failed: 1") < text.index("1 instance")
 
 
 def test_contradicted_runs_fail() -> None:
@@ -115,7 +121,7 @@ def test_negative_costs() -> None:
 def test_without_any_bound_there_is_no_gap() -> None:
     """Without a bound the gap is unknown, not zero, and nothing is solved."""
     row = _row([run("greedy", 100), run("blind", 90)], "blind")
-    assert (row["gap_percent"], row["solved"], row["certified"]) == (None, 0, 0)
+    assert (row["gap_percent"], row["solved"], row["agreed"]) == (None, 0, 0)
 
 
 def test_proven_infeasibility_is_a_result() -> None:
@@ -124,9 +130,9 @@ def test_proven_infeasibility_is_a_result() -> None:
     proven = [changed(x, claim=x.claim and changed(x.claim, proof=x.solver)) for x in proven]
     table = gap_table([*proven, run("greedy")])
     assert [row["solved"] for row in table.rows] == [1, 1, 0]
-    assert [row["certified"] for row in table.rows] == [1, 1, 0]
+    assert [row["agreed"] for row in table.rows] == [1, 1, 0]
     assert [x.solver for x in table.without_plan] == ["jutap.greedy"]
-    assert table.headline.startswith("1 instance: 1 certified")
+    assert table.headline.startswith("1 instance: 0 certified, 1 agreed")
 
 
 def test_failed_runs_never_end() -> None:
