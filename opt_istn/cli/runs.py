@@ -141,9 +141,8 @@ def compare(
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
-    read = audit.audited(runs)
-    _print_table(read, "json" if json else "text")
-    return _compared(read)
+    _print_table(runs, "json" if json else "text")
+    return _compared(audit.audited(runs))
 
 
 def table(
@@ -174,7 +173,7 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
 ) -> None:
     """Write the report page of records."""
-    from opt_istn import audit, record
+    from opt_istn import record
     from opt_istn.report import page
 
     page.write_page(record.read_all(files), out)
