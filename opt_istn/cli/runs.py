@@ -141,9 +141,8 @@ def compare(
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
-    read = audit.audited(runs)
-    _print_table(read, "json" if json else "text")
-    return _compared(read)
+    _print_table(runs, "json" if json else "text")
+    return _compared(audit.audited(runs))
 
 
 def table(
