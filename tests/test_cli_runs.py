@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from opt_istn import record
+from opt_istn import problems, record
 from opt_istn.cli import main
 from tests.planted import tiny
 
@@ -35,6 +35,20 @@ def test_a_comparison_exits_with_the_worst(names: list[str], code: int) -> None:
     """A comparison exits with 1 when a solver crashed and with 4 when a claim is refuted."""
     assert _compare(*names) == code
     assert _compare(*names) == code  # the runs being there already
+
+
+def test_disputes_come_first(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Claims that contradict each other are shown before the table, and exit with 4."""
+    monkeypatch.setattr(problems.Problem, "bounded", lambda *_: False)
+    assert _compare("Overbound", "Boundless") == 4
+    out = capsys.readouterr().out
+    assert "Disputed: 2" in out.splitlines()[0]
+    assert "no plan decides" in out
+    assert "0 failed" in out
+    assert main(["verify", "runs.jsonl"]) == 4
+    assert capsys.readouterr().out.count("disputed") == 2
 
 
 def test_a_broken_line_is_refused_until_it_is_moved(capsys: pytest.CaptureFixture[str]) -> None:

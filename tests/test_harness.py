@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opt_istn import Budget, InputError, Status, appender, audit, harness, problems, record, worker
@@ -268,6 +269,23 @@ def test_tasks_are_made_when_their_turn_comes(source: Source, tmp_path: Path) ->
     runs = comparison.run(tmp_path / "runs.jsonl")
     assert [next(runs).seed for _ in range(2)] == [0, 1]
     runs.close()  # type: ignore[attr-defined]
+
+
+def test_the_parent_s_effort_grows_with_the_runs(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recording 2,000 runs on one instance, and reading them together, takes 2 s of CPU."""
+    told = harness.run_one(tiny(), source, "tests.planted:Detour", {}, 0, Budget())
+
+    def run_task(_: Any, task: harness.Task, *__: Any) -> Record:
+        return msgspec.structs.replace(told, seed=task.seed)
+
+    monkeypatch.setattr(harness, "_run_task", run_task)
+    comparison = Comparison([source], _choices("Detour"), seeds=2000)
+    start = time.process_time()
+    (known,) = audit.summarise(comparison.run(tmp_path / "runs.jsonl"))
+    assert known.best_cost == 282
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize("how", ["delete", "replace", "cut"])

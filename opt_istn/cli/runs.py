@@ -163,9 +163,10 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    if by not in ("group", "instance"):
+    rows: dict[str, Literal["group", "instance"]] = {"group": "group", "instance": "instance"}
+    if by not in rows:
         raise InputError("--by", f"expected group or instance, found {by!r}")
-    _print_table(record.read_all(files, plans=False), format_, by, against)
+    _print_table(record.read_all(files, plans=False), format_, rows[by], against)
 
 
 def report(
