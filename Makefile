@@ -36,6 +36,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m vulture
 
 bench-smoke: .venv/.dev
 	$(BIN)/python -m pytest -q bench --benchmark-disable

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from formulations.jutap.labels import Labels
 from opt_istn import Budget
-from opt_istn.audit import gap
-from opt_istn.environment import cpu_model
 from opt_istn.jutap.scenario import PRESETS, generate
+from opt_istn.runs.audit import gap
+from opt_istn.runs.environment import cpu_model
 
 HERE = Path(__file__).parent
 GRIDS = (25, 50, 100, 200, 400, 700, 1000)
@@ -34,7 +34,7 @@ def scaling() -> list[dict[str, Any]]:
     side = city.grid * city.cell_m
     for grid in GRIDS:
         made = generate(replace(city, grid=grid, cell_m=side / grid), 0, f"grid {grid}")
-        states = len(made.usable[1])
+        states = len(made.states[1])
         for kappa in KAPPAS:
             budget = None if kappa is None else int(kappa * (grid - 1) * made.energy_mj[1])
             subject = replace(made, energy_budget_mj=budget)

@@ -109,5 +109,5 @@ def plan_of(table: Table, action: IntArray, start: int, max_steps: int = MAX_STE
         if onward < 0:
             break
         states.append(onward)
-    links = table.instance.usable[1][states]
+    links = table.instance.states[1][states]
     return Plan(table.instance.sha256, tuple(table.cell[states].tolist()), tuple(links.tolist()))

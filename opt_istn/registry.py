@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.problems import unknown
 from opt_istn.solver import Solver
 from opt_istn.training import Trainer
@@ -238,7 +238,7 @@ def _convert(full: str, name: str, value: Any, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=not isinstance(value, str), dec_hook=_build)
     except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at `$")[0]
+        reason = explain(error)[1]
     if isinstance(value, str):  # lists and the like are written as JSON: --set layers=[64,64]
         try:
             return msgspec.json.decode(value, type=wanted, dec_hook=_build)

@@ -8,7 +8,14 @@ KINDS = ("exact", "heuristic", "policy", "agent")  # proves | plans | decides on
 
 
 class Status(StrEnum):
-    """Outcome of a run. All problems minimise, so a bound is always a lower bound."""
+    """Outcome of a run. All problems minimise, so a bound is always a lower bound.
+
+    Examples
+    --------
+    >>> from opt_istn import Status
+    >>> Status("optimal") is Status.OPTIMAL
+    True
+    """
 
     OPTIMAL = "optimal"  # the plan's cost equals a proven bound
     FEASIBLE = "feasible"  # a feasible plan, not proven optimal
@@ -34,6 +41,12 @@ class Budget:
         Resident memory of the run's process tree in MiB, enforced by the harness.
     threads
         Threads the solver may use.
+
+    Examples
+    --------
+    >>> from opt_istn import Budget
+    >>> Budget(time_s=10, threads=2)
+    Budget(time_s=10, work=None, memory_mb=None, threads=2)
     """
 
     time_s: float | None = None
@@ -64,11 +77,17 @@ class Claims:
         Proven lower bound on the cost of every feasible plan, same unit.
     proof
         Name of the proof method behind `bound` (or behind infeasible / unbounded), for readers.
-        Whether two proofs are independent is decided by `opt_istn.cores`, not by their names.
+        Whether two proofs are independent is decided by `opt_istn.runs.cores`, not by their names.
     trace
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail
         Counts worth keeping: labels, nodes, iterations; at most 1000.
+
+    Examples
+    --------
+    >>> from opt_istn import Claims, Status
+    >>> Claims(Status.BOUND_ONLY, bound=17, proof="relaxation").plan is None
+    True
     """
 
     status: Status
@@ -88,7 +107,7 @@ class Solver(Protocol):
     A solver should also declare its ``kind``, one of `KINDS`, and in a word or two what of an
     instance it ``knows`` beyond the past when it decides: ``law``, ``births``, ``requests``,
     ``link states``. Records keep both for the tables, which show a dash for what is not declared.
-    An agent may have ``steps``, a mapping with the fields of `opt_istn.record.Steps`, which is
+    An agent may have ``steps``, a mapping with the fields of `opt_istn.runs.ledger.Steps`, which is
     read after `solve`.
     """
 

@@ -20,12 +20,13 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from opt_istn import Budget, InputError, Status, audit, harness, record
-from opt_istn.harness import Choice
+from opt_istn import Budget, InputError, Status
 from opt_istn.jutap import evaluate
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap import plan as plans
-from opt_istn.record import Source
+from opt_istn.runs import audit, compare, ledger
+from opt_istn.runs.compare import Choice
+from opt_istn.runs.ledger import Source
 from tests.planted import OPTIMUM, best_plan, tiny
 from tests.test_fuzz import _damaged, _instance
 
@@ -34,7 +35,7 @@ RUNS_TO_KILL = 400
 SCRIPT = """
 import sys
 from opt_istn import harness
-from opt_istn.record import Source
+from opt_istn.runs.ledger import Source
 source, path, number = Source(file=sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for run in harness.compare([source], [harness.Choice("tests.planted:Detour")], path, seeds=number,
                            jobs=2):
@@ -63,10 +64,10 @@ def kills(number: int, rng: random.Random, folder: Path) -> str:
         lost += not data.startswith(whole)
         before = data
         if data:
-            record.read(path)
-    recorded = len(record.read(path)) if path.exists() else 0
+            ledger.read(path)
+    recorded = len(ledger.read(path)) if path.exists() else 0
     subprocess.run([*command, str(recorded + 5)], cwd=ROOT, check=True)
-    lines, runs = path.read_bytes().count(b"\n"), record.read(path)
+    lines, runs = path.read_bytes().count(b"\n"), ledger.read(path)
     twice = lines - len(runs)
     wrong = sum(run.cost != 282 for run in runs)
     _require(lost == twice == wrong == 0 and len(runs) >= recorded, f"{lost=} {twice=} {wrong=}")
@@ -85,9 +86,9 @@ def inputs(number: int, rng: random.Random, folder: Path) -> str:
     whole = _instance()
     plan = best_plan(whole)
     run = msgspec.structs.replace(
-        harness.run_one(tiny(), Source(file="it.json"), "tests.planted:Honest", {}, 0, Budget())
+        compare.run_one(tiny(), Source(file="it.json"), "tests.planted:Honest", {}, 0, Budget())
     )
-    line = record.encode(run)
+    line = ledger.encode(run)
     outcomes: Counter[str] = Counter()
     for i in range(number):
         document = (whole.document(), plan.document(), msgspec.json.decode(line))[i % 3]
@@ -101,7 +102,7 @@ def inputs(number: int, rng: random.Random, folder: Path) -> str:
                 evaluate(whole, plans.from_bytes(data, "it"))
             else:
                 file.write_bytes(data + b"\n" + line + b"\n")
-                _require(run in record.read(file), "a whole record was not read")
+                _require(run in ledger.read(file), "a whole record was not read")
             outcomes["read"] += 1
         except InputError as error:
             _require("\n" not in str(error) and bool(str(error)), f"not one line: {error!r}")
@@ -116,11 +117,11 @@ def liars(number: int, folder: Path) -> str:
     own = [Choice("labels"), Choice("jutap.pyomo")]
     fabricator = Choice("tests.planted:Fabricator")
     budget = Budget(time_s=20.0, memory_mb=2000)
-    for _ in harness.compare(
+    for _ in compare.compare(
         [source], [*own, fabricator], path, seeds=number, jobs=2, budget=budget
     ):
         pass
-    runs = audit.audited(record.read(path))
+    runs = audit.audited(ledger.read(path))
     (known,) = audit.summarise(runs)
     honest = [run for run in runs if run.core]
     _require(all(run.status == Status.OPTIMAL for run in honest), "an honest run was harmed")
@@ -143,7 +144,7 @@ def _require(holds: bool, reason: str) -> None:
 def _no_process_is_left() -> None:
     time.sleep(1.0)
     left = [one for one in psutil.Process().children(recursive=True) if one.status() != "zombie"]
-    nurseries = [one for one in left if "opt_istn.supervisor" in " ".join(one.cmdline())]
+    nurseries = [one for one in left if "opt_istn.runs.supervisor" in " ".join(one.cmdline())]
     _require(len(left) == len(nurseries), f"processes are left: {left}")
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from opt_istn.jutap import graph
-from opt_istn.jutap.evaluate import evaluate, step_cost
+from opt_istn.jutap.evaluate import evaluate, pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
-from opt_istn.jutap.routes import Routes, best_links, neighbours
+from opt_istn.jutap.routes import Held, Routes, best_links, neighbours
 from opt_istn.solver import Budget, Claims, Status
 
 Move = tuple[int, int, int]  # cell, link, 1 if diagonal
-Choose = Callable[[list[Move], int], Move]  # from the possible moves and the link held
+Choose = Callable[[list[Move], Held], Move]  # from the possible moves and the link held
 
 
 class _Heuristic:
@@ -83,11 +83,13 @@ class Greedy(_Heuristic):
         routes = Routes(instance)
         price, unit = max(instance.cost.move[1], 0), instance.energy_mj[1]
 
-        def choose(moves: list[Move], held: int) -> Move:
+        def choose(moves: list[Move], state: Held) -> Move:
+            held, spent = state
+
             def rank(move: Move) -> tuple[bool, int, Move]:
                 cell, link, turn = move
                 left = price * int(routes.to_end[cell])
-                total = unit * step_cost(instance, held, cell, link, turn) + left
+                total = unit * step_cost(instance, held, cell, link, turn, spent) + left
                 return link != held or link >= instance.num_mbs, total, move
 
             return min(moves, key=rank)
@@ -107,7 +109,7 @@ class RandomWalk(_Heuristic):
             return Claims(Status.NO_PLAN)
         rng = np.random.default_rng(seed)
 
-        def choose(moves: list[Move], held: int) -> Move:  # noqa: ARG001
+        def choose(moves: list[Move], state: Held) -> Move:  # noqa: ARG001
             return moves[int(rng.integers(len(moves)))]
 
         return _claims(instance, *_progress(instance, Routes(instance), choose))
@@ -146,7 +148,7 @@ def _connected(instance: Instance) -> bool:
 def _progress(instance: Instance, routes: Routes, choose: Choose) -> tuple[list[int], list[int]]:
     """Fly from START to END by moves that progress and leave enough energy to arrive."""
     to_end, energy_mj = routes.to_end, instance.energy_mj
-    cells, links, used = [instance.start], [instance.start_link], 0
+    cells, links, used, spent = [instance.start], [instance.start_link], 0, False
     while (cell := cells[-1]) != instance.end:
         moves = [
             (near, link, turn)
@@ -155,7 +157,8 @@ def _progress(instance: Instance, routes: Routes, choose: Choose) -> tuple[list[
             and used + energy_mj[turn] + to_end[near] <= routes.allowed
             for link in instance.links(near).tolist()
         ]
-        near, link, turn = choose(moves, links[-1])
+        near, link, turn = choose(moves, (links[-1], spent))
+        spent = spent or pays_bonus(instance, links[-1], link)
         cells.append(near)
         links.append(link)
         used += energy_mj[turn]

@@ -60,7 +60,7 @@ class Table:
 
     @property
     def num_states(self) -> int:
-        """S: the usable (cell, link) pairs."""
+        """S: the states of the instance, its usable (cell, link) pairs or two of each."""
         return len(self.next)
 
     @property
@@ -90,7 +90,7 @@ class Table:
         cells = np.flatnonzero(graph.reachable_cells(x))
         cells = cells[cells != x.end]
         matching = ids[ptr[cells]] != x.strongest[cells]
-        found: IntArray = ptr[cells].copy()
+        found: IntArray = x.states[0][cells]
         for i in np.flatnonzero(matching):
             row = ids[ptr[cells[i]] : ptr[cells[i] + 1]]
             found[i] += int(np.searchsorted(row, x.strongest[cells[i]]))
@@ -105,8 +105,9 @@ def table_of(instance: Instance) -> Table:
     InputError
         If the table would not fit into memory.
     """
-    ptr, _ = instance.usable
-    slots, states = int(np.diff(ptr).max()), int(ptr[-1])
+    links = np.diff(instance.usable[0])
+    first, ids, _ = instance.states
+    slots, states = int(links.max()), len(ids)
     if states * _DIRECTIONS * slots > MAX_ENTRIES:
         raise InputError("grid", f"expected at most {MAX_ENTRIES} state-action pairs for a table")
     arcs, cells = graph.state_arcs(instance), graph.state_cells(instance)
@@ -115,7 +116,7 @@ def table_of(instance: Instance) -> Table:
     right = head % instance.grid - tail % instance.grid
     compass = (up + 1) * 3 + right + 1
     direction = compass - (compass > 4)
-    action = direction * slots + arcs.head - ptr[head]
+    action = direction * slots + (arcs.head - first[head]) % links[head]
     shape = (states, _DIRECTIONS * slots)
     table = Table(instance, slots, np.full(shape, -1), np.zeros(shape, int), np.zeros(shape, int))
     for array, values in ((table.next, arcs.head), (table.cost, arcs.cost)):
@@ -151,11 +152,12 @@ def features_of(table: Table, kind: Features, spent: bool = False) -> Float:
 
     ``raw`` is the paper's [x, y, c], scaled to [-1, 1]; ``onehot`` row, column and link kind;
     ``fourier`` the sines and cosines of k pi x and k pi y, k = 1..12, beside ``raw``.
+    Where a bonus counts once in a flight a column says whether it is spent.
     With `spent` there is one more column, zeros, for the share of the energy budget that is spent.
     """
     x = table.instance
     row, column = np.divmod(table.cell, x.grid)
-    link = x.usable[1]
+    _, link, gone = x.states
     geo = (link - x.num_mbs + 1 == GEO).astype(float)
     scale = max(x.grid - 1, 1)
     place = np.stack([column, row], axis=1) / scale
@@ -167,6 +169,8 @@ def features_of(table: Table, kind: Features, spent: bool = False) -> Float:
         parts += [np.sin(flat), np.cos(flat)]
     elif kind == "onehot":
         parts = [np.eye(x.grid)[row], np.eye(x.grid)[column], np.eye(2)[geo.astype(int)]]
+    if x.layered:
+        parts.append(np.where(gone, 1.0, -1.0)[:, None])
     if spent:
         parts.append(np.zeros((len(place), 1)))
     return np.concatenate(parts, axis=1).astype(np.float32)
@@ -348,7 +352,7 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     def _info(self, cost: int) -> dict[str, Any]:
         x, s = self.table.instance, self._state
         mask = (self.table.next[s] >= 0).astype(np.int8)
-        place = {"cell": int(self.table.cell[s]), "link": int(x.usable[1][s])}
+        place = {"cell": int(self.table.cell[s]), "link": int(x.states[1][s])}
         return {"action_mask": mask, "cost": cost, **place}
 
 

@@ -13,8 +13,8 @@ from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.harness import Choice
-    from opt_istn.record import Record, Source
+    from opt_istn.runs.compare import Choice
+    from opt_istn.runs.ledger import Record, Source
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -74,8 +74,10 @@ def solve(
     json: Json = False,
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
-    from opt_istn import files, harness, problems, worker
-    from opt_istn.record import Source
+    from opt_istn import files, problems
+    from opt_istn.runs import compare as harness
+    from opt_istn.runs import worker
+    from opt_istn.runs.ledger import Source
 
     budget = _budget(time_limit, work, memory, threads)
     worker.warm_up(threads)
@@ -123,7 +125,9 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn import audit, harness, record
+    from opt_istn.runs import audit
+    from opt_istn.runs import compare as harness
+    from opt_istn.runs import ledger as record
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
@@ -158,7 +162,7 @@ def table(
     ] = None,
 ) -> None:
     """Print the gap table of records."""
-    from opt_istn import record
+    from opt_istn.runs import ledger
 
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
@@ -166,7 +170,7 @@ def table(
     rows: dict[str, Literal["group", "instance"]] = {"group": "group", "instance": "instance"}
     if by not in rows:
         raise InputError("--by", f"expected group or instance, found {by!r}")
-    _print_table(record.read_all(files, plans=False), format_, rows[by], against)
+    _print_table(ledger.read_all(files, plans=False), format_, rows[by], against)
 
 
 def report(
@@ -174,19 +178,19 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
 ) -> None:
     """Write the report page of records."""
-    from opt_istn import record
     from opt_istn.report import page
+    from opt_istn.runs import ledger
 
-    page.write_page(record.read_all(files), out)
+    page.write_page(ledger.read_all(files), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
     """Check records from the ground up; exit code 4 if one is refuted or disputed."""
-    from opt_istn import record
-    from opt_istn import verify as checking
+    from opt_istn.runs import ledger
+    from opt_istn.runs import verify as checking
 
     found = set()
-    for check in checking.verify(record.read_all(files)):
+    for check in checking.verify(ledger.read_all(files)):
         run = check.record
         found.add(check.finding)
         words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
@@ -205,7 +209,7 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
 
 def repair(files: RunsFiles) -> None:
     """Move lines that are no records into RUNS.jsonl.bad, so that the others can be read."""
-    from opt_istn import appender
+    from opt_istn.runs import appender
 
     for path in files:
         errors = appender.repair(path)
@@ -217,8 +221,8 @@ def repair(files: RunsFiles) -> None:
 
 def _compared(runs: Sequence["Record"]) -> int:
     """Return the exit code of a comparison: what is worst about its runs, read together."""
-    from opt_istn import audit
-    from opt_istn.record import Failure
+    from opt_istn.runs import audit
+    from opt_istn.runs.ledger import Failure
 
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
@@ -242,7 +246,7 @@ def is_file(text: str) -> bool:
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
     """Return where the instances of the command line's arguments come from."""
-    from opt_istn.record import Source
+    from opt_istn.runs.ledger import Source
 
     sources = []
     for text in inputs:
@@ -254,7 +258,7 @@ def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]
 
 
 def _choices(text: str) -> list["Choice"]:
-    from opt_istn.harness import Choice
+    from opt_istn.runs.compare import Choice
 
     choices = []
     for item in text.split(","):
@@ -266,7 +270,7 @@ def _choices(text: str) -> list["Choice"]:
 
 
 def _summary(run: "Record") -> dict[str, Any]:
-    from opt_istn.audit import gap
+    from opt_istn.runs.audit import gap
 
     result = {
         "instance": run.sha256,
@@ -284,7 +288,7 @@ def _summary(run: "Record") -> dict[str, Any]:
 
 
 def _exit_code(run: "Record") -> int:
-    from opt_istn.record import Failure
+    from opt_istn.runs.ledger import Failure
     from opt_istn.solver import Status
 
     if run.error.startswith("not supported"):

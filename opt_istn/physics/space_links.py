@@ -6,13 +6,13 @@ same number in both neighbouring planes. Rates are equations (1)-(4) of Remote S
 1905.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import WGS84_RADIUS_M, Array
 from opt_istn.physics.orbits import Shell
 
@@ -71,13 +71,6 @@ def line_of_sight(a_m: Array, b_m: Array, grazing_m: float) -> NDArray[np.bool]:
     return clear
 
 
-def max_link_m(altitude_a_m: float, altitude_b_m: float, grazing_m: float) -> float:
-    """Return the longest inter-satellite link between two heights that clears `grazing_m`."""
-    limit = WGS84_RADIUS_M + grazing_m
-    heights = (altitude_a_m, altitude_b_m)
-    return sum(math.sqrt((WGS84_RADIUS_M + h) ** 2 - limit**2) for h in heights)
-
-
 @dataclass(frozen=True)
 class Radio:
     """Transmitters, receivers and noise of the satellite links.
@@ -133,8 +126,9 @@ class Radio:
         return gain
 
 
-def slot_rates_bps(full_bps: Array, outage: float, rng: np.random.Generator) -> Array:
+def slot_rates_bps(full_bps: Array, outage: float, rng: Chance) -> Array:
     """Return the rates of links in one slot: U[R/3, R], or 0 with probability `outage`."""
     drawn: Array = full_bps * rng.uniform(1 / 3, 1, np.shape(full_bps))
     up = rng.random(np.shape(full_bps)) >= outage
-    return drawn * up
+    rates: Array = drawn * up
+    return rates

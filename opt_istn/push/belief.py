@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn.physics.frames import Array
-from opt_istn.push import demand
-from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Observation, World
-from opt_istn.push.users import PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.world import demand
+from opt_istn.push.world.demand import Features
+from opt_istn.push.world.users import PAYLOADS, RESOLUTIONS_M
 
 _CLEAR = 1e-3  # least noise reckoned with, so that the code of its class is no division by zero
 
@@ -46,8 +46,13 @@ def see(world: World, observation: Observation, contents: Sequence[int]) -> Sigh
 
 
 def class_probability(world: World, codes: Array) -> Array:
-    """Return P(class | code) for equally likely classes, shape (n, classes)."""
+    """Return P(class | code) for equally likely classes, shape (n, classes).
+
+    Codes of length 0 tell nothing.
+    """
     number = world.scenario.num_classes
+    if codes.shape[1] == 0:
+        return np.full((len(codes), number), 1 / number)
     pure = [_with_class({}, c) for c in range(number)]
     book = demand.image_codes(pure, number, 0.0)
     distance = ((codes[:, None, :] - book) ** 2).sum(axis=2)

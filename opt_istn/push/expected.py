@@ -13,8 +13,8 @@ import numpy as np
 from opt_istn.files import InputError
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import ABSENT, Instance
-from opt_istn.push.law import expectation
 from opt_istn.push.plan import Plan
+from opt_istn.push.world.law import expectation
 
 
 @lru_cache(maxsize=2)
@@ -36,7 +36,7 @@ def expected_instance(instance: Instance) -> Instance:
     where = np.argwhere(weight > 0)
     absent = np.full((len(where), 2), ABSENT)
     requests = np.column_stack([where, absent, weight[weight > 0]])
-    return replace(instance, requests=requests)
+    return replace(instance, requests=requests, link_us=None)
 
 
 def expected_cost(instance: Instance, plan: Plan) -> int:
