@@ -319,6 +319,17 @@ def test_what_a_solver_declares_is_recorded(source: Source) -> None:
     assert run.core == "jutap passes"
 
 
+def test_records_do_not_depend_on_the_jobs(source: Source, tmp_path: Path) -> None:
+    """One run at a time or three: the same runs, judged alike."""
+    told = []
+    for jobs in (1, 3):
+        _compare([source], ["Detour", "Liar"], tmp_path / str(jobs), jobs=jobs, seeds=3)
+        runs = ledger.read(tmp_path / str(jobs))
+        told.append(sorted((run.key, run.status, run.cost or 0, run.error) for run in runs))
+    assert told[0] == told[1]
+    assert len(told[0]) == 4
+
+
 SCRIPT = """
 import sys
 from opt_istn.runs import compare
