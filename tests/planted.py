@@ -161,6 +161,13 @@ class Endless(Planted):
             time.sleep(0.01)
 
 
+class Unmade(Planted):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no")
+
+
 class Unready(Planted):
     """Never gets ready."""
 

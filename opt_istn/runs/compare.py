@@ -118,6 +118,8 @@ def run_one(
         peak_memory_mb=outcome.peak_memory_mb,
         time=started,
         core=core_of(solver.solver, distribution),
+        kind=solver.kind,
+        knows=solver.knows,
         steps=outcome.steps,
         **environment.capture(*distribution),
     )

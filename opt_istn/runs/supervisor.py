@@ -250,7 +250,7 @@ class _Watch:
             failure=failure,
             error=error,
             startup_s=clock - self.start,
-            wall_s=(self.done or end) - clock,
+            wall_s=max(0.0, (self.done or end) - clock),
             cpu_s=max(0.0, cpu_s),
             peak_memory_mb=max(self.peak, usage.ru_maxrss * scale) / 2**20,
             tail=self.tail.decode(errors="replace"),

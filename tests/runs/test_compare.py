@@ -136,6 +136,14 @@ def test_a_record_is_complete(source: Source) -> None:
     assert (run.peak_memory_mb or 0) > 10
 
 
+def test_a_solver_that_cannot_be_made_leaves_a_record(tmp_path: Path) -> None:
+    """A run that never gets ready counts no seconds, and its record can be read."""
+    run = compare.run_one(tiny(), Source(file="x"), "tests.planted:Unmade", {}, 0, Budget())
+    assert (run.status, run.failure, run.wall_s) == (Status.FAILED, Failure.CRASHED, 0.0)
+    appender.append(tmp_path / "runs.jsonl", run)
+    assert ledger.read(tmp_path / "runs.jsonl") == [run]
+
+
 def test_unsupported_is_no_failure() -> None:
     """A solver that cannot take an instance leaves a record that says so."""
     run = compare.run_one(tiny(), Source(file="x"), "tests.planted:Picky", {}, 0, Budget())
