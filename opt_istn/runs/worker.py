@@ -176,8 +176,6 @@ def describe(
     """
     job = _job(solver, problem, parameters, 0, Budget(), [], startup_s)
     ending, data = _converse(job, [])
-    if ending.failure == Failure.CRASHED:  # it may have been the kernel, for lack of memory
-        ending, data = _converse(job, [])
     late = ending.error if ending.failure == Failure.TIME else ""
     crashed = Description(solver, stochastic=False, parameters=dict(parameters), late=late)
     if ending.failure:
