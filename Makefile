@@ -2,34 +2,31 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := opt_istn formulations learners bench tests
+SOURCES := opt_istn formulations learners bench tests hatch_build.py
 
-.PHONY: demo test torture lint bench bench-smoke clean
+.PHONY: demo test lint bench bench-smoke identity torture clean
 
 demo: .venv/.learn
 	mkdir -p out
-	$(BIN)/opt-istn compare jutap-paper jutap-paper-terrestrial jutap-paper-k1.02 \
+	$(BIN)/opt-istn compare jutap-paper-v2 jutap-paper-terrestrial-v2 jutap-paper-k1.02 \
 	  --solvers labels,pyomo,cpsat,straight,greedy,random,blind,terrestrial,lagrangian \
 	  --seeds 3 --time-limit 60 --jobs 2 -o out/demo.jsonl
-	$(BIN)/opt-istn generate jutap-paper --seed 0 -o out/jutap-paper.json
-	$(BIN)/opt-istn train jutap.dqn out/jutap-paper.json --seed 0 -o out/dqn.pt
-	$(BIN)/opt-istn compare out/jutap-paper.json \
+	$(BIN)/opt-istn generate jutap-paper-v2 --seed 0 -o out/jutap-paper-v2.json
+	$(BIN)/opt-istn train jutap.dqn out/jutap-paper-v2.json --seed 0 -o out/dqn.pt
+	$(BIN)/opt-istn compare out/jutap-paper-v2.json \
 	  --solvers labels,value-iteration,straight,greedy,blind,dqn@agent=out/dqn.pt -o out/agent.jsonl
-	$(BIN)/opt-istn compare push-paper \
+	$(BIN)/opt-istn compare push-paper-v2 \
 	  --solvers labels,cpsat,never,release,popular,match,greedy,oracle-fifo,expected,rolling \
 	  --seeds 1 --time-limit 60 --jobs 2 -o out/push.jsonl
 	$(BIN)/opt-istn report out/demo.jsonl out/agent.jsonl out/push.jsonl -o out/report.html
-	$(BIN)/opt-istn solve out/jutap-paper.json --solver labels -o out/optimum.json
-	$(BIN)/opt-istn solve out/jutap-paper.json --solver dqn --set agent=out/dqn.pt -o out/agent.json
-	$(BIN)/opt-istn show out/jutap-paper.json out/optimum.json out/agent.json -o out/map.png
-	$(BIN)/python -m learners.pictures out/jutap-paper.json out/dqn.pt -o out
+	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver labels -o out/optimum.json
+	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver dqn --set agent=out/dqn.pt -o out/agent.json
+	$(BIN)/opt-istn show out/jutap-paper-v2.json out/optimum.json out/agent.json -o out/map.png
+	$(BIN)/python -m learners.pictures out/jutap-paper-v2.json out/dqn.pt -o out
 	@echo "Look at out/report.html, out/map.png, out/starts.png; the runs are out/*.jsonl"
 
 test: .venv/.test
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests
-
-torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
-	$(BIN)/python -m tests.torture
 
 lint: .venv/.dev
 	$(BIN)/ruff check $(SOURCES)
@@ -37,6 +34,18 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m vulture
+
+# Every preset gives the committed hashes, with the lowest numpy and scipy that pyproject.toml
+# allows and with the newest; nothing but the core's packages is installed for it.
+identity: .venv/.lowest .venv/.newest
+	.venv/lowest/bin/python -m pytest -q tests/identity $(IDENTITY)
+	.venv/newest/bin/python -m pytest -q tests/identity $(IDENTITY)
+
+# What takes minutes: the slow tests, and the identity of every preset and seed.
+torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
+	$(BIN)/python -m tests.torture
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
+	$(MAKE) identity IDENTITY="-m ''"
 
 bench-smoke: .venv/.dev
 	$(BIN)/python -m pytest -q bench --benchmark-disable
@@ -52,16 +61,22 @@ bench: .venv/.dev
 	touch $@
 
 .venv/.learn: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[learn]"
+	$(INSTALL) -e ".[exact,learn]"
 	touch $@ .venv/.core
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn]"
+	$(INSTALL) -e ".[test,exact,learn]"
 	touch $@ .venv/.learn .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn,bench,dev]"
+	$(INSTALL) -e ".[test,exact,learn,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
+
+.venv/.lowest .venv/.newest: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m venv $(@:.venv/.%=.venv/%)
+	$(@:.venv/.%=.venv/%)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  $$($(BIN)/python tests/identity/requirements.py $(@:.venv/.%=%))
+	touch $@
 
 clean:
 	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

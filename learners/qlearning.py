@@ -1,8 +1,8 @@
 """Tabular Q-learning and value iteration for JUTAP: `jutap.qlearning`, `jutap.value-iteration`.
 
 A 25 x 25 grid with two kinds of link has 1,250 states and 16 actions: a table of 20,000 numbers.
-Value iteration shares no code with the label setter, so without an energy budget it is an
-independent certificate. Q-learning samples flights in parallel; moves are deterministic, so a
+Value iteration shares no code with the label setter, so without an energy budget it is a
+second proof. Q-learning samples flights in parallel; moves are deterministic, so a
 learning rate of 1 is right (Watkins & Dayan, Machine Learning 8, 1992).
 """
 
@@ -21,7 +21,7 @@ from learners.envs.jutap import Flights, Reward, Table, rewarded, strongest, tab
 from learners.flying import AgentSolver, plan_of
 from learners.starts import LOST, greedy, judge, value_iteration
 from opt_istn.files import InputError
-from opt_istn.jutap import graph
+from opt_istn.jutap import evaluate, graph
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.solver import Budget, Claims, Status
 from opt_istn.training import Report, Task
@@ -31,16 +31,18 @@ METHOD = "jutap.qlearning"
 
 @dataclass(frozen=True)
 class ValueIteration:
-    """Solver ``jutap.value-iteration``: the exact cost of every state by sweeps over the table."""
+    """Solver ``jutap.value-iteration``: the exact cost of every state by sweeps over the table.
+
+    The energy budget is no part of the states, so it is left out. What comes out is a bound, and
+    the optimum if the walk keeps the budget.
+    """
 
     stochastic = False
     kind = "exact"
     knows = "link states"
 
-    def supports(self, instance: Instance) -> str | None:
-        """Instances without an energy budget are supported."""
-        if instance.energy_budget_mj is not None:
-            return "the energy budget is no part of the states"
+    def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
+        """Every instance is supported."""
         return None
 
     def prepare(self) -> None:
@@ -58,6 +60,8 @@ class ValueIteration:
             return Claims(Status.INFEASIBLE, proof="value-iteration")
         plan = plan_of(table, greedy(table, value), start)
         cost = int(value[start])
+        if not evaluate(instance, plan).feasible:
+            return Claims(Status.BOUND_ONLY, bound=cost, proof="value-iteration")
         return Claims(Status.OPTIMAL, plan, cost, cost, "value-iteration")
 
 

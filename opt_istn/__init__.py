@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from opt_istn import _moved
+from opt_istn.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from opt_istn.api import compare as compare
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from opt_istn.solver import Claims as Claims
     from opt_istn.solver import Solver as Solver
     from opt_istn.solver import Status as Status
-
-__version__ = "0.1.0"
 
 _PLACES = {
     **dict.fromkeys(("compare", "evaluate", "generate", "make"), "opt_istn.api"),

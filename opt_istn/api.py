@@ -130,7 +130,7 @@ def make(solver_id: str, **parameters: Any) -> Solver:
     (<Status.OPTIMAL: 'optimal'>, 1400000, 1400000)
     """
     if ":" not in solver_id and "." not in solver_id:
-        raise InputError("solver", f"expected problem.{solver_id}, for instance jutap.labels")
+        raise InputError("solver", f"expected its problem first, as in problem.{solver_id}")
     return registry.make(solver_id, solver_id.partition(".")[0], parameters)
 
 

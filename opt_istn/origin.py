@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from opt_istn import __version__
+from opt_istn.version import __version__
 
 
 class Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,11 +3,11 @@
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
-It is an entry point of the group `GROUP`. A fifth module, ``reference``
-(``reference_cost(instance)``, ``COST_UNIT``), may say what a saving is counted from, and how costs
-are told. Two more are optional, each an entry point of its own under the problem's name, because
-both stand above the problem: its pictures (`PICTURES`) and the family of instances that solvers are
-tested on (`FAMILIES`). Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
+counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
+pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
+optional and entry points of their own, because they stand above the problem. Nothing in the frame
+knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib

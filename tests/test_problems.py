@@ -95,7 +95,7 @@ def test_two_packages_cannot_bring_the_same_problem(monkeypatch: pytest.MonkeyPa
         problems._entries.__wrapped__(problems.GROUP)
 
 
-@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=str)
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda path: path.stem)
 def test_the_frame_knows_no_problem_by_name(path: Path) -> None:
     """Outside a problem's rooms its name stands in no statement, only in docstrings' examples."""
     place = path.relative_to(SOURCES)

@@ -5,7 +5,6 @@ plan they return breaks the budget and the status is ``no_plan``; without a way 
 plan at all.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -113,32 +112,6 @@ class RandomWalk(_Heuristic):
             return moves[int(rng.integers(len(moves)))]
 
         return _claims(instance, *_progress(instance, Routes(instance), choose))
-
-
-@dataclass(frozen=True)
-class Terrestrial(_Heuristic):
-    """Solver ``jutap.terrestrial``: the optimum without GEO, by `labels`.
-
-    Its cost is an upper bound only: the original instance may use GEO.
-    """
-
-    def prepare(self) -> None:
-        """Compile the exact solver."""
-        from formulations.jutap.labels import Labels
-
-        Labels().prepare()
-
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
-        """Solve ``instance.without_geo()`` and claim the walk for `instance`."""
-        from formulations.jutap.labels import PROOF, Labels
-
-        found = Labels().solve(instance.without_geo(), budget, seed)
-        if found.status == Status.UNBOUNDED:  # every terrestrial walk is a walk of the instance
-            return Claims(Status.UNBOUNDED, proof=PROOF)
-        if found.plan is None:
-            return Claims(Status.NO_PLAN, detail=found.detail)
-        plan = dataclasses.replace(found.plan, instance=instance.sha256)
-        return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=found.detail)
 
 
 def _connected(instance: Instance) -> bool:

@@ -50,13 +50,17 @@ def solvers(*, json: Json = False) -> None:
     from opt_istn import registry
 
     rows = [
-        {"solver": name, "package": " ".join(registry.distribution(name))}
+        {
+            "solver": name,
+            "package": " ".join(registry.distribution(name)),
+            "unavailable": registry.unavailable(name) or "",
+        }
         for name in registry.names()
     ]
     if json:
         output.as_json(rows)
     else:
-        output.as_table([tuple(row.values()) for row in rows], ("solver", "package"))
+        output.as_table([tuple(row.values()) for row in rows], ("solver", "package", "unavailable"))
 
 
 def solve(
@@ -125,9 +129,8 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn.runs import audit
+    from opt_istn.runs import audit, ledger
     from opt_istn.runs import compare as harness
-    from opt_istn.runs import ledger as record
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
@@ -135,7 +138,7 @@ def compare(
     comparison = harness.Comparison(
         sources, _choices(solvers), seeds, budget, startup, solver_seeds
     )
-    runs, thin, total = [], record.Thinner(), len(comparison)
+    runs, thin, total = [], ledger.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
             runs.append(thin(run))
@@ -185,7 +188,10 @@ def report(
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
-    """Check records from the ground up; exit code 4 if one is refuted or disputed."""
+    """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
+
+    No bound is computed anew: a bound that nothing contradicts stays a claim.
+    """
     from opt_istn.runs import ledger
     from opt_istn.runs import verify as checking
 

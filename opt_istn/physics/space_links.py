@@ -129,6 +129,5 @@ class Radio:
 def slot_rates_bps(full_bps: Array, outage: float, rng: Chance) -> Array:
     """Return the rates of links in one slot: U[R/3, R], or 0 with probability `outage`."""
     drawn: Array = full_bps * rng.uniform(1 / 3, 1, np.shape(full_bps))
-    up = rng.random(np.shape(full_bps)) >= outage
-    rates: Array = drawn * up
+    rates: Array = drawn * (rng.random(np.shape(full_bps)) >= outage)
     return rates

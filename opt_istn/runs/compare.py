@@ -18,8 +18,7 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, environment, worker
-from opt_istn.runs import ledger as record
+from opt_istn.runs import appender, environment, ledger, worker
 from opt_istn.runs.appender import Appender
 from opt_istn.runs.child import Description
 from opt_istn.runs.cores import core_of
@@ -109,6 +108,8 @@ def run_one(
         source=source,
         solver=solver.solver,
         parameters=solver.parameters,
+        kind=solver.kind,
+        knows=solver.knows,
         seed=seed,
         limits=_limits(budget),
         status=Status.FAILED,
@@ -118,8 +119,6 @@ def run_one(
         peak_memory_mb=outcome.peak_memory_mb,
         time=started,
         core=core_of(solver.solver, distribution),
-        kind=solver.kind,
-        knows=solver.knows,
         steps=outcome.steps,
         **environment.capture(*distribution),
     )
@@ -192,13 +191,13 @@ class Comparison:
     seeds
         Number of seeds. Seed s generates instance s of a preset and is the solver's seed there. On
         a file, a solver in which the seed does not matter runs once, with seed 0.
+    solver_seeds
+        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
+        only tells the instances of a preset, and other solvers run once on each, with seed 0.
     budget
         Work allowed to each run.
     startup_s
         Start-up allowed to each run, by default `worker.STARTUP_S`.
-    solver_seeds
-        Number of seeds of every solver in which the seed matters, on every instance; then `seeds`
-        only tells the instances of a preset, and other solvers run once on each, with seed 0.
 
     Raises
     ------
@@ -313,7 +312,7 @@ class Comparison:
         for task in self.tasks():
             if instance is None or task.source != source:
                 source, instance = task.source, load(task.source)
-            key = record.digest(self._key(instance, task))
+            key = ledger.digest(self._key(instance, task))
             if key not in begun:
                 begun.add(key)
                 yield instance, task
@@ -321,7 +320,7 @@ class Comparison:
     def _key(self, instance: Instance, task: Task) -> str:
         solver = task.solver
         limits = _limits(self.budget)
-        return record.run_key(instance.sha256, solver.solver, solver.parameters, task.seed, limits)
+        return ledger.run_key(instance.sha256, solver.solver, solver.parameters, task.seed, limits)
 
 
 def compare(
@@ -337,7 +336,7 @@ def compare(
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget, solver_seeds=solver_seeds)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 

@@ -1,4 +1,9 @@
-"""Checking a file of records from the ground up: sources, plans, claims, contradictions."""
+"""Checking a file of records: sources, plans, claims, contradictions.
+
+Instances are made and plans are evaluated again. A bound is compared with the plan of its run and
+with the other runs on the instance; it is not computed anew, so one that nothing contradicts stays
+a claim.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

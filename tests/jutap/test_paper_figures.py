@@ -1,4 +1,4 @@
-"""The numbers that arXiv:2603.22127 reports, reproduced through the judge."""
+"""Numbers that arXiv:2603.22127 reports, as arithmetic of the judge on maps made for them."""
 
 from dataclasses import replace
 

@@ -53,6 +53,20 @@ def test_value_iteration_is_the_label_setter(index: int) -> None:
         assert judged.cost == by_values.cost
 
 
+@pytest.mark.parametrize("index", range(60))
+def test_value_iteration_bounds_budgets(index: int) -> None:
+    """With an energy budget its bound holds, and it is exact where its walk keeps the budget."""
+    x = draw(7, index)
+    by_labels = Labels().solve(x, Budget(), 0)
+    by_values = ValueIteration().solve(x, Budget(), 0)
+    if by_values.plan is not None:
+        assert evaluate(x, by_values.plan).feasible
+        assert (by_values.status, by_values.bound) == (by_labels.status, by_labels.bound)
+    elif by_values.bound is not None and by_labels.bound is not None:
+        assert by_values.status == Status.BOUND_ONLY
+        assert by_values.bound <= by_labels.bound
+
+
 @pytest.mark.parametrize("seed", range(100))
 def test_converged_q_learning_is_exact(seed: int, tmp_path: Path) -> None:
     """Tabular Q-learning, the label setter and value iteration agree on random maps."""

@@ -186,12 +186,6 @@ def test_unknown_fields_are_refused_outside_extra():
         assert "unknown field" in str(caught.value) or "origin" in str(caught.value)
 
 
-def test_origin_and_scenario_name_one_seed():
-    """An origin with another seed than the scenario's is a contradiction."""
-    with pytest.raises(InputError, match=r"origin\.seed"):
-        small(origin=Origin(None, 8, "x"))
-
-
 def test_the_hash_is_that_of_version_1():
     """The hash is of the document as version 1 wrote it: without what is no problem field."""
     document = small().document()

@@ -351,7 +351,7 @@ for run in compare.compare([source], choices, sys.argv[2], jobs=2):
 
 def test_a_killed_comparison_goes_on(source: Source, tmp_path: Path) -> None:
     """Killed with SIGKILL again and again, a comparison loses and repeats no recorded run."""
-    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[2]
+    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[1]
     assert source.file is not None
     command = [sys.executable, "-c", SCRIPT, source.file, str(path)]
     for _ in range(2):
@@ -370,7 +370,7 @@ def test_a_killed_comparison_goes_on(source: Source, tmp_path: Path) -> None:
 
 def test_an_interrupted_comparison_leaves_a_valid_file(source: Source, tmp_path: Path) -> None:
     """An interrupt from the keyboard ends the runs in progress and leaves a valid file."""
-    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[2]
+    path, root = tmp_path / "runs.jsonl", Path(__file__).parents[1]
     assert source.file is not None
     command = [sys.executable, "-c", SCRIPT, source.file, str(path)]
     process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Checking a file of records from the ground up."""
+"""Checking a file of records: sources, plans, claims."""
 
 from pathlib import Path
 from typing import Any

@@ -79,7 +79,7 @@ def store(
     for f, (slot, origin) in enumerate(zip(found.release, found.satellite, strict=True)):
         members = of_cluster[cluster[origin]]
         apart = np.linalg.norm(position_m[slot, members] - position_m[slot, origin], axis=1)
-        near = [int(i) for i in members[np.argsort(apart, kind="stable")]]
+        near = members[np.argsort(apart, kind="stable")].tolist()
         keeper = choose(near, caches, scenario.satellite_items, rng)
         if len(caches[keeper]) == scenario.satellite_items:
             evicted[caches[keeper].popleft()] = slot
@@ -93,8 +93,8 @@ def _origin(near: list[int], _caches: Caches, _size: int, _rng: Chance) -> int:
 
 
 def _nearest(near: list[int], caches: Caches, size: int, _rng: Chance) -> int:
-    free = (i for i in near if len(caches[i]) < size)
-    return next(free, min(near, key=lambda i: caches[i][0] if caches[i] else NEVER))
+    free = next((i for i in near if len(caches[i]) < size), None)
+    return min(near, key=lambda i: caches[i][0]) if free is None else free
 
 
 def _random(near: list[int], _caches: Caches, _size: int, rng: Chance) -> int:

@@ -1,0 +1,167 @@
+"""README, docs and bench pages say no more than committed runs show.
+
+A block of a page (paragraph, list, table or fence) that says "certified" or "agreed" names its
+runs in a comment, in the block or right after it:
+
+    <!-- runs: bench/records/push-paper.jsonl; agreed: 10 of 10; by: labels, highs -->
+
+The counts are taken anew from those records; ``preset`` picks some of them. ``by`` names solvers
+each of which must prove the best known cost of every instance. Sections that define the words are
+listed in `GLOSSARY`. ``columns`` says which columns of `opt-istn table` the block's table shows.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bench import push_tables
+from opt_istn import cli
+from opt_istn.report.table import gap_table
+from opt_istn.runs import ledger
+from opt_istn.runs.audit import InstanceSummary, audited, summarise
+from opt_istn.runs.ledger import Record
+from opt_istn.runs.verify import Finding, verify
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
+RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
+GLOSSARY = {"docs/jutap.md": ("Agreed and certified",)}  # page: headings of what defines the words
+WORDS = {"certified": re.compile(r"certif", re.I), "agreed": re.compile(r"\bagreed\b", re.I)}
+MARK = re.compile(r"<!--\s*(runs:.+?)-->", re.S)
+UNSEEN = re.compile(r"<!--.*?-->|(?<=\])\([^)]*\)", re.S)  # comments and where links lead
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield heading and text of each block; a comment belongs to the block before it."""
+    heading, lines, fenced = "", list[str](), False
+    found: list[tuple[str, str]] = []
+    for line in [*text.splitlines(), ""]:
+        fenced ^= line.startswith("```")
+        if line.strip() or fenced:
+            lines.append(line)
+        elif lines:
+            block = "\n".join(lines)
+            heading = lines[0].lstrip("# ") if lines[0].startswith("#") else heading
+            if block.startswith("<!--") and found:
+                heading, before = found.pop()
+                block = f"{before}\n{block}"
+            found.append((heading, block))
+            lines = []
+    yield from found
+
+
+def marks(block: str) -> list[dict[str, str]]:
+    """Return the fields of a block's comments about runs."""
+    return [
+        {key.strip(): value.strip() for key, _, value in (p.partition(":") for p in m.split(";"))}
+        for m in MARK.findall(block)
+    ]
+
+
+ALL_MARKS = [
+    pytest.param(mark, id=f"{_name(page)}-{mark['runs'].rpartition('/')[2]}-{i}")
+    for page in PAGES
+    for i, mark in enumerate(m for _, b in blocks(page.read_text()) for m in marks(b))
+]
+
+
+@cache
+def _runs(path: str) -> tuple[Record, ...]:
+    assert ROOT / path in RECORDS, f"{path} is not among the committed records"
+    return tuple(ledger.read(ROOT / path))
+
+
+def _holds(word: str, known: InstanceSummary) -> bool:
+    return known.certified if word == "certified" else known.agreed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_such_words_name_their_runs(page: Path) -> None:
+    """Every "certified" and "agreed" outside the glossary has its count in a comment beside it."""
+    bare = [
+        block
+        for heading, block in blocks(page.read_text())
+        for word, pattern in WORDS.items()
+        if heading not in GLOSSARY.get(_name(page), ())
+        and pattern.search(UNSEEN.sub("", block))
+        and not any(word in mark for mark in marks(block))
+    ]
+    assert not bare, f"{_name(page)}: a comment `<!-- runs: ...; WORD: n of m -->` is missing"
+
+
+@pytest.mark.parametrize("mark", ALL_MARKS)
+def test_the_runs_say_so(mark: dict[str, str]) -> None:
+    """Counts beside the words are those of the committed runs, judged again."""
+    preset = mark.get("preset")
+    runs = [run for run in _runs(mark["runs"]) if preset in (None, run.source.preset)]
+    known = summarise(runs)
+    counted = {w: f"{sum(_holds(w, k) for k in known)} of {len(known)}" for w in WORDS}
+    stated = {word: mark[word] for word in WORDS if word in mark}
+    assert stated or "columns" in mark
+    assert stated == {word: counted[word] for word in stated}
+    for summary in known:
+        mine = [run for run in runs if run.sha256 == summary.sha256]
+        proving = {r.solver.partition(".")[2] for r in mine if r.bound == summary.best_cost}
+        assert set(mark["by"].split(", ") if "by" in mark else ()) <= proving, summary.instance
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_tables_are_those_of_the_runs(page: Path) -> None:
+    """A table with ``columns`` beside it shows what `opt-istn table` says of the runs."""
+    for _, block in blocks(page.read_text()):
+        for mark in (mark for mark in marks(block) if "columns" in mark):
+            lines = [line for line in block.splitlines() if line.startswith("| `")]
+            shown = [[cell.strip("` ") for cell in line.strip("|").split("|")] for line in lines]
+            assert shown == list(_said(mark["runs"], mark["columns"].split(", ")))
+
+
+def _said(path: str, columns: list[str]) -> Iterator[list[str]]:
+    """Yield solver and columns of the gap table of some runs, as pages print them."""
+    for row in gap_table(audited(_runs(path))).rows:
+        solver = str(row["solver"]).rpartition(".")[2]
+        yield [solver, *(_printed(column, row[column]) for column in columns)]
+
+
+def _printed(column: str, value: float) -> str:
+    digits = 0 if isinstance(value, int) else 1 if column.endswith("percent") else 3
+    return f"{value:.{digits}f}"
+
+
+def test_glossary_is_there() -> None:
+    """The sections that may use the words freely exist, and say them."""
+    for page, headings in GLOSSARY.items():
+        found = {h for h, b in blocks((ROOT / page).read_text()) if WORDS["certified"].search(b)}
+        assert set(headings) <= found, page
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=_name)
+def test_committed_records_stand(path: Path) -> None:
+    """Instances made again have the recorded hashes, plans cost what is recorded."""
+    checks = list(verify(ledger.read(path)))
+    assert checks
+    assert {(c.finding, c.reason) for c in checks} == {(Finding.OK, "")}
+
+
+def test_gap_table_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+    """README shows what `opt-istn table` says of the committed runs, number for number."""
+    assert cli.main(["table", str(ROOT / "bench" / "records" / "jutap-paper-v2.jsonl")]) == 0
+    said = capsys.readouterr().out
+    section = (ROOT / "README.md").read_text().partition("## The gap table")[2]
+    shown = section.split("```")[1]
+    numbers = re.compile(r"[\w.]*\d[\w.]*")
+    assert numbers.findall(shown) == numbers.findall(said.partition("\ngap:")[0])
+
+
+def test_generated_prose_is_on_its_page() -> None:
+    """What `bench.push_agents` would write between its tables is what its page says."""
+    page = (ROOT / "bench" / "push_agents.md").read_text()
+    for text in (push_tables.INTRO, push_tables.SPLIT, push_tables.IMAGES):
+        assert text in page
+    assert all(f"| {label} |" in page for label in push_tables.LABELS.values())
