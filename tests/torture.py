@@ -34,10 +34,10 @@ ROOT = Path(__file__).parents[1]
 RUNS_TO_KILL = 400
 SCRIPT = """
 import sys
-from opt_istn import harness
+from opt_istn.runs import compare
 from opt_istn.runs.ledger import Source
 source, path, number = Source(file=sys.argv[1]), sys.argv[2], int(sys.argv[3])
-for run in harness.compare([source], [harness.Choice("tests.planted:Detour")], path, seeds=number,
+for run in compare.compare([source], [compare.Choice("tests.planted:Detour")], path, seeds=number,
                            jobs=2):
     pass
 """
