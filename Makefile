@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := opt_istn formulations learners bench tests
 
-.PHONY: demo test lint bench bench-smoke clean
+.PHONY: demo test lint bench bench-smoke torture clean
 
 demo: .venv/.learn
 	mkdir -p out
@@ -33,6 +33,11 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What takes long: the coverage of all intervals that are printed, and mutation tests.
+torture: .venv/.test
+	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/test_intervals.py
+	$(BIN)/python -m tests.mutate
 
 bench-smoke: .venv/.dev
 	$(BIN)/python -m pytest -q bench --benchmark-disable

@@ -119,6 +119,7 @@ def run_one(
         kind=solver.kind,
         knows=solver.knows,
         steps=outcome.steps,
+        extra={"load": environment.load()},
         **environment.capture(*distribution),
     )
     return _judged(blank, instance, outcome)

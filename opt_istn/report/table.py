@@ -1,6 +1,6 @@
 """The gap table: one row per solver and group of instances, from records alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from opt_istn import problems
 from opt_istn.files import InputError
@@ -117,7 +117,7 @@ def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:
     return found
 
 
-def _notes(rows: list[Row], against: str | None) -> tuple[str, ...]:
+def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     """Return how the numbers are defined, and by which methods the intervals were made."""
     used = {row[f"{name}_interval"] for row in rows for name in ("left", "gap", "difference")}
     told = [text for method, text in METHODS.items() if method in used]

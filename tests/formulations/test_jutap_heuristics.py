@@ -8,11 +8,11 @@ import pytest
 
 from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight, Terrestrial
 from formulations.jutap.labels import Labels
-from opt_istn.jutap.routes import Routes, best_links
 from opt_istn import Budget, Claims, Solver, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.routes import Routes, best_links
 from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import brute_force
