@@ -14,11 +14,11 @@ def test_pages_tell_where_rows_come_from() -> None:
         run("labels", 100, 100, 1, extra={"load": 2.0}, commit="f" * 40, dirty=True),
         changed(run("greedy", 110), time="2026-02-03T00:00:00+00:00"),
     ]
-    records = [changed(record, cpu="here") for record in records]
+    records = [changed(record, cpu="x") for record in records]
     lines = pages.provenance(records).splitlines()
     assert lines[2:] == [
-        "| paper | jutap.labels | 2 | abcdef012345, ffffffffffff+ | 2026-01-02 | here | 0.5 to 2.0 |",
-        "| paper | jutap.greedy | 1 | abcdef012345 | 2026-02-03 | here | unknown |",
+        "| paper | jutap.labels | 2 | abcdef012345, ffffffffffff+ | 2026-01-02 | x | 0.5 to 2.0 |",
+        "| paper | jutap.greedy | 1 | abcdef012345 | 2026-02-03 | x | unknown |",
     ]
     page = pages.page("Title", "Words.", records)
     assert page.startswith("# Title\n\nWords.\n\n")
