@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulations.jutap.routes import Routes, best_links, neighbours
+from formulations.jutap.routes import MAX_ENERGY_MJ, Routes, best_links, neighbours
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate, step_cost
 from opt_istn.jutap.instance import Instance
@@ -23,13 +23,16 @@ Choose = Callable[[list[Move], int], Move]  # from the possible moves and the li
 
 
 class _Heuristic:
-    """What the heuristics share: they take every instance and need no preparation."""
+    """What the heuristics share: what they take, and that they need no preparation."""
 
     stochastic = False
 
-    def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
-        """Every JUTAP instance is supported."""
-        return None
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse energies whose sums floats do not hold exactly (see `routes`)."""
+        most = instance.num_cells * max(instance.energy_mj)
+        if most <= MAX_ENERGY_MJ:
+            return None
+        return f"a route may need {most} mJ, more than the {MAX_ENERGY_MJ} that floats count"
 
     def prepare(self) -> None:
         """Nothing to do."""
@@ -117,6 +120,12 @@ class Terrestrial(_Heuristic):
 
     Its cost is an upper bound only: the original instance may use GEO.
     """
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse what `labels` refuses."""
+        from formulations.jutap.labels import Labels
+
+        return Labels().supports(instance.without_geo())
 
     def prepare(self) -> None:
         """Compile the exact solver."""

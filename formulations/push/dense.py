@@ -13,11 +13,14 @@ import numpy as np
 from formulations.push import diagram as dd
 from formulations.push import profile, tuples
 from formulations.push.diagram import Diagram, Path
+from formulations.push.profile import SmallArray
 from opt_istn.push.instance import IntArray, UserProblem
 
+NARROW_US = 1 << 30  # tables hold savings up to here in 32 bits, larger ones in 64
+MAX_US = 1 << 60  # of a user
 FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
 MAX_PROFILES = 20_000_000  # of the tallest slot
-MAX_STATES = 200_000_000  # of all slots: their values are held, 32 bits each
+MAX_STATES = 200_000_000  # of all slots: their values are held; half of it if in 64 bits
 MAX_STAGES = 400_000_000  # of a slot, over its layers
 MAX_NODES = 1 << 24  # nodes of a diagram
 _WORTH = 4  # so many tuples are worth a profile
@@ -53,11 +56,14 @@ class ByTuples:
         How many prices to try on the tables before unfolding them.
     costly
         See `Dense`.
+    kind
+        An empty array of the integers that the tables hold.
     """
 
     alive: tuples.Alive
     steps: int
     costly: bool
+    kind: SmallArray | IntArray
 
     @property
     def seconds(self) -> float:
@@ -66,11 +72,11 @@ class ByTuples:
 
     def best(self, prices: IntArray) -> Path:
         """Return the best path at these prices."""
-        return tuples.best(self.alive, prices)
+        return tuples.best(self.alive, prices, self.kind)
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """See `Dense`."""
-        values, offsets = tuples.backward(self.alive, prices)
+        values, offsets = tuples.backward(self.alive, prices, self.kind)
         root = tuples.build(self.alive, values, offsets, prices, threshold, MAX_NODES)
         return int(values[0] + prices.sum()), root
 
@@ -83,12 +89,13 @@ class ByProfiles:
     ----------
     relaxed
         What the tables are made of.
-    costly
-        See `Dense`.
+    costly, kind
+        See `ByTuples`.
     """
 
     relaxed: profile.Relaxation
     costly: bool
+    kind: SmallArray | IntArray
 
     @property
     def seconds(self) -> float:
@@ -101,7 +108,8 @@ class ByProfiles:
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """See `Dense`."""
-        values, offsets = profile.backward(self.relaxed.layers, self.relaxed.profiles, prices)
+        relaxed = self.relaxed
+        values, offsets = profile.backward(relaxed.layers, relaxed.profiles, prices, self.kind)
         root = dd.build(self.relaxed, values, offsets, prices, threshold, MAX_NODES)
         return int(values[0] + prices.sum()), root
 
@@ -114,8 +122,11 @@ def choose(problem: UserProblem) -> Dense | None:
     if found is not None and tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
         return found
     tallest = comb(int(layers.height.max(initial=0)) + places, places)
-    if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
-        return ByProfiles(profile.relaxation(problem, layers), tallest > FEW_PROFILES)
+    # copies of a content are forgotten: at most L contents save what the best one does in a slot
+    most = places * int(problem.weight.max(axis=0, initial=0).sum())
+    if most < MAX_US and profiles <= _states(most) and tallest <= MAX_PROFILES:
+        relaxed = profile.relaxation(problem, layers)
+        return ByProfiles(relaxed, tallest > FEW_PROFILES, integers(most))
     return None
 
 
@@ -123,7 +134,21 @@ def by_tuples(problem: UserProblem) -> ByTuples | None:
     """Return the relaxation by tuples, None if it does not fit the memory."""
     alive = tuples.make_alive(problem)
     states, stages = tuples.num_tuples(alive)
-    if states > MAX_STATES or stages > MAX_STAGES:
+    most = int(problem.weight.sum())  # a tuple holds no content twice, so nothing counts twice
+    if states > _states(most) or stages > MAX_STAGES:
         return None
     steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
-    return ByTuples(alive, steps, steps < _FEW_STEPS)
+    return ByTuples(alive, steps, steps < _FEW_STEPS, integers(most))
+
+
+def integers(most_us: int) -> SmallArray | IntArray:
+    """Return an empty array of integers that hold savings up to `most_us`.
+
+    Prices and what is evicted are taken off, each no more than that, so in 32 bits twice the
+    negative has to fit.
+    """
+    return np.empty(0, dtype=np.int32 if most_us <= NARROW_US else np.int64)
+
+
+def _states(most_us: int) -> int:
+    return MAX_STATES if most_us <= NARROW_US else MAX_STATES // 2

@@ -9,8 +9,8 @@ still keeps it from serving all requests is the size of the caches and their ord
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.push.anneal import cumulative, saving
 from formulations.push.policies import Online, claims_of
 from opt_istn.push.instance import Instance, IntArray, UserProblem
@@ -55,7 +55,7 @@ def _plan(problem: UserProblem) -> IntArray:
     return plan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _insert(saved, places, plan, options):  # type: ignore[no-untyped-def]
     never = saved.shape[1] - 1
     while True:

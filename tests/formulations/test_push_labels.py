@@ -33,7 +33,7 @@ def crowded(seed: int, places: int, **options: int) -> Instance:
 
 
 def search(instance: Instance, seed: int = 0) -> UserSearch:
-    return UserSearch(instance.user(0), np.random.default_rng(seed), lambda: False)
+    return UserSearch(instance.user(0), np.random.default_rng(seed), Budget())
 
 
 @pytest.mark.parametrize("places", [1, 2, 3, 4, 5, 7])
