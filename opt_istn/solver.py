@@ -19,6 +19,7 @@ class Status(StrEnum):
     FAILED = "failed"  # crashed, killed, or claimed something that is refuted
 
 
+_TOLERATED_S = 0.25  # beyond a time limit, where nothing could be returned otherwise
 Listener = Callable[[Any, int | None], None]  # told of a better plan (or None) and of a bound
 
 
@@ -75,6 +76,16 @@ class Budget:
         """Return whether the time is up, or `work` units of work are all there are."""
         late = self.time_s is not None and self.used_s() >= self.time_s
         return late or (self.work is not None and work >= self.work)
+
+    def overdue(self) -> bool:
+        """Return whether the time has been up for a while, but for less than is tolerated.
+
+        For what must be done before there is any plan at all: it may take a quarter of a second
+        more than the limit, or a twentieth.
+        """
+        return self.time_s is not None and self.used_s() >= self.time_s + max(
+            _TOLERATED_S, self.time_s / 20
+        )
 
     def report(self, plan: Any, bound: int | None) -> None:
         """Tell the listener of a better plan (None if there is none) or of a better bound.

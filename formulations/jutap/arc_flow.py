@@ -12,7 +12,7 @@ import numpy as np
 import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import TerminationCondition
 
-from formulations import highs_engine
+from formulations import exporting, highs_engine
 from formulations.jutap import flow
 from formulations.jutap.ranges import dearest
 from opt_istn.files import InputError
@@ -38,7 +38,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     start = graph.start_state(instance)
     ends = np.flatnonzero(graph.state_cells(instance) == instance.end).tolist()
 
-    model = pyo.ConcreteModel()
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.ARCS = pyo.RangeSet(0, len(arcs.tail) - 1)
     model.STATES = pyo.Set(initialize=sorted({*leaving, *entering} - {start, *ends}))
     model.x = pyo.Var(model.ARCS, domain=pyo.Binary)
@@ -64,17 +64,14 @@ def build(instance: Instance) -> pyo.ConcreteModel:
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one, or there is nothing to model.
     """
-    suffix = Path(path).suffix
-    if suffix not in (".mps", ".lp"):
-        raise InputError("", "expected a file name ending in .mps or .lp", str(path))
-    build(instance).write(str(path), io_options={"symbolic_solver_labels": True})
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)

@@ -201,11 +201,11 @@ def _build(
 def _guide(instance: Instance, budget: Budget) -> tuple[IntArray, list[int]]:
     """Return the cost to go of every state and a walk to start from (empty if none is known)."""
     grid, start, limit = grid_of(instance), graph.start_state(instance), instance.energy_budget_mj
-    cheapest = potentials(instance, 1, 0, grid, budget.expired)
+    cheapest = potentials(instance, 1, 0, grid, budget.overdue)
     togo = np.where(np.abs(cheapest.value) < LARGEST, cheapest.value, 0)
     if limit is None:
         return togo, cheapest.walk(start)
-    frugal = potentials(instance, 0, 1, grid, budget.expired)
+    frugal = potentials(instance, 0, 1, grid, budget.overdue)
     if frugal.energy(start) > limit:
         return togo, []
     found = relax(instance, grid, start, limit, cheapest, frugal, budget.expired)

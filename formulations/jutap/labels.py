@@ -138,7 +138,7 @@ def _solve(run: _Run) -> Claims:
         reached = bool(run.grid.active[instance.end])
     if not reached:
         return run.claims(Status.INFEASIBLE)
-    cheapest = potentials(instance, 1, 0, run.grid, run.budget.expired)
+    cheapest = potentials(instance, 1, 0, run.grid, run.budget.overdue)
     if not cheapest.negative_cycle and (limit is None or cheapest.energy(run.start) <= limit):
         cost = cheapest.cost(run.start)
         return run.claims(Status.OPTIMAL, cheapest.walk(run.start), cost, cost)
@@ -150,7 +150,7 @@ def _solve(run: _Run) -> Claims:
 def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
     """Close the gap that the multiplier leaves between bound and incumbent."""
     expired = run.budget.expired
-    frugal = potentials(run.instance, 0, 1, run.grid, expired)
+    frugal = potentials(run.instance, 0, 1, run.grid, run.budget.overdue)
     found = relax(run.instance, run.grid, run.start, limit, cheapest, frugal, expired)
     by_energy = cheapest.negative_cycle
     rows = (found.tightest if by_energy else cheapest, frugal, found.tightest)

@@ -51,13 +51,13 @@ def _solve(instance: Instance, budget: Budget) -> Claims:
     if not graph.reachable_cells(instance)[instance.end]:
         return Claims(Status.INFEASIBLE, proof=PROOF)
     grid, start = grid_of(instance), graph.start_state(instance)
-    cheapest = potentials(instance, 1, 0, grid, budget.expired)
+    cheapest = potentials(instance, 1, 0, grid, budget.overdue)
     limit = instance.energy_budget_mj
     if limit is None and cheapest.negative_cycle:
         return Claims(Status.UNBOUNDED, proof=PROOF)
     if limit is None:
         return _claims(instance, cheapest, cheapest.cost(start), 0, budget)
-    frugal = potentials(instance, 0, 1, grid, budget.expired)
+    frugal = potentials(instance, 0, 1, grid, budget.overdue)
     if frugal.energy(start) > limit:
         return Claims(Status.INFEASIBLE, proof=PROOF)
     found = relax(instance, grid, start, limit, cheapest, frugal, budget.expired)

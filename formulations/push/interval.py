@@ -13,7 +13,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from formulations import highs_engine
+from formulations import exporting, highs_engine
 from formulations.push import modelling, users
 from formulations.push.highs import PROOF, refused
 from formulations.push.intervals import intervals, refusal
@@ -30,7 +30,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
 
     Contents that cannot save a user anything have no columns in the user's block.
     """
-    model = pyo.ConcreteModel()
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.USERS = pyo.RangeSet(0, instance.num_users - 1)
     model.user = pyo.Block(model.USERS, rule=lambda block, u: fill(block, instance.user(u)))
     model.DELAY = pyo.Objective(expr=pyo.quicksum(model.user[u].delay for u in model.USERS))
@@ -46,14 +46,14 @@ def build_user(problem: UserProblem, budget: Budget | None = None) -> pyo.Concre
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one.
     """
-    modelling.export(build(instance), path)
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)

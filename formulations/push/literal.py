@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations import highs_engine
+from formulations import exporting, highs_engine
 from formulations.push import modelling, users
 from formulations.push.highs import PROOF, refused
 from formulations.push.modelling import in_time
@@ -41,7 +41,7 @@ def build(
     OutOfTimeError
         If the budget's time is up before.
     """
-    model = pyo.ConcreteModel()
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.USERS = pyo.Set(initialize=range(instance.num_users) if only is None else [only])
     model.user = pyo.Block(model.USERS, rule=lambda block, u: _user(block, instance, u, budget))
     model.DELAY = pyo.Objective(expr=pyo.quicksum(model.user[u].delay for u in model.USERS))
@@ -49,14 +49,14 @@ def build(
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one.
     """
-    modelling.export(build(instance), path)
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)

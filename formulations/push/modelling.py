@@ -1,7 +1,6 @@
 """Solving and writing the Pyomo models of PUSH: HiGHS with both gaps at 0, one user at a time."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pyomo.environ as pyo
@@ -10,7 +9,6 @@ from pyomo.contrib.solver.common.results import TerminationCondition
 from formulations import highs_engine
 from formulations.push import users
 from formulations.push.users import Task, UserResult
-from opt_istn.files import InputError
 from opt_istn.solver import Budget
 
 Reader = Callable[[pyo.ConcreteModel, Task], users.Pushes]
@@ -70,16 +68,3 @@ def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> U
         work=max(int(nodes), 0),
         counts={"columns": model.nvariables(), "rows": model.nconstraints()},
     )
-
-
-def export(model: pyo.ConcreteModel, path: str | Path) -> None:
-    """Write `model` as ``.mps`` or ``.lp``, with readable names.
-
-    Raises
-    ------
-    InputError
-        If the suffix is another one.
-    """
-    if Path(path).suffix not in (".mps", ".lp"):
-        raise InputError("", "expected a file name ending in .mps or .lp", str(path))
-    model.write(str(path), io_options={"symbolic_solver_labels": True})

@@ -85,6 +85,8 @@ def _expected(instance: Instance) -> Instance:
     reason = lawless(instance)
     if reason:
         raise InputError("scenario", reason)
+    if not isinstance(instance.scenario.get("seed"), int):
+        raise InputError("scenario.seed", "expected the seed of a generated instance")
     weight = expectation(instance).weight_us
     shape = (instance.num_users, instance.num_contents, instance.num_slots)
     if weight.shape != shape:

@@ -153,7 +153,8 @@ class Instance:
 
     def user(self, user: int) -> UserProblem:
         """Return the exact methods' view of one user."""
-        mine = self.requests[:, 0] == user
+        low, high = np.searchsorted(self.requests[:, 0], [user, user + 1])  # sorted by user
+        mine = slice(low, high)
         weight = np.zeros((self.num_contents, self.num_slots), dtype=np.int64)
         weight[self.requests[mine, 1], self.requests[mine, 2]] = self.miss_us[mine]
         return user_problem(int(self.cache_size[user]), self.release, self.pushable(user), weight)

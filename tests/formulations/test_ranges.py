@@ -5,6 +5,7 @@
 
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from opt_istn.jutap import graph
 from opt_istn.jutap import instance as jutap_file
 from opt_istn.push import instance as push_file
 from opt_istn.push.testing import random_push
-from opt_istn.solver import Budget, Claims
+from opt_istn.solver import Budget, Claims, Solver
 from opt_istn.testing.jutap import draw
 from tests import oracles, oracles_push
 
@@ -56,9 +57,17 @@ def ends_of_jutap(rng: np.random.Generator, index: int) -> dict[str, Any]:
     return document
 
 
+@cache
+def made(name: str) -> Solver:
+    """Return a solver, prepared."""
+    solver = registry.make(name, name.partition(".")[0], {})
+    solver.prepare()
+    return solver
+
+
 def check(name: str, instance: Any, truth: tuple[str, int | None]) -> bool:
     """Check a solver's claims against the truth; return whether it supports the instance."""
-    solver = registry.make(name, instance.problem, {})
+    solver = made(name)
     reason = solver.supports(instance)
     if reason is not None:
         assert len(reason.split()) > 3, name
