@@ -6,7 +6,7 @@ solves. So both are called by one thread of a process at a time, whichever model
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +26,21 @@ WRONG = {
 LARGEST = 10**12  # objectives up to here are certified: the slack of `round_up` stays below 1
 _MAX_SEED = 2**31 - 1
 _lock = threading.Lock()
+
+
+class OutOfTimeError(Exception):
+    """The time was up before the model was built."""
+
+
+def in_time(budget: Budget | None, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a rule of a component that gives up building once the time is up."""
+
+    def watched(*index: Any) -> Any:
+        if budget is not None and budget.expired():
+            raise OutOfTimeError
+        return rule(*index)
+
+    return watched
 
 
 def refusal() -> str | None:
@@ -53,7 +68,18 @@ def alone() -> Iterator[None]:
 
 
 def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Results:
-    """Solve a Pyomo model with both gaps at 0; `Budget.work` limits the nodes."""
+    """Solve a Pyomo model with both gaps at 0; `Budget.work` limits the nodes.
+
+    The budget's clock has run since before the model was built.
+
+    Raises
+    ------
+    OutOfTimeError
+        If more than half of the time is used: Pyomo hands a model to HiGHS in about the time that
+        it was built in, and nothing stops it.
+    """
+    if budget.time_s is not None and budget.used_s() > budget.time_s / 2:
+        raise OutOfTimeError
     options: dict[str, Any] = {"random_seed": seed % _MAX_SEED}
     if budget.work is not None:
         options["mip_max_nodes"] = budget.work

@@ -23,13 +23,15 @@ from opt_istn.solver import Budget, Claims
 PROOF = "highs"
 
 
-def build(instance: Instance) -> pyo.ConcreteModel:
+def build(instance: Instance, budget: Budget | None = None) -> pyo.ConcreteModel:
     """Return the arc-flow model of `instance`; ``x[a]`` is arc a of `graph.state_arcs`.
 
     Raises
     ------
     InputError
         If START is END or END cannot be reached: then there is nothing to model.
+    OutOfTimeError
+        If the budget's time is up before.
     """
     if instance.start == instance.end or not graph.reachable_cells(instance)[instance.end]:
         raise InputError("end", "expected an END that is not START and that START can reach")
@@ -51,7 +53,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     def flow_row(_: pyo.ConcreteModel, s: int) -> Any:
         return pyo.quicksum(x[a] for a in leaving[s]) == pyo.quicksum(x[a] for a in entering[s])
 
-    model.FLOW = pyo.Constraint(model.STATES, rule=flow_row)
+    model.FLOW = pyo.Constraint(model.STATES, rule=highs_engine.in_time(budget, flow_row))
     out, back = (pyo.quicksum(x[a] for a in side[start]) for side in (leaving, entering))
     model.START = pyo.Constraint(expr=out - back == 1)
     model.END = pyo.Constraint(expr=pyo.quicksum(x[a] for s in ends for a in entering[s]) == 1)
@@ -106,8 +108,11 @@ class ArcFlow:
 
 
 def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
-    model = build(instance)
-    outcome = highs_engine.solve(model, budget, seed)
+    try:
+        model = build(instance, budget)
+        outcome = highs_engine.solve(model, budget, seed)
+    except highs_engine.OutOfTimeError:
+        return flow.Result(seconds=budget.used_s())
     result = flow.Result(bound=highs_engine.round_up(outcome.objective_bound))
     result.infeasible = outcome.termination_condition == TerminationCondition.provenInfeasible
     if outcome.incumbent_objective is not None:

@@ -12,7 +12,7 @@ from formulations.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 _STEPS = 300_000  # of a restart, at most
-_RATE = 1e8  # contents and slots looked at in a second
+_RATE = 5e8  # contents and slots looked at in a second
 
 
 def anneal(
@@ -52,8 +52,8 @@ def first_plan(
 ) -> tuple[IntArray, int]:
     """Return an annealed plan and its saving, with as many steps as problem and time are worth."""
     steps = min(100 * _num_pushes(problem), 1_000_000)
-    if time_s is not None:
-        steps = min(steps, int(time_s * _RATE / sum(problem.weight.shape)))
+    while time_s is not None and steps * sum(problem.weight.shape) > time_s * _RATE:
+        steps //= 2
     return anneal(problem, _never(problem), steps, heat_of(problem), rng)
 
 

@@ -117,17 +117,28 @@ class ByProfiles:
 def choose(problem: UserProblem) -> Dense | None:
     """Return the relaxation to search; None if neither fits the memory."""
     found, layers = by_tuples(problem), profile.make_layers(problem)
-    places = problem.cache_size
-    profiles = sum(comb(int(height) + places, places) for height in layers.height)
-    if found is not None and tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
-        return found
-    tallest = comb(int(layers.height.max(initial=0)) + places, places)
+    if found is not None:
+        profiles = sum(_profiles(problem, layers))
+        if tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
+            return found
+    return by_profiles(problem, layers)
+
+
+def by_profiles(problem: UserProblem, layers: profile.Layers) -> ByProfiles | None:
+    """Return the relaxation by profiles, None if it does not fit the memory."""
+    sizes = _profiles(problem, layers)
     # copies of a content are forgotten: at most L contents save what the best one does in a slot
-    most = places * int(problem.weight.max(axis=0, initial=0).sum())
-    if most < MAX_US and profiles <= _states(most) and tallest <= MAX_PROFILES:
-        relaxed = profile.relaxation(problem, layers)
-        return ByProfiles(relaxed, tallest > FEW_PROFILES, integers(most))
-    return None
+    most = problem.cache_size * int(problem.weight.max(axis=0, initial=0).sum())
+    if most >= MAX_US or sum(sizes) > _states(most) or max(sizes) > MAX_PROFILES:
+        return None
+    relaxed = profile.relaxation(problem, layers)
+    return ByProfiles(relaxed, max(sizes) > FEW_PROFILES, integers(most))
+
+
+def _profiles(problem: UserProblem, layers: profile.Layers) -> list[int]:
+    """Return the number of profiles of each slot."""
+    places = problem.cache_size
+    return [comb(int(height) + places, places) for height in layers.height]
 
 
 def by_tuples(problem: UserProblem) -> ByTuples | None:

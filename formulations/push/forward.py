@@ -24,7 +24,6 @@ from formulations.push.dense import MAX_STATES, MAX_US, NARROW_US, integers
 from formulations.push.labels import UserSearch
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
-from opt_istn.push.testing import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "forward"
@@ -57,7 +56,7 @@ class Forward:
 
     def prepare(self) -> None:
         """Compile the kernels that find prices, or load them from numba's cache."""
-        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+        labels.Labels().prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve every user; the bound is the sum of the users' bounds."""

@@ -26,8 +26,17 @@ import numpy as np
 from formulations.push import diagram as dd
 from formulations.push import lp
 from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
-from formulations.push.dense import MAX_NODES, MAX_US, ByTuples, Dense, by_tuples, choose
+from formulations.push.dense import (
+    MAX_NODES,
+    MAX_US,
+    ByTuples,
+    Dense,
+    by_profiles,
+    by_tuples,
+    choose,
+)
 from formulations.push.diagram import Diagram, Path
+from formulations.push.profile import make_layers
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.testing import random_push
@@ -59,12 +68,28 @@ class Labels:
         return f"expected delays that add up to less than {MAX_US} us"
 
     def prepare(self) -> None:
-        """Compile the kernels, or load them from numba's cache."""
-        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+        """Compile all kernels for tables of 32 and 64 bits, or load them from numba's cache."""
+        for delays_us in ((1, 20), (10**9, 10**9)):
+            rng = np.random.default_rng(7)
+            drawn = random_push(rng, num_users=1, num_requests=40, delays_us=delays_us)
+            self.solve(drawn, Budget(), 0)
+            _touch(UserSearch(drawn.user(0), rng, Budget().start()))
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve every user; the bound is the sum of the users' bounds."""
         return solve(instance, _solve_task, budget, seed, PROOF, side_by_side=True)
+
+
+def _touch(search: "UserSearch") -> None:
+    """Call every kernel once with both relaxations of a small problem."""
+    problem, prices = search.problem, np.zeros(len(search.problem.content), dtype=np.int64)
+    for dense in (by_tuples(problem), by_profiles(problem, make_layers(problem))):
+        if isinstance(dense, ByTuples):
+            price(search, dense.best, prices, 1, 0)
+        root = None if dense is None else dense.unfold(prices, 0)[1]
+        if root is not None:
+            dd.best(dd.split(root, 0, prices, 0), prices)
+    restarts(problem, search.plan, 0, search.rng, 1, lambda _: False)
 
 
 def _solve_task(task: Task) -> UserResult:

@@ -21,9 +21,9 @@ import numpy as np
 import pyomo.environ as pyo
 
 from formulations import exporting, highs_engine
+from formulations.highs_engine import in_time
 from formulations.push import modelling, users
 from formulations.push.highs import PROOF, refused
-from formulations.push.modelling import in_time
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import ABSENT, MODES, Instance
 from opt_istn.solver import Budget, Claims

@@ -1,7 +1,6 @@
 """Solving and writing the Pyomo models of PUSH: HiGHS with both gaps at 0, one user at a time."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import TerminationCondition
@@ -9,7 +8,6 @@ from pyomo.contrib.solver.common.results import TerminationCondition
 from formulations import highs_engine
 from formulations.push import users
 from formulations.push.users import Task, UserResult
-from opt_istn.solver import Budget
 
 Reader = Callable[[pyo.ConcreteModel, Task], users.Pushes]
 
@@ -18,21 +16,6 @@ _STOPPED = (
     TerminationCondition.maxTimeLimit,
     TerminationCondition.iterationLimit,
 )
-
-
-class OutOfTimeError(Exception):
-    """The time was up before the model was built."""
-
-
-def in_time(budget: Budget | None, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a rule of a component that gives up building once the time is up."""
-
-    def watched(*index: Any) -> Any:
-        if budget is not None and budget.expired():
-            raise OutOfTimeError
-        return rule(*index)
-
-    return watched
 
 
 def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> UserResult:
@@ -48,12 +31,9 @@ def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> U
     budget = task.budget
     try:
         model = build()
-    except OutOfTimeError:
+        outcome = highs_engine.solve(model, budget, task.seed)
+    except highs_engine.OutOfTimeError:
         return UserResult()
-    # Pyomo hands a model to HiGHS in about the time that it was built in, and nothing stops it
-    if budget.time_s is not None and budget.used_s() > budget.time_s / 2:
-        return UserResult()
-    outcome = highs_engine.solve(model, budget, task.seed)
     if outcome.termination_condition not in _STOPPED:
         raise RuntimeError(f"HiGHS ended with {outcome.termination_condition.name}")
     pushes: users.Pushes = ()

@@ -8,7 +8,7 @@ from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import lawless
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
-from opt_istn.push.play import Context, Game, Policy, World, play
+from opt_istn.push.play import Context, Game, Observation, Policy, Pushes, World, play
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims, Status
 
@@ -26,9 +26,24 @@ class Online:
     def prepare(self) -> None:
         """Nothing to do."""
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Play the instance slot by slot."""
-        return claims_of(instance, play(instance, self.make(), seed))
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Play the instance slot by slot; once the time is up nothing is pushed any more."""
+        return claims_of(instance, play(instance, _InTime(self.make(), budget.start()), seed))
+
+
+class _InTime:
+    """A policy until the time is up, and no pushes after that."""
+
+    def __init__(self, policy: Policy, budget: Budget) -> None:
+        self._policy, self._budget = policy, budget
+
+    def start(self, context: Context) -> None:
+        """Begin a new instance."""
+        self._policy.start(context)
+
+    def act(self, observation: Observation) -> Pushes:
+        """Return the policy's pushes."""
+        return [] if self._budget.expired() else self._policy.act(observation)
 
 
 class Informed(Online):

@@ -111,7 +111,7 @@ def make_layers(problem: UserProblem) -> Layers:
     saved = np.zeros((contents, slots + 1), dtype=np.int64)
     saved[:, 1:] = problem.weight.cumsum(axis=1)
     useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
-    slot, content = np.nonzero(useful.T)
+    slot, content = map(np.ascontiguousarray, np.nonzero(useful.T))
     owner, asked = np.nonzero(problem.weight)  # the requests, by content and slot
     begin = np.searchsorted(owner * slots + asked, content * slots + slot)
     sizes = np.searchsorted(owner, content, side="right") - begin

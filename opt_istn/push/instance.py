@@ -39,7 +39,7 @@ class UserProblem:
     content
         Content number in the instance, ascending, shape (n,).
     cache_size
-        L.
+        L, or n where that is less: nothing is ever evicted then either.
     release
         Slot each content exists first, shape (n,).
     pushable
@@ -200,7 +200,7 @@ def user_problem(
     kept = np.flatnonzero((weight * after > 0).any(axis=1))
     return UserProblem(
         content=kept,
-        cache_size=cache_size,
+        cache_size=min(cache_size, max(len(kept), 1)),
         release=release[kept],
         pushable=pushable[kept],
         weight=weight[kept],
