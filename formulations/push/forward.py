@@ -29,6 +29,7 @@ from opt_istn.solver import Budget, Claims
 PROOF = "forward"
 MAX_LABELS = 1_000_000  # of a slot
 _TIDY = 2000  # labels from which on they are compared with each other within a slot
+_RATE = 1e8  # tuples filled in a second
 _FINEST = 64  # part of the gap that the first threshold leaves
 _EMPTY = -1  # a place without a content that is still requested
 _NONE = -1  # below any V: one can push nothing
@@ -68,7 +69,7 @@ def _solve_task(task: Task) -> UserResult:
     search = UserSearch(problem, rng, task.budget)
     prices = np.maximum(labels.tuple_prices(search), 0)
     most, chain = problem.base_us, None
-    if not search.expired():
+    if search.has(_num_tuples(problem) / _RATE):
         most, chain = _closed(problem, prices, search.saved_us, search.expired)
     plan, slots = search.plan, problem.weight.shape[1]
     kept = [(int(f), int(plan[f])) for f in np.flatnonzero(plan < slots)]
