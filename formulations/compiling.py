@@ -13,15 +13,13 @@ from numba import config, njit
 def cache_folder() -> Path | None:
     """Return the user's folder for compiled kernels, None if the user has no home.
 
-    ``NUMBA_CACHE_DIR`` names another one. Several users and processes may share a folder; where it
-    cannot be written, numba tries the folder of the sources next.
+    Several users and processes may share it. Where it cannot be written, numba tries the folder of
+    the sources next.
     """
-    named = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     with suppress(RuntimeError):  # there is no home
-        named = named or str(Path("~/.cache").expanduser())
-    if not named or os.environ.get("NUMBA_CACHE_DIR"):
-        return Path(named) if named else None
-    return Path(named) / "opt-istn" / f"numba-{numba.__version__}"
+        base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+        return Path(base) / "opt-istn" / f"numba-{numba.__version__}"
+    return None
 
 
 def compiled(kernel: Callable[..., Any]) -> Any:
@@ -37,5 +35,5 @@ def compiled(kernel: Callable[..., Any]) -> Any:
 
 
 _folder = cache_folder()
-if _folder is not None and not os.environ.get("NUMBA_CACHE_DIR"):
-    config.CACHE_DIR = str(_folder)
+if _folder is not None and not os.environ.get("NUMBA_CACHE_DIR"):  # which names another one
+    config.CACHE_DIR = str(_folder)  # type: ignore[attr-defined] # made at import

@@ -97,8 +97,10 @@ def relax(
 def _bisect(instance: Instance, grid: Grid, found: Relaxation, expired: Callable[[], bool]) -> None:
     """Lower the multiplier from one that makes every arc positive, until a walk overspends."""
     worst = int(grid.move.min() + grid.enter.min() + min(grid.transition.min(), 0))
-    scale, weight = reach_of(grid).scales(-worst, int(grid.energy.min()))
-    cyclic, sound = 0, weight
+    least = int(grid.energy.min())
+    scale, most = reach_of(grid).scales(-worst, least)
+    weight = sound = min(scale * -worst // least + 1, most)
+    cyclic = 0
     while found.trials == 0 or (sound - cyclic > 1 and found.trials < MAX_TRIALS):
         trial = potentials(instance, scale, weight, grid, expired)
         found.trials += 1
@@ -121,7 +123,9 @@ def _intersect(
     while found.outside is not None and found.trials < MAX_TRIALS and not expired():
         rise = found.incumbent.cost(start) - found.outside.cost(start)
         run = found.outside.energy(start) - found.incumbent.energy(start)
-        scale, weight = reach_of(grid).scales(max(rise, 0), run)
+        rise = max(rise, 0)
+        scale, most = reach_of(grid).scales(rise, run)
+        weight = min((2 * scale * rise + run) // (2 * run), most)  # to the nearest
         trial = potentials(instance, scale, weight, grid, expired)
         found.trials += 1
         known = min(

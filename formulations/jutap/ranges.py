@@ -45,19 +45,18 @@ class Reach:
         return max(cost_scale * self.cost + energy_scale * self.energy, self.cost) * self.steps
 
     def scales(self, rise: int, run: int) -> tuple[int, int]:
-        """Return scales of cost and energy, the second over the first at least `rise` / `run`.
+        """Return a scale of costs, and the largest scale of energies that fits beside it.
 
-        Both are resolved to about 1 / `RESOLUTION` where there is room; where there is none, the
-        second is cut down, to 0 at least.
+        It resolves costs, and `rise` / `run` of them, to about 1 / `RESOLUTION` where there is
+        room. Where there is none, the second may be less than that part of the first.
         """
         scale = 1
         while min(scale * run, scale * rise) < RESOLUTION * run:
             if self.of(2 * scale, -(-2 * scale * rise // run)) >= LARGEST:
                 break
             scale *= 2
-        weight = -(-scale * rise // run)
         most = ((LARGEST - 1) // max(self.steps, 1) - scale * self.cost) // self.energy
-        return scale, max(min(weight, most), 0)
+        return scale, max(most, 0)
 
 
 def reach(

@@ -31,7 +31,7 @@ def subject(name: str) -> Any:
     return next(x for x in drawn if x.start != x.end and solver.supports(x) is None)
 
 
-@pytest.mark.parametrize("name", filter(plain, registry.names()))
+@pytest.mark.parametrize("name", list(filter(plain, registry.names())))
 def test_four_solves_in_two_threads(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Four solves in two threads return what one returns; what is printed meanwhile arrives."""
     problem, instance = name.partition(".")[0], subject(name)

@@ -34,7 +34,7 @@ def plain(name: str) -> bool:
 
 @pytest.mark.parametrize("limit_s", LIMITS_S)
 @pytest.mark.parametrize("preset", PRESETS + LARGE * TORTURE)
-@pytest.mark.parametrize("name", filter(plain, registry.names()))
+@pytest.mark.parametrize("name", list(filter(plain, registry.names())))
 def test_no_engine_overruns(name: str, preset: str, limit_s: float) -> None:
     """A solver is done half a second, or a tenth, after its limit at the latest.
 
