@@ -158,7 +158,9 @@ def integers(most_us: int) -> SmallArray | IntArray:
     Prices and what is evicted are taken off, each no more than that, so in 32 bits twice the
     negative has to fit.
     """
-    return np.empty(0, dtype=np.int32 if most_us <= NARROW_US else np.int64)
+    if most_us <= NARROW_US:
+        return np.empty(0, dtype=np.int32)
+    return np.empty(0, dtype=np.int64)
 
 
 def _states(most_us: int) -> int:

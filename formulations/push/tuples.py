@@ -10,7 +10,7 @@ A tuple is ranked as a number with L digits, the oldest first; digit d of slot t
 content alive there, base[t] - 1 of them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import overload
@@ -23,7 +23,7 @@ from opt_istn.push.instance import IntArray, UserProblem
 _NEVER = -1  # below the value of any tuple: from each one can push nothing
 
 
-def _cast(value, like):  # type: ignore[no-untyped-def]
+def _cast(value: Any, like: Any) -> Any:
     """Return a number as an element of an array."""
     return like.dtype.type(value)
 
