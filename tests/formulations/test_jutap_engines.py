@@ -1,5 +1,6 @@
 """The exact JUTAP engines against brute force, networkx and each other."""
 
+import gzip
 import math
 from dataclasses import replace
 from operator import mul
@@ -22,7 +23,7 @@ from formulations.jutap.lagrangian import Lagrangian
 from opt_istn import Budget, Claims, InputError, Solver, Status
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import brute_force, every_simple_path, every_walk
@@ -225,6 +226,23 @@ def test_exported_model_has_the_same_optimum(tmp_path: Path, suffix: str) -> Non
     engine.readModel(str(path))
     engine.run()
     assert round(engine.getInfo().objective_function_value) == solve(Labels(), instance).cost
+
+
+@pytest.mark.parametrize("ending", ["mps", "lp", "MPS", "lp.gz"])
+def test_exported_model_names_its_instance(
+    tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file names instance and hash, has no column for a constant, and nothing is warned of."""
+    instance = replace(hard_instance(), name="a name: 1\n*")
+    path = tmp_path / f"model.{ending}"
+    arc_flow.export(instance, path)
+    data = path.read_bytes()
+    text = (gzip.decompress(data) if ending.endswith("gz") else data).decode()
+    assert f"a-name-1-{instance.sha256}" in text
+    assert "ONE_VAR_CONSTANT" not in text
+    free = Cost((0, 0), 0, 0, 0, 0, 0, 0, 0)
+    arc_flow.export(replace(instance, cost=free), path)  # a constant objective
+    assert caplog.text == ""
 
 
 def test_export_names_what_it_cannot_write(tmp_path: Path) -> None:
