@@ -4,6 +4,7 @@ HiGHS has one pool of threads for a process, and Pyomo redirects the process's o
 solves. So both are called by one thread of a process at a time, whichever model it solves.
 """
 
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ WRONG = {
 LARGEST = 10**12  # objectives up to here are certified: the slack of `round_up` stays below 1
 _MAX_SEED = 2**31 - 1
 _lock = threading.Lock()
+# Pyomo logs an error for every component whose rule gives up in time, which is none
+logging.getLogger("pyomo.core").addFilter(lambda row: "OutOfTimeError" not in row.getMessage())
 
 
 class OutOfTimeError(Exception):
