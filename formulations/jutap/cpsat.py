@@ -28,11 +28,11 @@ from formulations.jutap.labels import Labels
 from formulations.jutap.multipliers import relax
 from formulations.jutap.potentials import OutOfTimeError, grid_of, potentials
 from formulations.jutap.ranges import LARGEST
-from formulations.jutap.routes import Routes
 from opt_istn.jutap import graph
 from opt_istn.jutap.graph import Arcs
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.routes import Routes
 from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"

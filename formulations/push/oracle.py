@@ -15,7 +15,7 @@ from formulations.compiling import compiled
 from formulations.push.anneal import cumulative, saving
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.plan import Plan
-from opt_istn.push.policies import Online, claims_of
+from opt_istn.push.policies import claims_of
 from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 

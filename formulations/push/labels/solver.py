@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
+from formulations.push.labels import diagram as dd
 from formulations.push.labels.dense import (
     MAX_NODES,
     MAX_US,
@@ -35,6 +36,7 @@ from formulations.push.labels.dense import (
 )
 from formulations.push.labels.diagram import Diagram, Path
 from formulations.push.labels.profile import make_layers
+from formulations.push.mip import lp
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.random import random_push
