@@ -33,6 +33,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m vulture
 
 # Every preset gives the committed hashes, with the lowest numpy and scipy that pyproject.toml
 # allows and with the newest; nothing but the core's packages is installed for it.

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from formulations.jutap.labels import Labels
 from opt_istn import Budget
-from opt_istn.audit import gap
-from opt_istn.environment import cpu_model
 from opt_istn.jutap.scenario import PRESETS, generate
+from opt_istn.runs.audit import gap
+from opt_istn.runs.environment import cpu_model
 
 HERE = Path(__file__).parent
 GRIDS = (25, 50, 100, 200, 400, 700, 1000)

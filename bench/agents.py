@@ -21,8 +21,8 @@ from scipy import stats
 
 from learners.dqn import DqnAgent, Training
 from learners.starts import judge, split
-from opt_istn.environment import cpu_model
 from opt_istn.problems import of_preset
+from opt_istn.runs.environment import cpu_model
 from opt_istn.training import Task
 
 HERE = Path(__file__).parent

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from opt_istn import Budget, Status, record
-from opt_istn.audit import audited, gap, summarise
-from opt_istn.environment import cpu_model
-from opt_istn.harness import Choice, Comparison
-from opt_istn.record import Record, Source
+from opt_istn import Budget, Status
+from opt_istn.runs import ledger
+from opt_istn.runs.audit import audited, gap, summarise
+from opt_istn.runs.compare import Choice, Comparison
+from opt_istn.runs.environment import cpu_model
+from opt_istn.runs.ledger import Record, Source
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "out" / "hard.jsonl"
@@ -160,7 +161,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     for run in measure(parser.parse_args().jobs):
         print(_engine(run), cell_of(run), run.source.seed, *_outcome(run), flush=True)
-        write(audited(record.read(RUNS)))
+        write(audited(ledger.read(RUNS)))
     return 0
 
 

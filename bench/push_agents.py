@@ -24,11 +24,11 @@ import torch
 
 from bench import push_tables
 from opt_istn import files, registry
-from opt_istn.environment import cpu_model
 from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
 from opt_istn.push.instance import Instance
+from opt_istn.runs.environment import cpu_model
 from opt_istn.solver import Budget
 from opt_istn.training import Task
 

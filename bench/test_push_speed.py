@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.subjects import instance
-from formulations.push.labels import Labels
+from formulations.push.labels.solver import Labels
 from opt_istn import Budget, Status, registry
 from opt_istn.push.evaluate import evaluate
 

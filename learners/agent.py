@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 import torch
 
-from opt_istn import environment, files
+from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.runs import environment
 from opt_istn.training import Task
 
 FORMAT = "opt-istn/agent"

@@ -10,9 +10,9 @@ from torch import Tensor
 from learners.images import Modality, Pixels, draw
 from learners.mobilenet import NUM_FEATURES, MobileNet
 from opt_istn.files import InputError
-from opt_istn.push import demand
 from opt_istn.push.instance import IntArray
-from opt_istn.push.users import PAYLOADS
+from opt_istn.push.world import demand
+from opt_istn.push.world.users import PAYLOADS
 
 # Means and deviations of ImageNet's images, which its weights expect; grey is their average.
 _MEAN = {3: (0.485, 0.456, 0.406), 1: (0.449,)}

@@ -19,7 +19,7 @@ from learners.starts import Judged, Split, judge, split
 from opt_istn.files import InputError
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap.instance import Instance
-from opt_istn.report import canvas
+from opt_istn.pictures import canvas
 
 _POINTS = 200  # of a curve
 _Series = NDArray[np.float64]

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from learners import nets
 from learners.push_draws import Drawer, Drawn
 from opt_istn.physics.frames import Array
-from opt_istn.push.demand import CODE_LENGTH, Features, request_probability
-from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.world.demand import CODE_LENGTH, Features, request_probability
+from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
 _HIDDEN, _LOOKS = 64, 32  # hidden layer and output of the network on codes
 _BATCH = 4  # instances a step, of the same births

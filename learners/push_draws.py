@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 from learners.push_batch import Batch, batch_of, joined, realised
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import class_probability, every_kind, expected_saving_us
-from opt_istn.push.births import Births, births
-from opt_istn.push.constellation import constellation_of, positions_m
-from opt_istn.push.demand import CODE_LENGTH, Features, image_codes
-from opt_istn.push.draw import draw, slot_borders_s
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.law import law_of
-from opt_istn.push.parameters import Scenario
 from opt_istn.push.play import World
-from opt_istn.push.storage import NEVER, store
-from opt_istn.push.users import inside, users_of
+from opt_istn.push.world.births import Births, births
+from opt_istn.push.world.constellation import constellation_of, positions_m
+from opt_istn.push.world.demand import CODE_LENGTH, Features, image_codes
+from opt_istn.push.world.draw import draw, slot_borders_s
+from opt_istn.push.world.law import law_of
+from opt_istn.push.world.parameters import Scenario
+from opt_istn.push.world.storage import NEVER, store
+from opt_istn.push.world.users import inside, users_of
 
 Saving = Callable[[Features, Array], Array]  # traits, codes -> microseconds by age, (M, n, T)
 _TRAINING = 5  # keeps training draws apart from those of instances, whose second number is 0
@@ -129,7 +129,7 @@ class Drawer:
         self._book = image_codes(pure, scenario.num_classes, 0.0)
 
     def draw(self, rng: np.random.Generator) -> Drawn:
-        """Draw the births of an instance, as `opt_istn.push.draw` does."""
+        """Draw the births of an instance, as `opt_istn.push.world.draw` does."""
         scenario = self.scenario
         if scenario.link_up_share < 1:  # link states need the whole network
             whole = draw(scenario, (*rng.integers(2**31, size=2).tolist(), _TRAINING))

@@ -11,10 +11,10 @@ from learners.envs.push_view import NUM_META, Float
 from learners.push_draws import Drawer, LawSaving, memorised, together
 from learners.push_images import Vision
 from learners.push_scene import Contents, Scene, Sight, Stage, joined, rows_of, scene_of
-from opt_istn.push.demand import CODE_LENGTH, features
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.parameters import Scenario
 from opt_istn.push.play import Game, Observation, leaves
+from opt_istn.push.world.demand import CODE_LENGTH, features
+from opt_istn.push.world.parameters import Scenario
 
 _NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
 Choose = Callable[[Sight, IntArray], IntArray]  # what is seen, heads -> slots after birth, T: never

@@ -20,10 +20,10 @@ from learners.mobilenet import MobileNet
 from learners.push_draws import Drawn
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
-from opt_istn.push.demand import CODE_LENGTH, features, image_codes
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import world_of
-from opt_istn.push.users import PAYLOADS
+from opt_istn.push.world.demand import CODE_LENGTH, features, image_codes
+from opt_istn.push.world.users import PAYLOADS
 
 BACKBONE = "push.backbone"  # method of its files
 Images = Literal["none", "codes", "pixels", "shuffled", "label"]

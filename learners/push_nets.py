@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from learners import nets
 from learners.envs.push_view import NUM_META
 from learners.push_scene import Sight, content_width, home_width
-from opt_istn.push.demand import CODE_LENGTH
+from opt_istn.push.world.demand import CODE_LENGTH
 
 
 @dataclass(frozen=True)

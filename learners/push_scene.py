@@ -19,9 +19,9 @@ from torch import Tensor
 from learners.envs.push_view import NUM_META, Float
 from learners.push_draws import Problems
 from opt_istn.physics.frames import Array
-from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
-from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.world.demand import Features
+from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
 CONTENTS_PER_TURN, USERS_PER_TURN = 15, 3  # the paper's C and G
 _AGE = 1  # column of `NUM_META` that a scene fills in

@@ -10,10 +10,10 @@ from learners.push_batch import realised
 from learners.push_demand import DemandModel, fit
 from learners.push_draws import Drawer, LawSaving, Problems, Saving, by_slot, memorised, together
 from opt_istn.push.belief import see
-from opt_istn.push.demand import features
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.parameters import Scenario
 from opt_istn.push.play import Observation, World
+from opt_istn.push.world.demand import features
+from opt_istn.push.world.parameters import Scenario
 
 
 class Knowledge(Protocol):

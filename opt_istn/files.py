@@ -93,11 +93,15 @@ def decode(data: bytes, schema: type[T], source: str = "") -> T:
     try:
         return msgspec.json.decode(data, type=schema)
     except msgspec.ValidationError as error:
-        expected, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".")
-        raise InputError(field, expected.replace("`", ""), source) from None
+        raise InputError(*explain(error), source) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError("", f"expected a JSON object ({error})", source) from None
+
+
+def explain(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Return the field that msgspec refuses, such as ``links[3]``, and what it expects there."""
+    expected, _, path = str(error).replace("`", "").partition(" - at $")
+    return path.lstrip("."), expected
 
 
 def decode_document(

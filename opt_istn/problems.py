@@ -4,14 +4,18 @@ A problem is a package of four modules: ``instance`` and ``plan`` (each with ``F
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
 It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
-counted from, and how costs are told.
-Nothing else in the frame knows a problem by name.
+counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
+pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
+optional and entry points of their own, because they stand above the problem. Nothing in the frame
+knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,10 +23,9 @@ from typing import Any, Protocol
 from opt_istn import files
 from opt_istn.files import InputError
 
-PACKAGES = {
-    "jutap": "opt_istn.jutap",
-    "push": "opt_istn.push",
-}
+GROUP = "opt_istn.problems"
+PICTURES = "opt_istn.pictures"
+FAMILIES = "opt_istn.families"
 
 Progress = Callable[[float], None]  # called with the share done, 0..1
 
@@ -142,20 +145,57 @@ class Problem:
         """Return the format names of instance and plan files."""
         return self._module("instance").FORMAT, self._module("plan").FORMAT
 
+    def pictures(self) -> Any | None:
+        """Return the module with ``figure(instance, plans, *, options...)``, None if there is none.
+
+        With ``quick(scenario)``, whether an instance is generated and drawn in seconds, report
+        pages show a picture, too.
+        """
+        return _optional(PICTURES, self.name)
+
+    def family(self) -> Any | None:
+        """Return the module with ``draw(seed, index)`` and ``truth(instance)``, None without one.
+
+        `opt_istn.testing.check_solver` uses it.
+        """
+        return _optional(FAMILIES, self.name)
+
     def _module(self, noun: str) -> Any:
         return import_module(f"{self.package}.{noun}")
 
 
+def packages() -> dict[str, str]:
+    """Return the import names of the installed problems' packages by problem; imports none."""
+    return {name: entry.value for name, entry in _entries(GROUP).items()}
+
+
 def get(name: str) -> Problem:
     """Return a problem by name."""
-    if name not in PACKAGES:
-        raise InputError("", unknown("problem", name, PACKAGES))
-    return Problem(name, PACKAGES[name])
+    known = packages()
+    if name not in known:
+        raise InputError("", unknown("problem", name, known))
+    return Problem(name, known[name])
 
 
 def every() -> list[Problem]:
-    """Return all problems."""
-    return [Problem(name, package) for name, package in PACKAGES.items()]
+    """Return all problems, sorted by name."""
+    return [Problem(name, package) for name, package in packages().items()]
+
+
+@cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    """Return the entry points of a group by problem, sorted."""
+    found: dict[str, EntryPoint] = {}
+    for entry in sorted(entry_points(group=group)):
+        if found.setdefault(entry.name, entry).value != entry.value:
+            values = f"{found[entry.name].value} and {entry.value}"
+            raise InputError(entry.name, f"expected one entry point in {group}, found {values}")
+    return found
+
+
+def _optional(group: str, name: str) -> Any | None:
+    entry = _entries(group).get(name)
+    return None if entry is None else entry.load()
 
 
 def cost_unit(name: str) -> tuple[str, float]:
@@ -163,7 +203,7 @@ def cost_unit(name: str) -> tuple[str, float]:
 
     Costs are plain numbers where the problem is not known here or names no unit.
     """
-    package = PACKAGES.get(name)
+    package = packages().get(name)
     if package is None or find_spec(f"{package}.reference") is None:
         return "", 1.0
     unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))

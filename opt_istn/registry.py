@@ -20,14 +20,15 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.problems import unknown
-from opt_istn.solver import Solver
+from opt_istn.solver import Budget, Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
+PROVERS = "opt_istn.provers"
 _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
 _TRAINER = ("supports", "train")
 
@@ -150,6 +151,20 @@ def model(name: str, problem: str) -> Callable[[Any, Path], None]:
     return write
 
 
+def prover(problem: str) -> Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]]:
+    """Import what makes certificates, ``prove(instance, budget, plan)``.
+
+    Provers are entry points of the group `PROVERS`, named like their problem. They return a
+    certificate for `opt_istn.verifier` and the best plan that they know, None for what they do
+    not find.
+    """
+    known = _entry_points(PROVERS)
+    if problem not in known:
+        raise InputError("problem", unknown("prover", problem, known))
+    made: Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]] = _load(known[problem])
+    return made
+
+
 @cache
 def _entry_points(group: str = GROUP) -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=group)}
@@ -269,7 +284,7 @@ def _convert(full: str, name: str, value: Any, wanted: Any) -> Any:
     try:
         return msgspec.convert(value, wanted, strict=not isinstance(value, str), dec_hook=_build)
     except msgspec.ValidationError as error:
-        reason = str(error).partition(" - at `$")[0]
+        reason = explain(error)[1]
     if isinstance(value, str):  # lists and the like are written as JSON: --set layers=[64,64]
         try:
             return msgspec.json.decode(value, type=wanted, dec_hook=_build)

@@ -8,7 +8,14 @@ KINDS = ("exact", "heuristic", "policy", "agent")  # proves | plans | decides on
 
 
 class Status(StrEnum):
-    """Outcome of a run. All problems minimise, so a bound is always a lower bound."""
+    """Outcome of a run. All problems minimise, so a bound is always a lower bound.
+
+    Examples
+    --------
+    >>> from opt_istn import Status
+    >>> Status("optimal") is Status.OPTIMAL
+    True
+    """
 
     OPTIMAL = "optimal"  # the plan's cost equals a proven bound
     FEASIBLE = "feasible"  # a feasible plan, not proven optimal
@@ -34,6 +41,12 @@ class Budget:
         Resident memory of the run's process tree in MiB, enforced by the harness.
     threads
         Threads the solver may use.
+
+    Examples
+    --------
+    >>> from opt_istn import Budget
+    >>> Budget(time_s=10, threads=2)
+    Budget(time_s=10, work=None, memory_mb=None, threads=2)
     """
 
     time_s: float | None = None
@@ -69,6 +82,12 @@ class Claims:
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail
         Counts worth keeping: labels, nodes, iterations.
+
+    Examples
+    --------
+    >>> from opt_istn import Claims, Status
+    >>> Claims(Status.BOUND_ONLY, bound=17, proof="relaxation").plan is None
+    True
     """
 
     status: Status

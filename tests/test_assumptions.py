@@ -13,7 +13,7 @@ from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
-from opt_istn.push.testing import random_push
+from opt_istn.push.random import random_push
 
 NUMBERS = json.loads(assumptions.NUMBERS.read_text())
 CHEAP = ("energy", "geo-band", "hole-to-geo")

@@ -11,14 +11,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from opt_istn import Budget, InputError, harness, record
+from opt_istn import Budget, InputError
 from opt_istn.cli import main
 from opt_istn.jutap import evaluate
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap import plan as plans
 from opt_istn.jutap.instance import Instance
-from opt_istn.record import Source
-from opt_istn.verify import verify
+from opt_istn.runs import compare, ledger
+from opt_istn.runs.ledger import Source
+from opt_istn.runs.verify import verify
 from tests.planted import best_plan, tiny
 
 FILES = 10_000
@@ -132,14 +133,14 @@ def test_damaged_records(tmp_path: Path) -> None:
     """A file with a damaged record is refused in one line, or read with whole records only."""
     rng = random.Random(2)
     source = Source(file="it.json")
-    run = harness.run_one(tiny(), source, "tests.planted:Honest", {}, 0, Budget())
+    run = compare.run_one(tiny(), source, "tests.planted:Honest", {}, 0, Budget())
     line = msgspec.json.encode(run)
     document = json.loads(line)
     file = tmp_path / "runs.jsonl"
     for _ in range(FILES // 10):
         file.write_bytes(_damaged(document, rng) + b"\n" + line + b"\n")
         try:
-            runs = record.read(file)
+            runs = ledger.read(file)
             assert msgspec.structs.replace(run) in runs
             list(verify(runs))
         except InputError as error:

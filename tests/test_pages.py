@@ -18,11 +18,12 @@ from pathlib import Path
 import pytest
 
 from bench import push_tables
-from opt_istn import cli, record
-from opt_istn.audit import InstanceSummary, audited, summarise
-from opt_istn.record import Record
+from opt_istn import cli
 from opt_istn.report.table import gap_table
-from opt_istn.verify import Finding, verify
+from opt_istn.runs import ledger
+from opt_istn.runs.audit import InstanceSummary, audited, summarise
+from opt_istn.runs.ledger import Record
+from opt_istn.runs.verify import Finding, verify
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -30,6 +31,7 @@ RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/jutap.md": ("Agreed and certified",),
     "docs/files.md": ("Runs: ",),
+    "docs/certificates.md": ("Certificates: bounds that a stranger can check", "The file"),
 }
 WORDS = {"certified": re.compile(r"certif", re.I), "agreed": re.compile(r"\bagreed\b", re.I)}
 MARK = re.compile(r"<!--\s*(runs:.+?)-->", re.S)
@@ -77,7 +79,7 @@ ALL_MARKS = [
 @cache
 def _runs(path: str) -> tuple[Record, ...]:
     assert ROOT / path in RECORDS, f"{path} is not among the committed records"
-    return tuple(record.read(ROOT / path))
+    return tuple(ledger.read(ROOT / path))
 
 
 def _holds(word: str, known: InstanceSummary) -> bool:
@@ -146,7 +148,7 @@ def test_glossary_is_there() -> None:
 @pytest.mark.parametrize("path", RECORDS, ids=_name)
 def test_committed_records_stand(path: Path) -> None:
     """Instances made again have the recorded hashes, plans cost what is recorded."""
-    checks = list(verify(record.read(path)))
+    checks = list(verify(ledger.read(path)))
     assert checks
     assert {(c.finding, c.reason) for c in checks} == {(Finding.OK, "")}
 

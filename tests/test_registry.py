@@ -25,7 +25,7 @@ def test_listing_imports_no_solver() -> None:
 def test_core_loads_no_engine() -> None:
     """Importing the core loads neither an engine nor a learning framework."""
     code = (
-        "import sys, opt_istn, opt_istn.harness, opt_istn.cli, opt_istn.jutap; "
+        "import sys, opt_istn, opt_istn.runs.compare, opt_istn.cli, opt_istn.jutap; "
         "print([m for m in ('torch', 'pyomo', 'highspy', 'ortools') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -26,7 +26,7 @@ def test_a_checkout_names_its_own_commit(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_built_package_shows_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commit is the local part of the version; without one there is no local part."""
+    """The commit is the local part of the version; outside a checkout there is none."""
     for commit, shown in (("abc123.dirty", "+gabc123.dirty"), ("", "")):
         monkeypatch.setattr(version, "source_commit", lambda commit=commit: commit)
         assert version.full_version() == version.__version__ + shown

@@ -14,11 +14,11 @@ claims carry no bound.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from formulations.push.labels import Labels
-from formulations.push.policies import lawless
+from formulations.push.labels.solver import Labels
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_instance
 from opt_istn.push.instance import Instance
+from opt_istn.push.policies import lawless
 from opt_istn.solver import Budget, Claims, Status
 
 

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.push import labels
-from formulations.push.dense import MAX_STATES
-from formulations.push.labels import MAX_DELAY_US, UserSearch
+from formulations.push.labels import solver
+from formulations.push.labels.dense import MAX_STATES
+from formulations.push.labels.solver import MAX_DELAY_US, UserSearch
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
-from opt_istn.push.testing import random_push
+from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "forward"
@@ -74,7 +74,7 @@ def _solve_task(task: Task) -> UserResult:
 
     rng = np.random.default_rng([task.seed, task.user])
     search = UserSearch(problem, rng, expired)
-    prices = np.maximum(labels.tuple_prices(search), 0)
+    prices = np.maximum(solver.tuple_prices(search), 0)
     most, chain = _closed(problem, prices, search.saved_us, expired)
     plan, slots = search.plan, problem.weight.shape[1]
     kept = [(int(f), int(plan[f])) for f in np.flatnonzero(plan < slots)]

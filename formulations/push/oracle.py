@@ -12,10 +12,10 @@ import numpy as np
 from numba import njit
 
 from formulations.push.anneal import cumulative, saving
-from formulations.push.policies import Online, claims_of
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.plan import Plan
-from opt_istn.push.testing import random_push
+from opt_istn.push.policies import Online, claims_of
+from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
 

@@ -31,12 +31,12 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from learners.envs.push_view import NUM_META, View, caches_of, meta
-from opt_istn.push.demand import CODE_LENGTH
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.parameters import Scenario
 from opt_istn.push.plan import Plan
 from opt_istn.push.play import Game
 from opt_istn.push.scenario import generate
+from opt_istn.push.world.demand import CODE_LENGTH
+from opt_istn.push.world.parameters import Scenario
 
 Float = NDArray[np.float32]
 Observations = dict[str, dict[str, Any]]

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from opt_istn.push.constellation import constellation_of
-from opt_istn.push.demand import CODE_LENGTH
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Observation, World, world_of
-from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.world.constellation import constellation_of
+from opt_istn.push.world.demand import CODE_LENGTH
+from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
 Float = NDArray[np.float32]
 NUM_KINDS = len(PAYLOADS) + len(RESOLUTIONS_M) + NUM_LEVELS
@@ -61,7 +61,7 @@ def caches_of(observation: Observation, cache_size: IntArray) -> list[list[int]]
 
 
 class Stored(NamedTuple):
-    """Where satellites keep contents; see `opt_istn.push.storage.Storage`.
+    """Where satellites keep contents; see `opt_istn.push.world.storage.Storage`.
 
     Parameters
     ----------

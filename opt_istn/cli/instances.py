@@ -104,25 +104,26 @@ def show(
     instance: InstanceFile,
     out: Annotated[str, typer.Option("-o", "--output", metavar="FIGURE", help="Figure file.")],
     plans: Annotated[list[str] | None, typer.Argument(metavar="PLAN...", help="Plans.")] = None,
-    user: Annotated[
-        int | None, typer.Option(help="PUSH: user of the cache (0), or only one on the map (all).")
-    ] = None,
-    slot: Annotated[int | None, typer.Option(help="PUSH: slot of the map (0).")] = None,
-    view: Annotated[
-        str | None, typer.Option(help="PUSH: cache (default with plans) or constellation.")
+    user: Annotated[int | None, typer.Option(help="Short for --set user=NUMBER.")] = None,
+    slot: Annotated[int | None, typer.Option(help="Short for --set slot=NUMBER.")] = None,
+    view: Annotated[str | None, typer.Option(help="Short for --set view=NAME.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="What to draw, where there is a choice."),
     ] = None,
 ) -> None:
-    """Draw a JUTAP instance as a map with plans on it, or a PUSH instance.
+    """Draw an instance, with plans on it or a panel per plan.
 
-    Of PUSH: a user's cache over the slots, a panel per plan; without plans the constellation of
-    a slot over the Earth, of instances that were generated.
+    What there is to choose is up to the problem, see its page.
     """
     from opt_istn import problems
-    from opt_istn.report import figures
+    from opt_istn.pictures import draw
 
     loaded = problems.read_instance(instance)
     read = [(Path(path).stem, _judged(loaded, path)[0]) for path in plans or []]
-    figures.draw(loaded, read, out, user=user, slot=slot, view=view)
+    named = {"user": user, "slot": slot, "view": view}
+    short = {name: value for name, value in named.items() if value is not None}
+    draw.draw(loaded, read, out, **(short | output.settings(set_ or [])))
 
 
 def export(

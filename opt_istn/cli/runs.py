@@ -13,8 +13,8 @@ from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.harness import Choice
-    from opt_istn.record import Record, Source
+    from opt_istn.runs.compare import Choice
+    from opt_istn.runs.ledger import Record, Source
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -78,8 +78,10 @@ def solve(
     json: Json = False,
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
-    from opt_istn import files, harness, problems, worker
-    from opt_istn.record import Source
+    from opt_istn import files, problems
+    from opt_istn.runs import compare as harness
+    from opt_istn.runs import worker
+    from opt_istn.runs.ledger import Source
 
     budget = _budget(time_limit, work, memory, threads)
     worker.warm_up(threads)
@@ -127,14 +129,15 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn import audit, harness, record
+    from opt_istn.runs import audit, ledger
+    from opt_istn.runs import compare as harness
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     chosen = _choices(solvers)
     comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
-    runs, thin, total = [], record.Thinner(), len(comparison)
+    runs, thin, total = [], ledger.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
             runs.append(thin(run))
@@ -162,14 +165,14 @@ def table(
     ] = None,
 ) -> None:
     """Print the gap table of records."""
-    from opt_istn import record
+    from opt_istn.runs import ledger
 
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
     if by not in ("group", "instance"):
         raise InputError("--by", f"expected group or instance, found {by!r}")
-    _print_table(record.read_all(files, plans=False), format_, by, against)
+    _print_table(ledger.read_all(files, plans=False), format_, by, against)
 
 
 def report(
@@ -177,10 +180,10 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
 ) -> None:
     """Write the report page of records."""
-    from opt_istn import audit, record
     from opt_istn.report import page
+    from opt_istn.runs import ledger
 
-    page.write_page(record.read_all(files), out)
+    page.write_page(ledger.read_all(files), out)
 
 
 def verify(files: RunsFiles, *, json: Json = False) -> int:
@@ -188,11 +191,11 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
 
     No bound is computed anew: a bound that nothing contradicts stays a claim.
     """
-    from opt_istn import record
-    from opt_istn import verify as checking
+    from opt_istn.runs import ledger
+    from opt_istn.runs import verify as checking
 
     found = set()
-    for check in checking.verify(record.read_all(files)):
+    for check in checking.verify(ledger.read_all(files)):
         run = check.record
         found.add(check.finding)
         words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
@@ -211,7 +214,7 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
 
 def repair(files: RunsFiles) -> None:
     """Move lines that are no records into RUNS.jsonl.bad, so that the others can be read."""
-    from opt_istn import appender
+    from opt_istn.runs import appender
 
     for path in files:
         errors = appender.repair(path)
@@ -223,8 +226,8 @@ def repair(files: RunsFiles) -> None:
 
 def _compared(runs: Sequence["Record"]) -> int:
     """Return the exit code of a comparison: what is worst about its runs, read together."""
-    from opt_istn import audit
-    from opt_istn.record import Failure
+    from opt_istn.runs import audit
+    from opt_istn.runs.ledger import Failure
 
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
@@ -248,7 +251,7 @@ def is_file(text: str) -> bool:
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
     """Return where the instances of the command line's arguments come from."""
-    from opt_istn.record import Source
+    from opt_istn.runs.ledger import Source
 
     sources = []
     for text in inputs:
@@ -260,7 +263,7 @@ def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]
 
 
 def _choices(text: str) -> list["Choice"]:
-    from opt_istn.harness import Choice
+    from opt_istn.runs.compare import Choice
 
     choices = []
     for item in text.split(","):
@@ -272,7 +275,7 @@ def _choices(text: str) -> list["Choice"]:
 
 
 def _summary(run: "Record") -> dict[str, Any]:
-    from opt_istn.audit import gap
+    from opt_istn.runs.audit import gap
 
     result = {
         "instance": run.sha256,
@@ -290,7 +293,7 @@ def _summary(run: "Record") -> dict[str, Any]:
 
 
 def _exit_code(run: "Record") -> int:
-    from opt_istn.record import Failure
+    from opt_istn.runs.ledger import Failure
     from opt_istn.solver import Status
 
     if run.error.startswith("not supported"):

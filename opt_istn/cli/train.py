@@ -45,7 +45,7 @@ def train(
     *,
     json: Json = False,
 ) -> None:
-    """Train an agent on one instance, or (PUSH) on instances drawn from a preset.
+    """Train an agent on one instance, or on instances drawn from a preset.
 
     --set changes the preset. A training that was interrupted goes on where it stopped.
     """

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from opt_istn.jutap.instance import Instance
 
 MAX_GRID = 4096
-MAX_COST = 10**9  # per move: 1000 objective units; keeps every path sum far inside int64
+MAX_MOVE_COST = 10**9  # per move: 1000 objective units; keeps every path sum far inside int64
 MAX_ENERGY_MJ = 10**9  # per move: a megajoule
 
 
@@ -45,8 +45,8 @@ def _check_cost(x: "Instance") -> None:
         if name not in ("move", "enter", "hole_bonus")
     }
     for name, value in numbers.items():
-        ok = isinstance(value, int) and abs(value) <= MAX_COST
-        _expect(ok, f"cost.{name}", f"expected an integer within +-{MAX_COST}, found {value}")
+        ok = isinstance(value, int) and abs(value) <= MAX_MOVE_COST
+        _expect(ok, f"cost.{name}", f"expected an integer within +-{MAX_MOVE_COST}, found {value}")
     _expect(
         c.hole_bonus in ("printed", "once"),
         "cost.hole_bonus",
@@ -54,8 +54,8 @@ def _check_cost(x: "Instance") -> None:
     )
     if c.enter is not None:
         _expect(len(c.enter) == x.num_cells, "cost.enter", f"expected {x.num_cells} numbers")
-        bad = next((i for i, value in enumerate(c.enter) if abs(value) > MAX_COST), None)
-        _expect(bad is None, f"cost.enter[{bad}]", f"expected an integer within +-{MAX_COST}")
+        bad = next((i for i, value in enumerate(c.enter) if abs(value) > MAX_MOVE_COST), None)
+        _expect(bad is None, f"cost.enter[{bad}]", f"expected an integer within +-{MAX_MOVE_COST}")
     for i, energy in enumerate(x.energy_mj):
         ok = isinstance(energy, int) and 1 <= energy <= MAX_ENERGY_MJ
         _expect(ok, f"energy_mj[{i}]", f"expected 1..{MAX_ENERGY_MJ} mJ, found {energy}")

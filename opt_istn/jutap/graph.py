@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from opt_istn.jutap.instance import GEO, HOLE, KINDS, MBS, NO_ARC, Instance, IntArray
+from opt_istn.jutap.instance import KINDS, MBS, NO_ARC, Instance, IntArray
 
 
 @dataclass(frozen=True)
@@ -142,9 +142,3 @@ def to_networkx(instance: Instance) -> "nx.DiGraph[Any]":
     at_end = [node for node in nodes if node[0] == instance.end and reached[instance.end]]
     graph.add_edges_from(((node, "END") for node in at_end), cost=0, energy=0)
     return graph
-
-
-def link_names(instance: Instance) -> dict[int, str]:
-    """Return a printable name for every kind of link: ``MBS 3``, ``hole``, ``GEO``."""
-    names = {link: f"MBS {link}" for link in range(instance.num_mbs)}
-    return names | {instance.num_mbs + HOLE - 1: "hole", instance.num_mbs + GEO - 1: "GEO"}

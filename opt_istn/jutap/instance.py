@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from opt_istn import files
 from opt_istn.files import InputError
-from opt_istn.jutap.checks import MAX_COST, MAX_ENERGY_MJ, MAX_GRID, check
+from opt_istn.jutap.checks import MAX_ENERGY_MJ, MAX_GRID, MAX_MOVE_COST, check
 from opt_istn.origin import Origin
 
 FORMAT = "opt-istn/jutap"
@@ -300,7 +300,7 @@ class Instance:
 
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
-_CostNumber = Annotated[int, msgspec.Meta(ge=-MAX_COST, le=MAX_COST)]
+_CostNumber = Annotated[int, msgspec.Meta(ge=-MAX_MOVE_COST, le=MAX_MOVE_COST)]
 _Energy = Annotated[int, msgspec.Meta(ge=1, le=MAX_ENERGY_MJ)]
 
 

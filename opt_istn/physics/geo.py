@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +13,6 @@ from opt_istn.physics.space_links import SPEED_OF_LIGHT_M_S
 Array = NDArray[np.float64]
 
 GEO_RADIUS_M = 42_164_172.0
-S672_MAIN_LOBE = {-20: 2.58, -25: 2.88, -30: 3.16}  # a of L_s: edge of the main lobe
 
 
 @dataclass(frozen=True)
@@ -95,38 +93,6 @@ def tapered_pattern_db(angle_deg: ArrayLike, half_width_deg: float) -> Array:
     ratio = np.sin(np.radians(angle_deg)) / math.sin(math.radians(half_width_deg))
     u = np.maximum(np.abs(2.07123 * ratio), 1e-6)
     return np.asarray(20 * np.log10(np.abs(jv(1, u) / (2 * u) + 36 * jv(3, u) / u**3)))
-
-
-def aperture_pattern_db(angle_deg: ArrayLike, radius_m: float, frequency_ghz: float) -> Array:
-    """Return the relative gain of a uniform circular aperture, 4 |J1(x)/x|^2, TR 38.811 6.4.1.
-
-    x = k a sin(angle) with the wave number k and the aperture's radius a.
-    """
-    wave_number = 2 * np.pi * frequency_ghz * 1e9 / SPEED_OF_LIGHT_M_S
-    x = np.maximum(np.abs(wave_number * radius_m * np.sin(np.radians(angle_deg))), 1e-9)
-    return np.asarray(20 * np.log10(2 * np.abs(jv(1, x) / x)))
-
-
-def reference_pattern_db(
-    angle_deg: ArrayLike,
-    half_width_deg: float,
-    side_lobe_db: Literal[-20, -25, -30] = -20,
-    peak_gain_dbi: float = math.inf,
-) -> Array:
-    """Return the relative gain of the reference pattern of ITU-R S.672-4.
-
-    Parameters
-    ----------
-    side_lobe_db
-        Near-in side lobe L_s, relative to the peak.
-    peak_gain_dbi
-        The far side lobes fall to 0 dBi and no further; by default they fall for ever.
-    """
-    ratio = np.abs(np.asarray(angle_deg, dtype=float)) / half_width_deg
-    outer = side_lobe_db + 20 - 25 * np.log10(np.maximum(ratio, 6.32))
-    main_lobe = ratio <= S672_MAIN_LOBE[side_lobe_db]
-    inner = np.where(main_lobe, -3 * ratio**2, side_lobe_db)
-    return np.asarray(np.where(ratio <= 6.32, inner, np.maximum(outer, -peak_gain_dbi)))
 
 
 def snr_db(beam: Beam, lat_deg: float, lon_deg: float, height_m: float) -> float:

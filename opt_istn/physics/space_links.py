@@ -6,7 +6,6 @@ same number in both neighbouring planes. Rates are equations (1)-(4) of Remote S
 1905.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,13 +69,6 @@ def line_of_sight(a_m: Array, b_m: Array, grazing_m: float) -> NDArray[np.bool]:
     height = np.linalg.norm(a_m + nearest_point[..., None] * along, axis=-1)
     clear: NDArray[np.bool] = height >= WGS84_RADIUS_M + grazing_m
     return clear
-
-
-def max_link_m(altitude_a_m: float, altitude_b_m: float, grazing_m: float) -> float:
-    """Return the longest inter-satellite link between two heights that clears `grazing_m`."""
-    limit = WGS84_RADIUS_M + grazing_m
-    heights = (altitude_a_m, altitude_b_m)
-    return sum(math.sqrt((WGS84_RADIUS_M + h) ** 2 - limit**2) for h in heights)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn.physics.frames import Array
-from opt_istn.push import demand
-from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Observation, World
-from opt_istn.push.users import PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.world import demand
+from opt_istn.push.world.demand import Features
+from opt_istn.push.world.users import PAYLOADS, RESOLUTIONS_M
 
 _CLEAR = 1e-3  # least noise reckoned with, so that the code of its class is no division by zero
 

@@ -13,8 +13,8 @@ import numpy as np
 from opt_istn.files import InputError
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import ABSENT, Instance
-from opt_istn.push.law import expectation
 from opt_istn.push.plan import Plan
+from opt_istn.push.world.law import expectation
 
 
 @lru_cache(maxsize=2)

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
-from opt_istn.push import demand, parameters
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.law import Law
-from opt_istn.push.parameters import Scenario
 from opt_istn.push.plan import Plan
-from opt_istn.push.storage import NEVER
+from opt_istn.push.world import demand, parameters
+from opt_istn.push.world.law import Law
+from opt_istn.push.world.parameters import Scenario
+from opt_istn.push.world.storage import NEVER
 
 Pushes = Iterable[tuple[int, int]]  # (user, content) to push now
 

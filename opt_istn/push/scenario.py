@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from opt_istn import origin
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
-from opt_istn.push import parameters
-from opt_istn.push.births import contents
-from opt_istn.push.constellation import heads, utc
-from opt_istn.push.demand import request_probability
-from opt_istn.push.draw import REQUESTS, Draw, draw, stream
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.law import Law, entropy_of, fastest_us, law_of
 from opt_istn.push.link_states import row
-from opt_istn.push.parameters import Scenario
+from opt_istn.push.world import parameters
+from opt_istn.push.world.births import contents
+from opt_istn.push.world.constellation import heads, utc
+from opt_istn.push.world.demand import request_probability
+from opt_istn.push.world.draw import REQUESTS, Draw, draw, stream
+from opt_istn.push.world.law import Law, entropy_of, fastest_us, law_of
+from opt_istn.push.world.parameters import Scenario
 
 
 def _flat(scenario: Scenario) -> Scenario:

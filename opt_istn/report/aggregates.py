@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from opt_istn.audit import InstanceSummary
-from opt_istn.record import Record
 from opt_istn.report import intervals, statistics
 from opt_istn.report.intervals import Interval
+from opt_istn.runs.audit import InstanceSummary
+from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
 SETTLED = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
+from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
 from opt_istn.report import profiles, statistics
 from opt_istn.report.aggregates import Series, relative
-from opt_istn.report.canvas import NORMAL, PAGE_IN, SMALL, label
 from opt_istn.report.intervals import Method
 from opt_istn.report.profiles import Field
 

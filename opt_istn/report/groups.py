@@ -8,10 +8,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from opt_istn import audit
 from opt_istn.files import InputError
-from opt_istn.record import Record
 from opt_istn.report.aggregates import Known, Series
+from opt_istn.runs import audit
+from opt_istn.runs.ledger import Record
 
 By = Literal["group", "instance"]
 AGENT_FILE = ("agent", "sha256")  # parameters that tell which agent a solver plays

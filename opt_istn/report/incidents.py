@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from opt_istn.audit import Standing
-from opt_istn.record import Record
 from opt_istn.report.aggregates import SETTLED, Series
+from opt_istn.runs.audit import Standing
+from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
 

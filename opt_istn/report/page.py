@@ -6,16 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import audit, files
-from opt_istn.audit import InstanceSummary
-from opt_istn.record import Record
-from opt_istn.report import canvas, charts, groups, html, profiles, sketches
+from opt_istn import files
+from opt_istn.pictures import canvas
+from opt_istn.report import charts, groups, html, profiles, sketches
 from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import ABSENT, Table
 from opt_istn.report.html import Node, node
 from opt_istn.report.incidents import Incident, reason_of
 from opt_istn.report.profiles import Field
 from opt_istn.report.table import table_of
+from opt_istn.runs import audit
+from opt_istn.runs.audit import InstanceSummary
+from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
 _RUN_HEADS = (

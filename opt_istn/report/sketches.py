@@ -1,20 +1,20 @@
-"""Maps for the report page: the first instance of a group, optimum and best heuristics on it."""
+"""Pictures for the report page: a group's first instance, optimum and best heuristics on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from matplotlib.figure import Figure
 
-from opt_istn import harness, jutap, problems
+from opt_istn import problems
 from opt_istn.files import InputError
-from opt_istn.jutap import plan as plans
-from opt_istn.record import Record
-from opt_istn.report import maps
+from opt_istn.problems import Document, Instance, Problem
 from opt_istn.report.aggregates import Series, is_solved
+from opt_istn.runs import compare
+from opt_istn.runs.ledger import Record
 
-MAX_LINKS = 4_000_000  # cells times stations that are regenerated just for a picture: seconds
 MAX_BYTES = 50 << 20  # of an instance file that is read for one
 SHOWN = 3
 
@@ -28,26 +28,31 @@ class Sketch:
 
 
 def sketch(own: Sequence[Series]) -> Sketch | str | None:
-    """Return the map of the first instance of a group with plans on it.
+    """Return the picture of the first instance of a group with plans on it.
 
-    None if its problem has no maps; a sentence if there is no map of this instance.
+    None if its problem has no pictures for pages, or is not installed; a sentence if there is no
+    picture of this instance.
     """
     first = own[0].runs[0]
-    if first.problem != jutap.Instance.problem:
+    if first.problem not in problems.packages():
+        return None
+    problem = problems.get(first.problem)
+    pictures = problem.pictures()
+    if pictures is None or not hasattr(pictures, "quick"):
         return None
     try:
-        instance = _regenerated(first)
+        instance = _regenerated(first, problem, pictures)
     except InputError as error:
-        return f"No map of {first.instance}: {error}."
+        return f"No picture of {first.instance}: {error}."
     if instance.sha256 != first.sha256:
-        return f"No map of {first.instance}: its source gives another instance now."
+        return f"No picture of {first.instance}: its source gives another instance now."
     chosen = _chosen(own, first.sha256)
-    figure = maps.map_figure(instance, [pair for run in chosen for pair in _named(run, own)])
+    named = [pair for run in chosen for pair in _named(run, own, problem, instance)]
     names = ", ".join(run.solver for run in chosen) or "no plan"
-    return Sketch(figure, f"Instance {first.instance}: {names}.")
+    return Sketch(pictures.figure(instance, named), f"Instance {first.instance}: {names}.")
 
 
-def _regenerated(run: Record) -> jutap.Instance:
+def _regenerated(run: Record, problem: Problem, pictures: Any) -> Instance:
     """Return the instance of a run, unless that takes long or reads what is no plain file."""
     source = run.source
     if source.file is not None:
@@ -55,16 +60,14 @@ def _regenerated(run: Record) -> jutap.Instance:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             raise InputError("", "expected a file of moderate size", source.file)
     elif source.preset is not None:
-        problem = problems.of_preset(source.preset)
-        if problem.name != run.problem:
-            raise InputError("", f"expected a {run.problem} preset", source.preset)
-        scenario = problem.scenario(source.preset, source.overrides)
-        if scenario.grid**2 * scenario.num_mbs > MAX_LINKS:
+        if problems.of_preset(source.preset).name != problem.name:
+            raise InputError("", f"expected a {problem.name} preset", source.preset)
+        if not pictures.quick(problem.scenario(source.preset, source.overrides)):
             hint = "too large to be drawn here; generate it, then use opt-istn show"
             raise InputError("", hint, source.preset)
-    instance = harness.load(source)
-    if not isinstance(instance, jutap.Instance):
-        raise InputError("", f"expected a {run.problem} instance")
+    instance = compare.load(source)
+    if instance.problem != problem.name:
+        raise InputError("", f"expected a {problem.name} instance")
     return instance
 
 
@@ -85,12 +88,15 @@ def _chosen(own: Sequence[Series], sha256: str) -> list[Record]:
     return list(chosen.values())[:SHOWN]
 
 
-def _named(run: Record, own: Sequence[Series]) -> list[maps.Named]:
+def _named(
+    run: Record, own: Sequence[Series], problem: Problem, instance: Instance
+) -> list[tuple[str, Document]]:
     """Return title and plan of a run; nothing if the record's plan is none."""
     known = own[0].known[run.sha256].summary
     title = run.solver + (" (optimum)" if is_solved(run, known) else "")
     try:
-        plan = plans.from_bytes(msgspec.json.encode(run.plan))
+        plan = problem.plan(msgspec.json.encode(run.plan))
+        problem.evaluate(instance, plan)  # refuses a plan for another instance
     except InputError:  # the judge priced it once, but the record may have been edited since
         return []
-    return [(title, plan)] if plan.instance == run.sha256 else []
+    return [(title, plan)]

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from opt_istn import problems
 from opt_istn.files import InputError
-from opt_istn.record import Record
 from opt_istn.report import columns, formats, groups, incidents
 from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import SHIFT_S, Row, Table
 from opt_istn.report.groups import By
 from opt_istn.report.intervals import Method
+from opt_istn.runs.ledger import Record
 
 __all__ = ["Table", "gap_table", "render"]
 

@@ -1,16 +1,16 @@
 """`check_solver`: run a solver over small random instances and hold its claims against the truth.
 
-A problem takes part by a module ``opt_istn.testing.<problem>`` with two functions:
-``draw(seed, index)`` returns instance number `index` of a varied family, and ``truth(instance)``
-its true outcome by a slow method of the kit's own.
+A problem takes part by an entry point in the group ``opt_istn.families``, a module with two
+functions: ``draw(seed, index)`` returns instance number `index` of a varied family, and
+``truth(instance)`` its true outcome by a slow method of the kit's own.
 """
 
-from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any
 
 import numpy as np
 
 from opt_istn import files, problems
+from opt_istn.files import InputError
 from opt_istn.solver import Budget, Claims, Solver, Status
 from opt_istn.testing.truth import Truth
 
@@ -20,12 +20,6 @@ _PROVEN = (Status.INFEASIBLE, Status.UNBOUNDED)
 
 class ConformanceError(AssertionError):
     """A solver broke a rule; the text names the instance and the rule."""
-
-
-class _Family(Protocol):
-    def draw(self, seed: int, index: int) -> Any: ...
-
-    def truth(self, instance: Any) -> Truth: ...
 
 
 def check_solver(
@@ -58,9 +52,11 @@ def check_solver(
     ConformanceError
         Names the first instance (its seed and index) and the rule that is broken.
     InputError
-        If there is no such problem.
+        If there is no such problem, or it has no family of instances.
     """
-    family = cast("_Family", import_module(f"opt_istn.testing.{problems.get(problem).name}"))
+    family = problems.get(problem).family()
+    if family is None:
+        raise InputError("problem", f"expected one with a family, found {problem!r}")
     if not isinstance(solver, Solver) or not isinstance(solver.stochastic, bool):
         raise ConformanceError(f"{type(solver).__name__} lacks a part of the Solver protocol")
     solver.prepare()

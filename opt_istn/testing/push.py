@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from opt_istn.push.instance import Instance
-from opt_istn.push.testing import random_push
+from opt_istn.push.random import random_push
 from opt_istn.solver import Status
 from opt_istn.testing.truth import Truth
 

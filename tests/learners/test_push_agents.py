@@ -25,9 +25,9 @@ from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import play
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.push.testing import random_push
-from opt_istn.push.users import PAYLOADS
+from opt_istn.push.world.users import PAYLOADS
 from opt_istn.training import Task
 
 TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]

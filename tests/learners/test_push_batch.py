@@ -9,8 +9,8 @@ from opt_istn import Budget, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
 from opt_istn.push.instance import Instance, IntArray
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.push.testing import random_push
 
 
 def problems(instance: Instance) -> Batch:

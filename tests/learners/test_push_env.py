@@ -12,8 +12,8 @@ from pettingzoo.test import parallel_api_test, parallel_seed_test
 from learners.envs.push import Heads, PushEnv
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.push.testing import random_push
 
 TINY = PRESETS["push-tiny"]
 

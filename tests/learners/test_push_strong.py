@@ -17,13 +17,13 @@ from learners.push_features import decide
 from learners.push_source import knowledge_of
 from opt_istn import Budget, Status, registry
 from opt_istn.push.belief import Sight, expected_saving_us
-from opt_istn.push.demand import features
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import play
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.push.testing import random_push
+from opt_istn.push.world.demand import features
 from opt_istn.training import Task
 
 PAPER = PRESETS["push-paper"]

@@ -13,7 +13,6 @@ from opt_istn.physics.orbits import Shell, circular_positions_m, period_s
 from opt_istn.physics.space_links import (
     Radio,
     line_of_sight,
-    max_link_m,
     nearest,
     plus_grid,
     slot_rates_bps,
@@ -82,6 +81,12 @@ def test_small_shells_have_no_double_links(planes, per_plane):
     edges = plus_grid(Shell(550e3, 53.0, planes, per_plane, 0)).reshape(-1, 2)
     assert len(np.unique(edges, axis=0)) == len(edges)
     assert np.all(edges[:, 0] < edges[:, 1])
+
+
+def max_link_m(altitude_a_m, altitude_b_m, grazing_m):
+    """Return the longest link between two heights that clears `grazing_m`, by two triangles."""
+    limit = 6_378_137 + grazing_m
+    return sum(math.sqrt((6_378_137 + h) ** 2 - limit**2) for h in (altitude_a_m, altitude_b_m))
 
 
 @pytest.mark.parametrize("shell", [COMM, REMOTE])

@@ -9,11 +9,11 @@ import pytest
 from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.push import instance as push
-from opt_istn.push import law
-from opt_istn.push.parameters import NEWER, from_document
 from opt_istn.push.plan import Plan
 from opt_istn.push.play import Game, world_of
 from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.push.world import law
+from opt_istn.push.world.parameters import NEWER, from_document
 
 KEPT = Path(__file__).parent / "kept"
 FILES = {

@@ -10,13 +10,14 @@ import pytest
 
 from opt_istn.files import InputError
 from opt_istn.push import instance as push
-from opt_istn.push import law, link_states
+from opt_istn.push import link_states
 from opt_istn.push.expected import expected_cost
 from opt_istn.push.instance import ABSENT, MAX_DELAY_US, Instance
 from opt_istn.push.plan import Plan
 from opt_istn.push.play import Game
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
-from opt_istn.push.testing import random_push
+from opt_istn.push.world import law
 
 TINY = from_parameters(PRESETS["push-tiny-v2"], {"link_states": "true", "outage": "0.2"})
 

@@ -11,8 +11,8 @@ from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
 from opt_istn.push.play import Context, Game, Observation, Pushes, play, world_of
+from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.push.testing import random_push
 
 
 class Eager:

@@ -7,13 +7,14 @@ import pytest
 
 from opt_istn.files import InputError
 from opt_istn.physics.frames import distance_m, geodetic_to_ecef
-from opt_istn.push import belief, demand, law
-from opt_istn.push.delivery import slot_delays_s
-from opt_istn.push.draw import draw
-from opt_istn.push.parameters import REFERENCE_DRAWS, Scenario
+from opt_istn.push import belief
 from opt_istn.push.play import world_of
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
-from opt_istn.push.users import PAYLOADS, users_of
+from opt_istn.push.world import demand, law
+from opt_istn.push.world.delivery import slot_delays_s
+from opt_istn.push.world.draw import draw
+from opt_istn.push.world.parameters import REFERENCE_DRAWS, Scenario
+from opt_istn.push.world.users import PAYLOADS, users_of
 
 PAPER, SECOND = PRESETS["push-paper"], PRESETS["push-paper-v2"]
 NEW = {

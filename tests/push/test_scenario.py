@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from opt_istn.files import InputError
-from opt_istn.push import constellation, law
 from opt_istn.push import instance as push
-from opt_istn.push.births import births
-from opt_istn.push.draw import draw
 from opt_istn.push.instance import ABSENT
-from opt_istn.push.parameters import Scenario, from_document
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
-from opt_istn.push.storage import NEVER
+from opt_istn.push.world import constellation, law
+from opt_istn.push.world.births import births
+from opt_istn.push.world.draw import draw
+from opt_istn.push.world.parameters import Scenario, from_document
+from opt_istn.push.world.storage import NEVER
 
 TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
 

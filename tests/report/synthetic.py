@@ -4,10 +4,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from opt_istn.cores import core_of
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
-from opt_istn.record import Claim, Failure, Limits, Record, Source
+from opt_istn.runs.cores import core_of
+from opt_istn.runs.ledger import Claim, Failure, Limits, Record, Source
 from opt_istn.solver import Status
 
 EXACT = ("labels", "cpsat", "liar")

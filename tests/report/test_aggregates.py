@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from opt_istn import InputError
-from opt_istn.record import Record, Source
 from opt_istn.report import groups
 from opt_istn.report.aggregates import Sample, Series
 from opt_istn.report.intervals import Method
 from opt_istn.report.table import gap_table, render
+from opt_istn.runs.ledger import Record, Source
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, crash, run
 

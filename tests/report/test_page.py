@@ -9,8 +9,8 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.jutap import Plan
-from opt_istn.record import Record, Source
 from opt_istn.report.page import write_page
+from opt_istn.runs.ledger import Record, Source
 from tests.planted import best_plan, long_plan, tiny
 from tests.report.synthetic import changed, comparison, crash, flown, run
 
@@ -160,10 +160,10 @@ def test_maps_show_optimum_and_heuristics(page: Any, tmp_path: Path) -> None:
 
 def test_maps_of_presets(page: Any) -> None:
     """An instance of a preset is generated again for its map."""
-    from opt_istn import harness
+    from opt_istn.runs import compare
 
     source = Source(preset="jutap-tiny", seed=3)
-    instance = harness.load(source)
+    instance = compare.load(source)
     plan = Plan(instance.sha256, (instance.start,), (instance.start_link,))
     record = flown(instance, plan, 5, "greedy", source=source)
     assert _maps(page([record])) == [f"Instance {instance.name}: jutap.greedy."]
@@ -180,7 +180,7 @@ def test_missing_and_changed_instances_have_no_map(page: Any, tmp_path: Path) ->
         (Source(file="/dev/zero"), "expected a file of moderate size"),
         (Source(preset="jutap-region", seed=0), "too large"),
         (Source(preset="push-paper", seed=0), "expected a jutap preset"),
-        (Source(preset="jutap-tiny", seed=0, overrides={"x": "1"}), "No map of"),
+        (Source(preset="jutap-tiny", seed=0, overrides={"x": "1"}), "No picture of"),
         (Source(), "expected a file, or a preset"),
     ):
         made = page([changed(record, source=source) for record in records])

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from opt_istn import InputError
-from opt_istn.record import Limits, Record, Source
 from opt_istn.report.table import gap_table, render
+from opt_istn.runs.ledger import Limits, Record, Source
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, comparison, crash, run
 

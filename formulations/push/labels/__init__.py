@@ -1,0 +1,1 @@
+"""Labels over the states of one cache: the exact method of one user."""

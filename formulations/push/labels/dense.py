@@ -1,0 +1,129 @@
+"""Which dense relaxation of a user's problem to search: by profiles or by content tuples.
+
+Tuples (see `tuples`) bound much better, and are few where few contents are alive at a time;
+profiles (see `profile`) are few where claims are short.
+"""
+
+from dataclasses import dataclass
+from math import comb
+from typing import Protocol
+
+import numpy as np
+
+from formulations.push.labels import diagram as dd
+from formulations.push.labels import profile, tuples
+from formulations.push.labels.diagram import Diagram, Path
+from opt_istn.push.instance import IntArray, UserProblem
+
+FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
+MAX_PROFILES = 20_000_000  # of the tallest slot
+MAX_STATES = 200_000_000  # of all slots: their values are held, 32 bits each
+MAX_STAGES = 400_000_000  # of a slot, over its layers
+MAX_NODES = 1 << 24  # nodes of a diagram
+_WORTH = 4  # so many tuples are worth a profile
+_RATE = 1e8  # pushes tried a second
+_EFFORT = 10_000_000_000  # pushes tried in all dense tables
+_FEW_STEPS, _MOST_STEPS = 30, 120
+
+
+class Dense(Protocol):
+    """A relaxation held in tables of all its states."""
+
+    @property
+    def costly(self) -> bool:
+        """Whether the tables are so large that good prices are needed first."""
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes to fill the tables, which nothing interrupts."""
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """Return the bound, and all paths worth more than `threshold`; None if too many."""
+
+
+@dataclass(frozen=True)
+class ByTuples:
+    """The relaxation by content tuples.
+
+    Parameters
+    ----------
+    alive
+        What the tables are made of.
+    steps
+        How many prices to try on the tables before unfolding them.
+    costly
+        See `Dense`.
+    """
+
+    alive: tuples.Alive
+    steps: int
+    costly: bool
+
+    @property
+    def seconds(self) -> float:
+        """See `Dense`."""
+        return tuples.num_pushes(self.alive) / _RATE
+
+    def best(self, prices: IntArray) -> Path:
+        """Return the best path at these prices."""
+        return tuples.best(self.alive, prices)
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """See `Dense`."""
+        values, offsets = tuples.backward(self.alive, prices)
+        root = tuples.build(self.alive, values, offsets, prices, threshold, MAX_NODES)
+        return int(values[0] + prices.sum()), root
+
+
+@dataclass(frozen=True)
+class ByProfiles:
+    """The relaxation by FIFO profiles; no prices are tried before its tables are unfolded.
+
+    Parameters
+    ----------
+    relaxed
+        What the tables are made of.
+    costly
+        See `Dense`.
+    """
+
+    relaxed: profile.Relaxation
+    costly: bool
+
+    @property
+    def seconds(self) -> float:
+        """See `Dense`."""
+        layers, places = self.relaxed.layers, self.relaxed.problem.cache_size
+        # profiles that let a push in: those whose oldest entry is 0
+        open_profiles = [comb(int(h) + places - 1, places - 1) for h in layers.height]
+        claims = np.diff(layers.claim_ptr)
+        return float(claims @ np.array(open_profiles, dtype=float)[layers.slot]) / _RATE
+
+    def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
+        """See `Dense`."""
+        values, offsets = profile.backward(self.relaxed.layers, self.relaxed.profiles, prices)
+        root = dd.build(self.relaxed, values, offsets, prices, threshold, MAX_NODES)
+        return int(values[0] + prices.sum()), root
+
+
+def choose(problem: UserProblem) -> Dense | None:
+    """Return the relaxation to search; None if neither fits the memory."""
+    found, layers = by_tuples(problem), profile.make_layers(problem)
+    places = problem.cache_size
+    profiles = sum(comb(int(height) + places, places) for height in layers.height)
+    if found is not None and tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
+        return found
+    tallest = comb(int(layers.height.max(initial=0)) + places, places)
+    if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
+        return ByProfiles(profile.relaxation(problem, layers), tallest > FEW_PROFILES)
+    return None
+
+
+def by_tuples(problem: UserProblem) -> ByTuples | None:
+    """Return the relaxation by tuples, None if it does not fit the memory."""
+    alive = tuples.make_alive(problem)
+    states, stages = tuples.num_tuples(alive)
+    if states > MAX_STATES or stages > MAX_STAGES:
+        return None
+    steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
+    return ByTuples(alive, steps, steps < _FEW_STEPS)

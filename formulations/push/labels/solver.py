@@ -1,0 +1,337 @@
+"""`push.labels`: exact PUSH by labels on profiles or content tuples, compiled.
+
+For each user:
+
+1. An incumbent by simulated annealing.
+2. A dense relaxation that forgets some pushes already made (by FIFO profiles or by content
+   tuples, see `dense`), unfolded into a diagram of what can still beat the incumbent, push-once
+   priced by a subgradient method (see `diagram`).
+3. While bound and incumbent differ: ask whether any plan is worth more than a threshold between
+   the two. The diagram is pruned to such plans, priced again, and split on the contents that the
+   best paths push twice, until it is empty (the threshold is a bound) or a better plan shows up.
+
+Prices are integers, so all bounds are. Stopped by a limit, a user keeps its best bound. Users
+with large tables start from the bound of a linear relaxation (see `lp`) and, by tuples, from the
+prices found for a cache with a place less; their first thresholds are close to the bound. If no
+table fits the memory they end with that bound and a longer annealing.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
+from formulations.push.labels import diagram as dd
+from formulations.push.labels.dense import MAX_NODES, ByTuples, Dense, by_tuples, choose
+from formulations.push.labels.diagram import Diagram, Path
+from formulations.push.mip import lp
+from formulations.push.users import Task, UserResult, relaxed_bound, solve
+from opt_istn.push.instance import Instance, IntArray, UserProblem
+from opt_istn.push.random import random_push
+from opt_istn.solver import Budget, Claims
+
+PROOF = "labels"
+MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
+_FIRST_STEPS = 120  # prices tried on the whole diagram
+_STEPS = 60  # prices tried between two rounds of splits
+_SPLITS = 8  # contents split in a round
+_EXTRA_ROUNDS, _EXTRA_SHARE = 60, 0.2  # of annealing large users, and their part of the time
+_REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
+_LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
+_PATIENCE = 8  # prices without progress before the step shrinks
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Label setting on FIFO profiles. The seed decides the annealing, not what is proven."""
+
+    stochastic = True
+    kind = "exact"
+    knows = "requests"
+
+    def supports(self, instance: Any) -> str | None:
+        """Every PUSH instance is supported; large caches may end with a gap."""
+        return None if isinstance(instance, Instance) else "expected a PUSH instance"
+
+    def prepare(self) -> None:
+        """Compile the kernels, or load them from numba's cache."""
+        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve every user; the bound is the sum of the users' bounds."""
+        return solve(instance, _solve_task, budget, seed, PROOF, side_by_side=True)
+
+
+def _solve_task(task: Task) -> UserResult:
+    deadline = None if task.time_s is None else time.perf_counter() + task.time_s
+    rng = np.random.default_rng([task.seed, task.user])
+    search = UserSearch(task.problem, rng, lambda: _late(deadline, search, task.work), deadline)
+    saved = solve_user(search)
+    slots = task.problem.weight.shape[1]
+    pushed = np.flatnonzero(search.plan < slots).tolist()
+    return UserResult(
+        pushes=tuple((f, int(search.plan[f])) for f in pushed),
+        bound_us=max(task.problem.base_us - saved, relaxed_bound(task.problem)),
+        work=search.work["sweeps"],
+        counts={name: search.work[name] for name in ("splits", "nodes")},
+    )
+
+
+def _late(deadline: float | None, search: "UserSearch", work: int | None) -> bool:
+    if work is not None and search.work["sweeps"] >= work:
+        return True
+    return deadline is not None and time.perf_counter() >= deadline
+
+
+@dataclass
+class UserSearch:
+    """The incumbent of one user and what improving it needs.
+
+    Parameters
+    ----------
+    problem
+        The user's problem.
+    rng
+        Source of the annealing's randomness.
+    expired
+        Tells whether the time is up.
+    deadline
+        When it is, on the performance counter; None for never.
+    """
+
+    problem: UserProblem
+    rng: np.random.Generator
+    expired: Callable[[], bool]
+    deadline: float | None = None
+    plan: IntArray = field(init=False)
+    saved_us: int = field(init=False, default=0)
+    saved: IntArray = field(init=False)
+    heat: float = field(init=False)
+    work: dict[str, int] = field(default_factory=lambda: {"sweeps": 0, "splits": 0, "nodes": 0})
+
+    def __post_init__(self) -> None:
+        self.saved, self.heat = cumulative(self.problem), heat_of(self.problem)
+        self.plan, self.saved_us = first_plan(self.problem, self.rng)
+
+    def time_left(self) -> float | None:
+        """Return the seconds left, None for no limit."""
+        return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.01)
+
+    def anneal_on(self, bound: int) -> None:
+        """Spend more annealing where a search is long: a fifth of the time at most."""
+        left = self.time_left()
+        end = None if left is None else time.perf_counter() + _EXTRA_SHARE * left
+
+        def done(saved_us: int) -> bool:
+            return saved_us >= bound or self.expired() or _late(end, self, None)
+
+        best = self.plan, self.saved_us
+        self.plan, self.saved_us = restarts(self.problem, *best, self.rng, _EXTRA_ROUNDS, done)
+
+    def try_path(self, pushes: IntArray, steps: int) -> None:
+        """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""
+        plan = np.full_like(self.plan, self.problem.weight.shape[1])
+        for content, slot, _ in pushes[np.argsort(pushes[:, 2], kind="stable")]:
+            plan[content] = slot
+        value = int(saving(self.saved, self.problem.cache_size, plan))
+        if steps and value > 0.97 * self.saved_us:
+            plan, value = anneal(self.problem, plan, steps, 0.1 * self.heat, self.rng)
+        if value > self.saved_us:
+            self.plan, self.saved_us = plan, value
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Outcome of pricing a diagram: upper bound on its plans' saving, prices, repeats seen."""
+
+    bound: int
+    prices: IntArray
+    repeats: np.ndarray[tuple[int], np.dtype[np.float64]]
+
+
+def solve_user(search: UserSearch) -> int:
+    """Return the best upper bound on the user's saving; the incumbent is in `search`.
+
+    The incumbent is optimal exactly if the bound equals its saving.
+    """
+    problem = search.problem
+    prices = np.zeros(len(problem.content), dtype=np.int64)
+    bound = problem.base_us - relaxed_bound(problem)
+    dense = choose(problem) if problem.base_us <= MAX_DELAY_US else None
+    if dense is None or dense.costly:
+        bound, prices = _start(search, dense)
+    if dense is not None:
+        bound = _search(search, dense, prices, bound)
+    return max(bound, search.saved_us)
+
+
+def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
+    """Return a bound and prices to start from where tables are large."""
+    simple = lp.relax_order(search.problem)
+    if isinstance(dense, ByTuples):
+        return simple.saved_us, _climb(search, dense, simple.prices // 2)
+    left = search.time_left()
+    linear = lp.relax(search.problem, None if left is None else left / 2)
+    bound = min(simple.saved_us, linear.saved_us)
+    search.anneal_on(bound)
+    return bound, linear.prices
+
+
+def tuple_prices(search: UserSearch) -> IntArray:
+    """Return prices at which the relaxation by tuples bounds well; half the simple ones if none."""
+    prices = lp.relax_order(search.problem).prices // 2
+    dense = by_tuples(search.problem)
+    if dense is None:
+        return prices
+    prices = _climb(search, dense, prices)
+    return price(search, dense.best, prices, max(dense.steps, 1), search.saved_us).prices
+
+
+def _climb(search: UserSearch, dense: ByTuples, prices: IntArray) -> IntArray:
+    """Return good prices: those of a cache with a place less, found in the same way."""
+    problem = search.problem
+    if not dense.costly or problem.cache_size == 1 or search.expired():
+        return prices
+    smaller = UserSearch(
+        replace(problem, cache_size=problem.cache_size - 1),
+        search.rng,
+        search.expired,
+        search.deadline,
+        work=search.work,
+    )
+    tables = choose(smaller.problem)
+    if not isinstance(tables, ByTuples):
+        return prices
+    prices = _climb(smaller, tables, prices)
+    return price(smaller, tables.best, prices, max(tables.steps, 1), smaller.saved_us).prices
+
+
+def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> int:
+    """Return the best bound that unfolding the tables down to thresholds proves."""
+    if isinstance(dense, ByTuples) and dense.steps:
+        priced = price(search, dense.best, prices, dense.steps, search.saved_us)
+        bound, prices = min(bound, priced.bound), priced.prices
+    reach, took = _REACH if dense.costly else 1.0, dense.seconds
+    while bound > search.saved_us and not search.expired():
+        left = search.time_left()
+        if reach < _LEAST_REACH or (dense.costly and left is not None and left < took):
+            search.anneal_on(bound)
+            break
+        floor = max(search.saved_us, bound - 1 - int(reach * (bound - search.saved_us)))
+        begin = time.perf_counter()
+        value, root = dense.unfold(prices, floor)
+        bound, took = min(bound, value), time.perf_counter() - begin
+        if root is None:
+            reach *= _REACH
+            continue
+        priced = price(search, partial(dd.best, root), prices, _FIRST_STEPS, floor)
+        bound, prices = min(bound, max(priced.bound, floor)), priced.prices
+        proven = _close(search, root, prices, bound, floor)
+        stuck = proven > max(floor, search.saved_us)
+        bound = min(bound, proven)
+        if stuck:
+            break
+        reach = 1.0
+    return bound
+
+
+def _close(search: UserSearch, root: Diagram, prices: IntArray, bound: int, floor: int) -> int:
+    """Refute thresholds from above until the bound meets `floor` or the incumbent."""
+    step = 0.3 * (bound - max(search.saved_us, floor))
+    while bound > max(search.saved_us, floor) and not search.expired():
+        threshold = max(search.saved_us, floor, bound - int(step) - 1)
+        diagram = dd.split(root, NOTHING, prices, threshold)
+        proven = _refute(search, diagram, prices, threshold)
+        bound = max(min(bound, proven), search.saved_us)
+        if proven > max(threshold, search.saved_us):
+            step /= 4
+            if step < _LEAST_STEP * bound:
+                break
+        else:
+            step *= 2
+    return bound
+
+
+NOTHING = -1  # splitting on no content only prunes
+
+
+def _refute(search: UserSearch, diagram: Diagram, prices: IntArray, threshold: int) -> int:
+    """Return an upper bound on all plans, aiming at `threshold` or the incumbent above it.
+
+    `diagram` holds every plan worth more than `threshold`.
+    """
+    done: set[int] = set()
+    while True:
+        if len(diagram.skip) == 0:
+            return max(threshold, search.saved_us)
+        priced = price(search, partial(dd.best, diagram), prices, _STEPS, threshold)
+        threshold = max(threshold, search.saved_us)
+        if priced.bound <= threshold:
+            return threshold
+        if search.expired() or len(diagram.skip) > MAX_NODES // 2:
+            return priced.bound
+        prices = priced.prices.copy()
+        for content in _worst(priced, done):
+            diagram = dd.split(diagram, content, prices, threshold)
+            prices[content] = 0  # pushed once by construction now, so its best price is 0
+            done.add(content)
+            search.work["splits"] += 1
+            search.work["nodes"] = max(search.work["nodes"], len(diagram.skip))
+            if len(diagram.skip) > MAX_NODES // 2:
+                break
+
+
+def _worst(priced: Priced, done: set[int]) -> list[int]:
+    """Return the contents to split on: those repeated most, else those with a price."""
+    for score in (priced.repeats, priced.prices):
+        order = np.argsort(-score, kind="stable").tolist()
+        chosen = [f for f in order if score[f] > 0 and f not in done][:_SPLITS]
+        if chosen:
+            return chosen
+    return []
+
+
+def price(
+    search: UserSearch,
+    best_path: Callable[[IntArray], Path],
+    prices: IntArray,
+    steps: int,
+    threshold: int,
+) -> Priced:
+    """Lower the relaxation's bound by subgradient steps towards `threshold` (or the incumbent).
+
+    A step is Polyak's with a mixed direction; after `_PATIENCE` steps without progress it shrinks
+    and restarts from the best prices. Paths met on the way are tried as plans.
+    """
+    contents = len(prices)
+    best = Priced(np.iinfo(np.int64).max, prices, np.zeros(contents))
+    current, mixed = prices.astype(float), np.zeros(contents)
+    repeats, ratio, idle = np.zeros(contents), 1.0, 0
+    dearest = search.problem.weight.sum(axis=1)  # a higher price changes nothing
+    for step in range(steps):
+        trial = np.rint(current).astype(np.int64)
+        path = best_path(trial)
+        search.work["sweeps"] += 1
+        bound, times = int(path.value + trial.sum()), path.times
+        repeats = 0.8 * repeats + (times > 1)
+        if bound < best.bound:
+            best, idle = Priced(bound, trial, repeats), 0
+        else:
+            idle += 1
+        if (step % 5 == 0 and idle == 0) or step + 1 == steps:
+            search.try_path(path.pushes, 3000 * (step % 10 == 0 or step + 1 == steps))
+        target = max(threshold, search.saved_us)
+        slope = np.where((current <= 0) & (times < 1), 0.0, times - 1.0)
+        mixed = 0.7 * slope + 0.3 * mixed
+        mixed[(current <= 0) & (mixed < 0)] = 0
+        if best.bound <= target or not mixed.any() or search.expired():
+            break
+        length = ratio * (bound - target) / max(float(mixed @ mixed), 1.0)
+        current = np.clip(current + length * mixed, 0, dearest)
+        if idle >= _PATIENCE:
+            ratio, current, idle = 0.7 * ratio, best.prices.astype(float), 0
+    return Priced(best.bound, best.prices, repeats)

@@ -1,0 +1,1 @@
+"""Integer programs of PUSH and the engines that solve them."""

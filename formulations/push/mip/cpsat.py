@@ -1,0 +1,171 @@
+"""The interval formulations on CP-SAT: built here from the formulas, in integers throughout.
+
+Independent of `formulations.push.mip.matrix`; only the list of claims is shared.
+
+Presolve stays off: OR-Tools 9.15 has certified wrong optima through its presolve of at-most-one
+together with linear rows (google/or-tools #5293), which is what these models consist of.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from formulations.push import users
+from formulations.push.mip.intervals import Intervals, intervals, refusal
+from formulations.push.users import Task, UserResult
+from opt_istn.push.instance import Instance, UserProblem
+from opt_istn.solver import Budget, Claims
+
+PROOF = "cpsat"
+_MAX_SEED = 2**31 - 1
+_Sum = cp_model.LinearExpr.sum
+
+
+@dataclass(frozen=True)
+class CpSat:
+    """Solver ``push.cpsat``. `Budget.work` limits CP-SAT's deterministic time.
+
+    With one thread and no time limit a run repeats exactly.
+
+    Parameters
+    ----------
+    fifo
+        Formulation of the FIFO order, see `formulations.push.mip.intervals`; in ``big-m`` each row
+        is enforced by its claim.
+    presolve
+        Whether CP-SAT may simplify the model first; the defective step stays off even then.
+    max_columns
+        Instances with a user whose model has more columns are refused.
+    """
+
+    fifo: Literal["profile", "big-m"] = "profile"
+    presolve: bool = False
+    max_columns: int = 300_000
+    stochastic = False
+    kind = "exact"
+    knows = "requests"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse models that are too large."""
+        return refusal(instance, self.max_columns)
+
+    def prepare(self) -> None:
+        """Nothing to do: the engine is imported with this module."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve user by user, in integers."""
+        return users.solve(instance, self._user, budget, seed, PROOF)
+
+    def _user(self, task: Task) -> UserResult:
+        started = time.perf_counter()
+        model = _build(task.problem, self.fifo)
+        return _run(model, task, self.presolve, time.perf_counter() - started)
+
+
+@dataclass(frozen=True)
+class _Model:
+    proto: cp_model.CpModel
+    claims: Intervals
+    chosen: list[cp_model.IntVar]
+
+
+def _build(problem: UserProblem, fifo: str) -> _Model:
+    x, proto = intervals(problem), cp_model.CpModel()
+    chosen = [proto.new_bool_var("") for _ in range(len(x.start))]
+    for f in range(len(problem.content)):
+        proto.add_at_most_one(chosen[j] for j in np.flatnonzero(x.content == f).tolist())
+    if fifo == "profile":
+        _add_profile(proto, x, chosen, problem.cache_size)
+    else:
+        _add_enforced(proto, x, chosen, problem.cache_size)
+    proto.minimize(cp_model.LinearExpr.weighted_sum(chosen, (-x.gain).tolist()))
+    return _Model(proto, x, chosen)
+
+
+def _add_enforced(
+    proto: cp_model.CpModel, x: Intervals, chosen: list[cp_model.IntVar], size: int
+) -> None:
+    """Add for each claim: if it is chosen, at most L - 1 insertions follow up to its end."""
+    for k in np.unique(x.end).tolist():
+        covering = np.flatnonzero((x.start <= k) & (k <= x.end))
+        proto.add(_Sum([chosen[j] for j in covering.tolist()]) <= size)
+    for j, claim in enumerate(chosen):
+        after = (x.position > x.position[j]) & (x.start <= x.end[j]) & (x.content != x.content[j])
+        if after.sum() >= size:
+            entered = _Sum([chosen[i] for i in np.flatnonzero(after).tolist()])
+            proto.add(entered <= size - 1).only_enforce_if(claim)
+
+
+def _add_profile(
+    proto: cp_model.CpModel, x: Intervals, chosen: list[cp_model.IntVar], size: int
+) -> None:
+    """Add COVER, REACH, CARRY and FIFO; hold is a variable, at least what is claimed."""
+    claims: list[list[int]] = [[] for _ in x.slot]
+    for j, p in enumerate(x.position.tolist()):
+        claims[p].append(j)
+    slot, item, horizon = x.slot.tolist(), x.item.tolist(), x.horizon.tolist()
+    pairs = [(p, k) for p in range(len(slot)) for k in range(slot[p] + 1, horizon[p] + 1)]
+    hold = {pair: proto.new_bool_var("") for pair in pairs}
+    last = {f: int(x.end[x.content == f].max()) for f in set(item)}
+    reach: dict[tuple[int, int], cp_model.IntVar] = {}
+    for p, k in pairs:
+        reach[p, k] = proto.new_bool_var("") if k <= last[item[p]] else reach[p - 1, k]
+    same = {f: [p for p, g in enumerate(item) if g == f] for f in set(item)}
+    pushed = [_Sum([chosen[j] for j in claims[p]]) for p in range(len(slot))]
+    held: dict[int, list[cp_model.LinearExprT]] = {}
+    for p, s in enumerate(slot):
+        held.setdefault(s, []).append(pushed[p])
+    for (p, k), holds in hold.items():
+        held.setdefault(k, []).append(holds)
+        proto.add(holds >= _Sum([chosen[j] for j in claims[p] if x.end[j] >= k]))
+        if k <= last[item[p]]:
+            twins = [hold[q, k] for q in same[item[p]] if q <= p and k <= horizon[q]]
+            proto.add(reach[p, k] >= _Sum(twins))
+        if (p - 1, k) in reach:
+            if k <= last[item[p]]:
+                proto.add_implication(reach[p - 1, k], reach[p, k])
+            later = [q for q in same[item[p]] if q >= p and slot[q] < k]
+            dropped = _Sum([pushed[q] - hold[q, k] for q in later])
+            proto.add(dropped + reach[p - 1, k] <= 1)
+    for expressions in held.values():
+        proto.add(_Sum(expressions) <= size)
+
+
+def _run(model: _Model, task: Task, presolve: bool, spent: float) -> UserResult:
+    solver = _engine(task, presolve, spent)
+    status = solver.solve(model.proto)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
+        raise RuntimeError(f"CP-SAT ended with {solver.status_name(status)}")
+    counts = {"conflicts": solver.num_conflicts, "branches": solver.num_branches}
+    work = math.ceil(solver.response_proto.deterministic_time)
+    if status == cp_model.UNKNOWN:
+        return UserResult(work=work, counts=counts)
+    found = np.flatnonzero(np.array(solver.boolean_values(model.chosen)))
+    x = model.claims
+    bound = task.problem.base_us + solver.best_objective_bound
+    return UserResult(
+        pushes=tuple(zip(x.content[found].tolist(), x.start[found].tolist(), strict=True)),
+        bound_us=users.round_up(bound),
+        work=work,
+        counts=counts,
+    )
+
+
+def _engine(task: Task, presolve: bool, spent: float) -> cp_model.CpSolver:
+    solver = cp_model.CpSolver()
+    parameters = solver.parameters
+    parameters.num_workers = task.threads
+    parameters.random_seed = task.seed % _MAX_SEED
+    parameters.absolute_gap_limit = 0.0
+    parameters.linearization_level = 2
+    parameters.cp_model_presolve = presolve
+    parameters.presolve_inclusion_work_limit = 0
+    if task.time_s is not None:
+        parameters.max_time_in_seconds = max(task.time_s - spent, 0.0)
+    if task.work is not None:
+        parameters.max_deterministic_time = task.work
+    return solver

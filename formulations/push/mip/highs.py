@@ -1,0 +1,209 @@
+"""The interval formulations as matrices handed to HiGHS: the model of `interval`, without Pyomo."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from formulations.push import users
+from formulations.push.anneal import first_plan, restarts
+from formulations.push.mip import matrix
+from formulations.push.mip.intervals import refusal
+from formulations.push.mip.matrix import Program
+from formulations.push.users import Task, UserResult
+from opt_istn.push.evaluate import lifetimes
+from opt_istn.push.instance import Instance, UserProblem
+from opt_istn.push.random import random_push
+from opt_istn.solver import Budget, Claims
+
+PROOF = "highs"
+WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
+_MAX_SEED = 2**31 - 1
+_ROUNDS, _SHARE = 20, 0.1  # of annealing, and its part of the time at most
+# sub-MIPs in search of better plans than annealed ones, which they hardly find
+_HEURISTICS = [f"mip_heuristic_run_{name}" for name in ("rens", "rins", "root_reduced_cost")]
+_STATUS = highspy.HighsModelStatus
+_STOPPED = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit)
+
+
+@dataclass(frozen=True)
+class Highs:
+    """Solver ``push.highs``. `Budget.work` limits the nodes of HiGHS.
+
+    Parameters
+    ----------
+    fifo
+        Formulation of the FIFO order, see `formulations.push.mip.intervals`.
+    max_columns
+        Instances with a user whose model has more columns are refused.
+    start
+        Whether the search starts from an annealed plan.
+    """
+
+    fifo: Literal["profile", "big-m"] = "profile"
+    max_columns: int = 1_000_000
+    start: bool = True
+    stochastic = False
+    kind = "exact"
+    knows = "requests"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
+        return version_refusal() or refusal(instance, self.max_columns)
+
+    def prepare(self) -> None:
+        """Compile the annealing; the engine is imported with this module."""
+        first_plan(random_push(np.random.default_rng(0)).user(0), np.random.default_rng(0))
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Solve user by user with both gaps at 0."""
+        refused = version_refusal()
+        if refused:
+            raise RuntimeError(refused)
+        return users.solve(instance, self._user, budget, seed, PROOF)
+
+    def _user(self, task: Task) -> UserResult:
+        started = time.perf_counter()
+        build = matrix.profile if self.fifo == "profile" else matrix.big_m
+        program = build(task.problem)
+        engine = load(program)
+        pushes: users.Pushes = ()
+        if self.start:
+            pushes = _annealed(task, started)
+            chosen = _claimed(task.problem, program, pushes)
+            engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
+            for name in _HEURISTICS:
+                engine.setOptionValue(name, False)
+        _limit(engine, task, time.perf_counter() - started)
+        engine.run()
+        return _result(task, program, engine, pushes)
+
+
+def load(program: Program, integer: bool = True) -> highspy.Highs:
+    """Return a silent HiGHS holding `program`, or its LP relaxation."""
+    # the thread pool of HiGHS outlives a solve and refuses another number of threads
+    highspy.Highs.resetGlobalScheduler(True)
+    engine = highspy.Highs()
+    engine.silent()
+    table, claims = program.matrix, len(program.columns.start)
+    lower, upper = np.full(len(program.upper), -highspy.kHighsInf), program.upper
+    kinds = np.zeros(table.shape[1], dtype=np.int32)
+    if integer:
+        table = _with_served(program)
+        equal = np.zeros(table.shape[0] - len(upper))
+        lower, upper = np.append(lower, equal), np.append(upper, equal)
+        kinds = np.append(kinds, np.ones(len(equal), dtype=np.int32))
+        kinds[:claims] = 1
+    rows, cols = table.shape
+    cost = np.zeros(cols)
+    cost[:claims] = -program.columns.gain
+    by_column, minimise = 1, 1
+    engine.passModel(
+        cols,
+        rows,
+        table.nnz,
+        by_column,
+        minimise,
+        0.0,
+        cost,
+        np.zeros(cols),
+        np.ones(cols),
+        lower,
+        upper,
+        table.indptr[:-1].astype(np.int32),
+        table.indices.astype(np.int32),
+        table.data,
+        kinds,
+    )
+    return engine
+
+
+def _with_served(program: Program) -> sparse.csc_matrix:
+    """Return the matrix with SERVED below, and its variables on the right."""
+    requests, claims = program.served.shape
+    others = sparse.csr_matrix((requests, program.matrix.shape[1] - claims))
+    below = sparse.hstack([program.served, others, -sparse.identity(requests)])
+    blank = sparse.csr_matrix((program.matrix.shape[0], requests))
+    above = sparse.hstack([program.matrix, blank])
+    return sparse.csc_matrix(sparse.vstack([above, below]))
+
+
+def version_refusal() -> str | None:
+    """Return why the installed HiGHS is not used, else None."""
+    make: Callable[[], Any] = highspy.Highs
+    found: str = make().version()
+    if tuple(map(int, found.split("."))) not in WRONG_VERSIONS:
+        return None
+    return f"HiGHS {found} returns wrong optima; install highspy 1.12"
+
+
+def _annealed(task: Task, started: float) -> users.Pushes:
+    """Return the best of some annealed plans; they take a tenth of the time at most."""
+    problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
+    bound = problem.base_us - users.relaxed_bound(problem)
+
+    def done(saved_us: int) -> bool:
+        late = task.time_s is not None and time.perf_counter() - started > _SHARE * task.time_s
+        return late or saved_us >= bound
+
+    plan, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, done)
+    pushed = np.flatnonzero(plan < problem.weight.shape[1]).tolist()
+    return tuple((f, int(plan[f])) for f in pushed)
+
+
+def _claimed(problem: UserProblem, program: Program, pushes: users.Pushes) -> NDArray[np.float64]:
+    """Return the claims of a plan: 1 or 0 for each claim."""
+    claims, slots = program.columns, problem.weight.shape[1]
+    lives = lifetimes([(slot, f) for f, slot in pushes], problem.cache_size)
+    last = {}
+    for f, (first, end) in lives.items():
+        served = np.flatnonzero(problem.weight[f, first : int(min(end, slots))])
+        if len(served):
+            last[f, first] = first + int(served[-1])
+    rows = zip(claims.content.tolist(), claims.start.tolist(), claims.end.tolist(), strict=True)
+    return np.array([last.get((f, s)) == e for f, s, e in rows], dtype=np.float64)
+
+
+def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:
+    options: dict[str, Any] = {
+        "threads": task.threads,
+        "random_seed": task.seed % _MAX_SEED,
+        "mip_rel_gap": 0.0,
+        "mip_abs_gap": 0.0,
+        "mip_pscost_minreliable": 0,
+    }
+    if task.time_s is not None:
+        options["time_limit"] = max(task.time_s - spent, 0.0)
+    if task.work is not None:
+        options["mip_max_nodes"] = task.work
+    for name, value in options.items():
+        engine.setOptionValue(name, value)
+
+
+def _result(
+    task: Task, program: Program, engine: highspy.Highs, pushes: users.Pushes
+) -> UserResult:
+    """Read what HiGHS found; `pushes` if it has no plan."""
+    status, info = engine.getModelStatus(), engine.getInfo()
+    if status != _STATUS.kOptimal and status not in _STOPPED:
+        raise RuntimeError(f"HiGHS ended with {engine.modelStatusToString(status)}")
+    # presolve may solve the model: then there was no tree, and no dual bound either
+    solved = status == _STATUS.kOptimal and info.mip_node_count < 0
+    bound = info.objective_function_value if solved else info.mip_dual_bound
+    x = program.columns
+    values: NDArray[np.float64] = np.array(engine.getSolution().col_value)[: len(x.start)]
+    if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
+        chosen = np.flatnonzero(values > 0.5)
+        pushes = tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
+    nodes = max(int(info.mip_node_count), 0)
+    return UserResult(
+        pushes=pushes,
+        bound_us=users.round_up(task.problem.base_us + bound),
+        work=nodes,
+        counts={"columns": engine.getNumCol(), "rows": engine.getNumRow()},
+    )

@@ -1,0 +1,196 @@
+"""PUSH as an interval model in Pyomo, a block per user: the strong model, meant to be read.
+
+Columns and rows are explained, with a proof that they are exact, in
+`formulations.push.mip.intervals`.
+Positions are written (s, f): insertions are ordered by slot s, in a slot by content f.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyomo.environ as pyo
+
+from formulations.push import users
+from formulations.push.mip import modelling
+from formulations.push.mip.highs import PROOF, version_refusal
+from formulations.push.mip.intervals import intervals, refusal
+from formulations.push.users import Task, UserResult
+from opt_istn.push.instance import Instance, UserProblem
+from opt_istn.solver import Budget, Claims
+
+
+def build(instance: Instance) -> pyo.ConcreteModel:
+    """Return the model of `instance`: a block ``user[u]`` for each user; contents as in the files.
+
+    Contents that cannot save a user anything have no columns in the user's block.
+    """
+    model = pyo.ConcreteModel()
+    model.USERS = pyo.RangeSet(0, instance.num_users - 1)
+    model.user = pyo.Block(model.USERS, rule=lambda block, u: fill(block, instance.user(u)))
+    model.DELAY = pyo.Objective(expr=pyo.quicksum(model.user[u].delay for u in model.USERS))
+    return model
+
+
+def build_user(problem: UserProblem) -> pyo.ConcreteModel:
+    """Return the model of one user."""
+    model = pyo.ConcreteModel()
+    fill(model, problem)
+    model.DELAY = pyo.Objective(expr=model.delay)
+    return model
+
+
+def export(instance: Instance, path: str | Path) -> None:
+    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one.
+    """
+    modelling.export(build(instance), path)
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Solver ``push.interval``. `Budget.work` limits the nodes of HiGHS.
+
+    Parameters
+    ----------
+    max_columns
+        Instances with a user whose model has more columns are refused; Pyomo needs a few kB for
+        each.
+    """
+
+    max_columns: int = 300_000
+    stochastic = False
+    kind = "exact"
+    knows = "requests"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
+        return version_refusal() or refusal(instance, self.max_columns)
+
+    def prepare(self) -> None:
+        """Nothing to do: the engine is imported with this module."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Build and solve user by user, with both gaps at 0, and read the pushes off the claims."""
+        refused = version_refusal()
+        if refused:
+            raise RuntimeError(refused)
+        return users.solve(instance, _solve_user, budget, seed, PROOF)
+
+
+def fill(block: Any, problem: UserProblem) -> None:
+    """Fill the block of one user."""
+    x, number = intervals(problem), problem.content.tolist()
+    items = [number[f] for f in x.content.tolist()]
+    claims = list(zip(items, x.start.tolist(), x.end.tolist(), strict=True))
+    gain = dict(zip(claims, x.gain.tolist(), strict=True))
+    positions = [(s, number[f]) for s, f in zip(x.slot.tolist(), x.item.tolist(), strict=True)]
+    horizon = dict(zip(positions, x.horizon.tolist(), strict=True))
+
+    block.F = pyo.Set(initialize=number)
+    block.T = pyo.RangeSet(0, problem.weight.shape[1] - 1)
+    block.CLAIMS = pyo.Set(dimen=3, initialize=claims)  # (f, s, e)
+    block.POSITIONS = pyo.Set(dimen=2, initialize=positions)  # (s, f), in order of insertion
+    block.PAIRS = pyo.Set(
+        dimen=3,
+        initialize=[(s, f, k) for s, f in positions for k in range(s + 1, horizon[s, f] + 1)],
+    )
+    ends: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for f, s, e in claims:
+        ends[s, f].append(e)
+    own = [(s, f, k) for s, f, k in block.PAIRS if k <= max(ends[s, f])]
+    block.OWN = pyo.Set(dimen=3, initialize=own)  # a reach may begin here
+    block.REQUESTS = pyo.Set(dimen=2, initialize=sorted({(f, e) for f, s, e in claims}))
+    block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
+    block.kept = pyo.Var(block.PAIRS, bounds=(0, 1))
+    block.reach = pyo.Var(block.OWN, bounds=(0, 1))
+    block.served = pyo.Var(block.REQUESTS, domain=pyo.Binary)
+
+    def beyond(b: Any, s: int, f: int, k: int) -> Any:
+        return pyo.quicksum(b.z[f, s, e] for e in ends[s, f] if e >= k)
+
+    block.pushed = pyo.Expression(block.POSITIONS, rule=lambda b, s, f: beyond(b, s, f, s))
+    block.hold = pyo.Expression(
+        block.PAIRS, rule=lambda b, s, f, k: beyond(b, s, f, k) + b.kept[s, f, k]
+    )
+    _add_packing(block, problem.cache_size)
+    _add_order(block)
+    _add_served(block, claims)
+    saved = pyo.quicksum(gain[claim] * block.z[claim] for claim in block.CLAIMS)
+    block.delay = pyo.Expression(expr=problem.base_us - saved)
+
+
+def _add_packing(block: Any, size: int) -> None:
+    """Add ONCE (C3) and COVER: what is held in a slot fits into the cache."""
+
+    def cover(b: Any, k: int) -> Any:
+        held = [b.pushed[s, f] for s, f in b.POSITIONS if s == k]
+        held += [b.hold[s, f, k] for s, f in b.POSITIONS if (s, f, k) in b.PAIRS]
+        return pyo.quicksum(held) <= size if len(held) > size else pyo.Constraint.Skip
+
+    block.ONCE = pyo.Constraint(
+        block.F, rule=lambda b, f: pyo.quicksum(b.pushed[p] for p in b.POSITIONS if p[1] == f) <= 1
+    )
+    block.COVER = pyo.Constraint(block.T, rule=cover)
+
+
+def _add_order(block: Any) -> None:
+    """Add REACH, CARRY and FIFO: an insertion is held as long as any before it."""
+    positions = list(block.POSITIONS)
+    before = dict(zip(positions[1:], positions, strict=False))
+    slots: dict[int, list[int]] = defaultdict(list)
+    for s, f in positions:
+        slots[f].append(s)
+    last: dict[tuple[int, int, int], Any] = {}  # the latest reach at or before a position
+    for s, f, k in block.PAIRS:
+        previous = (*before.get((s, f), (s, f)), k)
+        last[s, f, k] = block.reach[s, f, k] if (s, f, k) in block.OWN else last[previous]
+
+    def reach(b: Any, s: int, f: int, k: int) -> Any:
+        twins = [b.hold[t, f, k] for t in slots[f] if t <= s and (t, f, k) in b.PAIRS]
+        return b.reach[s, f, k] >= pyo.quicksum(twins)
+
+    def carry(b: Any, s: int, f: int, k: int) -> Any:
+        previous = (*before.get((s, f), (s, f)), k)
+        if (s, f) not in before or previous not in b.PAIRS:
+            return pyo.Constraint.Skip
+        return b.reach[s, f, k] >= last[previous]
+
+    def fifo(b: Any, s: int, f: int, k: int) -> Any:
+        previous = (*before.get((s, f), (s, f)), k)
+        if (s, f) not in before or previous not in b.PAIRS:
+            return pyo.Constraint.Skip
+        twins = [t for t in slots[f] if s <= t < k]
+        dropped = pyo.quicksum(b.pushed[t, f] - b.hold[t, f, k] for t in twins)
+        return last[previous] + dropped <= 1
+
+    block.REACH = pyo.Constraint(block.OWN, rule=reach)
+    block.CARRY = pyo.Constraint(block.OWN, rule=carry)
+    block.FIFO = pyo.Constraint(block.PAIRS, rule=fifo)
+
+
+def _add_served(block: Any, claims: list[tuple[int, int, int]]) -> None:
+    """Add SERVED: which requests hit, to branch on."""
+    spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for f, s, e in claims:
+        spans[f].append((s, e))
+
+    def served(b: Any, f: int, k: int) -> Any:
+        return b.served[f, k] == pyo.quicksum(b.z[f, s, e] for s, e in spans[f] if s <= k <= e)
+
+    block.SERVED = pyo.Constraint(block.REQUESTS, rule=served)
+
+
+def _solve_user(task: Task) -> UserResult:
+    return modelling.solve(lambda: build_user(task.problem), task, _pushes)
+
+
+def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
+    """Read the pushes off the chosen claims."""
+    index = {f: i for i, f in enumerate(task.problem.content.tolist())}
+    return tuple((index[f], s) for f, s, e in model.CLAIMS if model.z[f, s, e].value > 0.5)

@@ -1,0 +1,81 @@
+"""The linear relaxation of the profile formulation: an integer bound, and prices to start from.
+
+The relaxation (see `intervals`) lies 0 to 1.5 % above the best FIFO saving at 3 places, about 1.3 %
+at 10 and 2.5 % at 30. Its dual values are rounded to integers; by weak duality any nonnegative
+prices y of the rows give the bound ``upper @ y + sum_j max(0, gain_j - y @ column_j)`` (all
+variables lie in 0..1), so the bound is exact whatever the solver's tolerances.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
+
+from formulations.push.mip.intervals import intervals
+from formulations.push.mip.matrix import profile
+from opt_istn.push.instance import IntArray, UserProblem
+
+
+@dataclass(frozen=True)
+class Relaxed:
+    """Outcome of the relaxation.
+
+    Parameters
+    ----------
+    saved_us
+        Upper bound on the user's saving in microseconds.
+    prices
+        Dual value of pushing each content once, shape (n,), microseconds.
+    """
+
+    saved_us: int
+    prices: IntArray
+
+
+def relax_order(problem: UserProblem) -> Relaxed:
+    """Solve the relaxation in which any content may be evicted: fast, but less of a bound."""
+    x, once, slots = intervals(problem), *problem.weight.shape
+    claims, spans = np.arange(len(x.start)), x.end - x.start + 1
+    claim = np.repeat(claims, spans)
+    slot = np.arange(len(claim)) - np.repeat(np.cumsum(spans) - spans, spans) + x.start[claim]
+    rows, columns = np.concatenate([x.content, once + slot]), np.concatenate([claims, claim])
+    matrix = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), (once + slots, len(claims)))
+    upper = np.repeat([1, problem.cache_size], [once, slots]).astype(float)
+    solved = linprog(  # type: ignore[call-overload] # the stubs know no sparse matrix
+        -x.gain.astype(float), matrix, upper, bounds=(0, 1)
+    )
+    if solved.status != 0:
+        return Relaxed(problem.base_us, np.zeros(once, dtype=np.int64))
+    bound, dual = _certified(matrix, upper, x.gain, solved)
+    return Relaxed(min(bound, problem.base_us), dual[:once])
+
+
+def _certified(matrix: Any, upper: Any, gain: IntArray, solved: Any) -> tuple[int, IntArray]:
+    """Return the bound of the solution's dual values, rounded, and these values."""
+    dual = np.maximum(np.rint(-solved.ineqlin.marginals), 0).astype(np.int64)
+    surplus = np.maximum(gain - matrix.astype(np.int64).T @ dual, 0)
+    return int(upper.astype(np.int64) @ dual) + int(surplus.sum()), dual
+
+
+def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
+    """Solve the relaxation of a user with something to gain.
+
+    Stopped by `time_s`, the bound is what can be saved at most: all requests.
+    """
+    program = profile(problem)
+    claims = program.columns.content
+    gain = np.zeros(program.matrix.shape[1], dtype=np.int64)
+    gain[: len(claims)] = program.columns.gain
+    prices = np.zeros(len(problem.content), dtype=np.int64)
+    options = {} if time_s is None else {"time_limit": time_s}
+    solved = linprog(  # type: ignore[call-overload] # the stubs know no sparse matrix
+        -gain.astype(float), program.matrix, program.upper, bounds=(0, 1), options=options
+    )
+    if solved.status != 0:
+        return Relaxed(problem.base_us, prices)
+    bound, dual = _certified(program.matrix, program.upper, gain, solved)
+    repeatable = np.flatnonzero(np.bincount(claims, minlength=len(prices)) > 1)
+    prices[repeatable] = dual[: len(repeatable)]  # the first rows, for contents with a choice
+    return Relaxed(min(bound, problem.base_us), prices)

@@ -1,0 +1,1 @@
+"""Policies that decide slot by slot."""

@@ -1,0 +1,109 @@
+"""Import paths of the last release: they still work, with a warning, until the next one.
+
+A finder at the end of `sys.meta_path` is asked only for modules that do not exist. It answers for
+the old names in the tables given to `serve` and hands out the module under its new name: one
+object, whichever name it is imported by.
+"""
+
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, cast
+
+CORE = {
+    "opt_istn.audit": "opt_istn.runs.audit",
+    "opt_istn.child": "opt_istn.runs.child",
+    "opt_istn.environment": "opt_istn.runs.environment",
+    "opt_istn.harness": "opt_istn.runs.compare",
+    "opt_istn.judge": "opt_istn.runs.judge",
+    "opt_istn.record": "opt_istn.runs.ledger",
+    "opt_istn.supervisor": "opt_istn.runs.supervisor",
+    "opt_istn.verify": "opt_istn.runs.verify",
+    "opt_istn.worker": "opt_istn.runs.worker",
+    "opt_istn.push.births": "opt_istn.push.world.births",
+    "opt_istn.push.constellation": "opt_istn.push.world.constellation",
+    "opt_istn.push.delivery": "opt_istn.push.world.delivery",
+    "opt_istn.push.demand": "opt_istn.push.world.demand",
+    "opt_istn.push.draw": "opt_istn.push.world.draw",
+    "opt_istn.push.hypatia": "opt_istn.push.world.hypatia",
+    "opt_istn.push.law": "opt_istn.push.world.law",
+    "opt_istn.push.parameters": "opt_istn.push.world.parameters",
+    "opt_istn.push.storage": "opt_istn.push.world.storage",
+    "opt_istn.push.tle": "opt_istn.push.world.tle",
+    "opt_istn.push.users": "opt_istn.push.world.users",
+    "opt_istn.push.testing": "opt_istn.push.random",
+    "opt_istn.report.canvas": "opt_istn.pictures.canvas",
+    "opt_istn.report.figures": "opt_istn.pictures.draw",
+    "opt_istn.report.maps": "opt_istn.pictures.jutap.maps",
+    "opt_istn.report.raster": "opt_istn.pictures.jutap.raster",
+    "opt_istn.report.push_caches": "opt_istn.pictures.push.caches",
+    "opt_istn.report.push_figures": "opt_istn.pictures.push.views",
+    "opt_istn.report.push_map": "opt_istn.pictures.push.constellation",
+    "opt_istn.report.push_replay": "opt_istn.pictures.push.replay",
+    "opt_istn.report.push_world": "opt_istn.pictures.push.world",
+}
+_SOLVERS = "formulations.push"
+FORMULATIONS = {
+    f"{_SOLVERS}.policies": "opt_istn.push.policies",
+    f"{_SOLVERS}.cpsat": f"{_SOLVERS}.mip.cpsat",
+    f"{_SOLVERS}.highs": f"{_SOLVERS}.mip.highs",
+    f"{_SOLVERS}.interval": f"{_SOLVERS}.mip.interval",
+    f"{_SOLVERS}.intervals": f"{_SOLVERS}.mip.intervals",
+    f"{_SOLVERS}.literal": f"{_SOLVERS}.mip.literal",
+    f"{_SOLVERS}.matrix": f"{_SOLVERS}.mip.matrix",
+    f"{_SOLVERS}.modelling": f"{_SOLVERS}.mip.modelling",
+    f"{_SOLVERS}.lp": f"{_SOLVERS}.mip.lp",
+    f"{_SOLVERS}.dense": f"{_SOLVERS}.labels.dense",
+    f"{_SOLVERS}.diagram": f"{_SOLVERS}.labels.diagram",
+    f"{_SOLVERS}.profile": f"{_SOLVERS}.labels.profile",
+    f"{_SOLVERS}.tuples": f"{_SOLVERS}.labels.tuples",
+    f"{_SOLVERS}.heuristics": f"{_SOLVERS}.online.heuristics",
+    f"{_SOLVERS}.rolling": f"{_SOLVERS}.online.rolling",
+    f"{_SOLVERS}.futures": f"{_SOLVERS}.online.futures",
+}
+
+
+class _Moved:  # importlib.abc would cost every start of the command line 90 imports
+    """Find and load modules by their old names.
+
+    Parameters
+    ----------
+    places
+        New dotted name by old one.
+    """
+
+    def __init__(self, places: Mapping[str, str]) -> None:
+        self.places = dict(places)
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002
+        target: ModuleType | None = None,  # noqa: ARG002
+    ) -> ModuleSpec | None:
+        """Return a spec for an old name, None for any other."""
+        return ModuleSpec(fullname, cast("Any", self)) if fullname in self.places else None
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to importlib to create a module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Put the module at its new place into `sys.modules` under the old name, too."""
+        old = module.__name__
+        new = self.places[old]
+        words = f"{old} is {new} now; the old name goes with the next release"
+        warnings.warn(words, DeprecationWarning, stacklevel=2)  # importlib's frames do not count
+        sys.modules[old] = import_module(new)
+
+
+_FINDER = _Moved({})
+
+
+def serve(places: Mapping[str, str]) -> None:
+    """Let the old names of `places` be imported from now on."""
+    _FINDER.places.update(places)
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.append(_FINDER)

@@ -1,0 +1,1 @@
+"""Pictures of JUTAP instances: maps with flown paths."""

@@ -1,0 +1,1 @@
+"""Pictures of PUSH instances: users' caches and the constellation over the Earth."""

@@ -1,0 +1,1 @@
+"""Runs: one solver on one instance in a process of its own, judged and kept."""

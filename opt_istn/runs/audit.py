@@ -1,0 +1,256 @@
+"""What several runs on one instance say together: contradictions, best known values, standing.
+
+An evaluated plan is a fact; a bound, `infeasible` and `unbounded` are claims. So where a plan and a
+claim contradict each other the claim's run is refuted. Where claims contradict each other and no
+plan decides, they are disputed: neither is believed, nobody is blamed, and there is no vote.
+Nothing of this is stored. It is derived from the records at hand, so it is settled anew whenever
+one is added or removed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from opt_istn.runs.cores import core_of
+from opt_istn.runs.ledger import Failure, Record
+from opt_istn.solver import Status
+
+_SETTLED = (Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED)
+_MAX_DISPUTES = 20  # lines about one instance
+
+
+class Standing(StrEnum):
+    """What the outcome of an instance rests on."""
+
+    CERTIFIED = "certified"  # an accepted certificate equals the best plan's cost
+    AGREED = "agreed"  # engines of two different cores proved the same
+    CLAIMED = "claimed"  # one core proved it, or only solvers without one
+    BOUNDED = "bounded"  # the best plan and the best bound differ
+    OPEN = "open"  # no plan, or no bound
+    DISPUTED = "disputed"  # claims contradict each other and no plan decides
+
+
+@dataclass(frozen=True)
+class InstanceSummary:
+    """What is known about one instance.
+
+    Parameters
+    ----------
+    problem, instance, sha256
+        The instance: problem name, printable name, hash.
+    status
+        What the runs establish together: ``optimal`` once the best bound meets the best cost.
+    best_cost
+        Lowest evaluated cost of a feasible plan, in the problem's integer unit.
+    best_bound
+        Highest lower bound claimed by a run that is neither refuted nor in dispute.
+    standing
+        What `status` rests on.
+    cores
+        Engine cores (`opt_istn.runs.cores`) that proved `status`, in alphabetical order.
+    proofs
+        Names of these proofs as their solvers call them, in alphabetical order.
+    disputes
+        A line about every claim in dispute.
+    """
+
+    problem: str
+    instance: str
+    sha256: str
+    status: Status
+    best_cost: int | None
+    best_bound: int | None
+    standing: Standing
+    cores: tuple[str, ...]
+    proofs: tuple[str, ...]
+    disputes: tuple[str, ...]
+
+    @property
+    def certified(self) -> bool:
+        """Whether a certificate was accepted."""
+        return self.standing == Standing.CERTIFIED
+
+    @property
+    def agreed(self) -> bool:
+        """Whether two different cores, or a certificate, stand behind the status."""
+        return self.standing in (Standing.CERTIFIED, Standing.AGREED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether somebody proved the status and nobody contradicts."""
+        return self.agreed or self.standing == Standing.CLAIMED
+
+
+@dataclass(frozen=True)
+class _Against:
+    """Why a run's claim is not believed: refuted by a plan, or disputed."""
+
+    reason: str
+    refuted: bool
+
+
+def gap(cost: int | None, bound: int | None) -> float | None:
+    """Return (cost - bound) / max(abs(bound), 1), None if one of them is not known."""
+    return None if cost is None or bound is None else (cost - bound) / max(abs(bound), 1)
+
+
+def audited(records: Iterable[Record]) -> list[Record]:
+    """Return `records`, in order, as they are to be read together.
+
+    A refuted run is `failed`. A run in dispute keeps its plan and loses its claim. `error` says
+    why.
+    """
+    given = list(records)
+    for places in _by_instance(given).values():
+        runs = [given[place] for place in places]
+        for number, found in _settle(runs).items():
+            given[places[number]] = _without_claim(runs[number], found)
+    return given
+
+
+def summarise(records: Iterable[Record]) -> list[InstanceSummary]:
+    """Return what is known about each instance, in order of first appearance.
+
+    It does not matter whether `audited` has been applied.
+    """
+    given = list(records)
+    return [_summary([given[place] for place in places]) for places in _by_instance(given).values()]
+
+
+def _summary(runs: Sequence[Record]) -> InstanceSummary:
+    against = _settle(runs)
+    believed = [
+        run for i, run in enumerate(runs) if run.status != Status.FAILED and i not in against
+    ]
+    cost = min((run.cost for run in runs if run.cost is not None), default=None)
+    bound = max((run.bound for run in believed if run.bound is not None), default=None)
+    status = _status(believed, cost, bound)
+    proving = [run for run in believed if _proves(run, status, cost)]
+    cores = {_core(run) for run in proving} - {""}
+    disputed = [(runs[i], found.reason) for i, found in against.items() if not found.refuted]
+    first = runs[0]
+    return InstanceSummary(
+        problem=first.problem,
+        instance=first.instance,
+        sha256=first.sha256,
+        status=status,
+        best_cost=cost,
+        best_bound=bound,
+        standing=_standing(
+            status, cores, bounded=None not in (cost, bound), disputed=bool(disputed)
+        ),
+        cores=tuple(sorted(cores)),
+        proofs=tuple(sorted({run.proof for run in proving if run.proof})),
+        disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputed[:_MAX_DISPUTES]),
+    )
+
+
+def _standing(status: Status, cores: set[str], *, bounded: bool, disputed: bool) -> Standing:
+    if disputed:
+        return Standing.DISPUTED
+    if status in _SETTLED:
+        return Standing.AGREED if len(cores) >= 2 else Standing.CLAIMED
+    return Standing.BOUNDED if bounded else Standing.OPEN
+
+
+def _status(believed: Sequence[Record], cost: int | None, bound: int | None) -> Status:
+    claimed = {run.status for run in believed}
+    for status in (Status.INFEASIBLE, Status.UNBOUNDED):
+        if status in claimed:
+            return status
+    if cost is not None:
+        return Status.OPTIMAL if cost == bound else Status.FEASIBLE
+    return Status.NO_PLAN if bound is None else Status.BOUND_ONLY
+
+
+def _proves(run: Record, status: Status, cost: int | None) -> bool:
+    if status == Status.OPTIMAL:
+        return run.bound == cost
+    return status in (Status.INFEASIBLE, Status.UNBOUNDED) and run.status == status
+
+
+def _core(run: Record) -> str:
+    """Return the core behind a run; a record alone cannot give itself one."""
+    return run.core if run.core == core_of(run.solver) else ""
+
+
+def _settle(runs: Sequence[Record]) -> dict[int, _Against]:
+    """Return which runs of one instance are not believed, by their place; takes linear time."""
+    best = min((run for run in runs if run.cost is not None), key=_rank, default=None)
+    against = {}
+    lower: dict[int, Record] = {}  # who says that costs end somewhere, or that there are no plans
+    endless: dict[int, Record] = {}
+    for place, run in enumerate(runs):
+        if run.status == Status.FAILED:
+            continue
+        if reason := _against_fact(run, best):
+            against[place] = _Against(reason, refuted=True)
+        elif _claimed(run) == Status.UNBOUNDED:
+            endless[place] = run
+        elif _claimed(run) == Status.INFEASIBLE or _claimed_bound(run) is not None:
+            lower[place] = run
+    if lower and endless:
+        for these, those in ((lower, endless), (endless, lower)):
+            other = min(those.values(), key=_name)
+            text = f"but {_who(other)} claimed {_claim(other)}; no plan decides"
+            for place, run in these.items():
+                against[place] = _Against(f"claimed {_claim(run)}, {text}", refuted=False)
+    return dict(sorted(against.items()))
+
+
+def _without_claim(run: Record, found: _Against) -> Record:
+    change = msgspec.structs.replace
+    if found.refuted:
+        failed = {"status": Status.FAILED, "failure": Failure.REFUTED}
+        return change(run, **failed, bound=None, error=found.reason)
+    status = Status.NO_PLAN if run.cost is None else Status.FEASIBLE
+    return change(run, status=status, bound=None, error=f"disputed: {found.reason}")
+
+
+def _against_fact(run: Record, best: Record | None) -> str:
+    if best is None or best.cost is None:
+        return ""
+    plan = f"the evaluated plan of {_who(best)} costs {best.cost}"
+    if _claimed(run) == Status.INFEASIBLE:
+        return f"claimed infeasible, but {plan}"
+    bound = _claimed_bound(run)
+    if bound is not None and bound > best.cost:
+        return f"claimed the bound {bound}, but {plan}"
+    return ""
+
+
+def _claimed(run: Record) -> Status:
+    """Return the claimed status, which the record of a run in dispute no longer has."""
+    return run.status if run.claim is None else run.claim.status
+
+
+def _claimed_bound(run: Record) -> int | None:
+    return run.bound if run.claim is None else run.claim.bound
+
+
+def _claim(run: Record) -> str:
+    bound = _claimed_bound(run)
+    return _claimed(run) if bound is None else f"the bound {bound}"
+
+
+def _who(run: Record) -> str:
+    return f"{run.solver} (seed {run.seed})"
+
+
+def _name(run: Record) -> tuple[str, int, str]:
+    return run.solver, run.seed, run.key
+
+
+def _rank(run: Record) -> tuple[int, str, int]:
+    return run.cost or 0, run.solver, run.seed
+
+
+def _by_instance(records: Sequence[Record]) -> dict[str, list[int]]:
+    """Return the places of each instance's records."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, run in enumerate(records):
+        groups[run.sha256].append(place)
+    return groups

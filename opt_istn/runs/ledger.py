@@ -1,0 +1,382 @@
+"""The record of a run: one JSON line, appended with fsync, never rewritten.
+
+A record keeps what is judged of its run alone; what runs say of each other is derived when they
+are read (`opt_istn.runs.audit`). A later line with the same key replaces an earlier one. Version 1
+is read for ever.
+"""
+
+import gzip
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, NamedTuple, cast
+
+import msgspec
+
+from opt_istn import files
+from opt_istn.files import InputError
+from opt_istn.runs.cores import core_of
+from opt_istn.solver import Status
+
+FORMAT = "opt-istn/run"
+VERSION = 2
+MAX_LINE = 128 << 20  # bytes of a record; an answer has at most half as many
+FREE_STARTUP_S = 10.0  # start-up beyond it counts: nobody solves off the clock for longer
+_START = b'{"format":"opt-istn/run",'
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0)]
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Failure(StrEnum):
+    """Why a run is `failed`."""
+
+    REFUTED = "refuted"  # it claimed what the evaluator or another run contradicts
+    INPUT = "input"  # it refused an input of its own, such as an agent file
+    CRASHED = "crashed"  # it ended, or answered, in a way no solver may
+    TIME = "time"  # killed well past its time limit
+    MEMORY = "memory"  # killed at its memory limit
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Work that was allowed, as in `opt_istn.solver.Budget`."""
+
+    time_s: _Seconds | None = None
+    work: int | None = None
+    memory_mb: int | None = None
+    threads: int = 1
+
+
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the solver said of its run."""
+
+    status: Status
+    cost: int | None = None
+    bound: int | None = None
+    proof: str = ""
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the instance came from: a preset and its seed, or a file."""
+
+    preset: str | None = None
+    seed: int | None = None
+    overrides: dict[str, str] = {}
+    file: str | None = None
+
+
+class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the agent behind a run was trained, as its file says.
+
+    Parameters
+    ----------
+    rollouts, environment_steps, gradient_steps
+        Counts; None where the training has no such thing.
+    status
+        How the training ended, such as ``plateau``; empty if the agent does not say.
+    """
+
+    rollouts: _Count | None = None
+    environment_steps: _Count | None = None
+    gradient_steps: _Count | None = None
+    status: str = ""
+
+
+class _Version1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The fields of version 1, in its order; `commit` and `dirty` were the user's folder's."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    problem: str
+    instance: str
+    sha256: str
+    source: Source
+    solver: str
+    parameters: dict[str, Any]
+    seed: int
+    limits: Limits
+    status: Status
+    cost: int | None = None
+    bound: int | None = None
+    violations: tuple[str, ...] = ()
+    terms: dict[str, Any] = {}
+    claim: Claim | None = None
+    trace: tuple[tuple[float, int | None, int | None], ...] = ()
+    detail: dict[str, Any] = {}
+    plan: dict[str, Any] | None = None
+    wall_s: _Seconds | None = None
+    cpu_s: _Seconds | None = None
+    startup_s: _Seconds | None = None
+    peak_memory_mb: _Seconds | None = None
+    packages: dict[str, str] = {}
+    cpu: str = ""
+    commit: str = ""
+    dirty: bool | None = None
+    time: str = ""
+    failure: Failure | None = None
+    error: str = ""
+
+
+class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One judged run.
+
+    Parameters
+    ----------
+    problem, instance, sha256, source
+        The instance: problem name, printable name, hash, origin.
+    solver, parameters, seed, limits
+        What was run; together with `sha256` the key of the run.
+    status
+        Outcome after judging: the claimed one, or `failed`.
+    cost, bound
+        Evaluated cost of the plan if it is feasible, and the proven lower bound; integer unit of
+        the problem.
+    violations, terms
+        The evaluator's findings and the problem's own terms.
+    claim, trace, detail
+        The solver's own words.
+    plan
+        The plan as its file's document.
+    wall_s, cpu_s, startup_s, peak_memory_mb
+        Measured from outside the child; start-up (imports, compiling, reading) is not in `wall_s`.
+        Memory is the child's resident set or, if larger, the proportional set of its whole tree.
+    packages, cpu, time
+        Environment: versions, CPU model, UTC start time (ISO 8601).
+    commit, dirty
+        State of the source that this package runs from; empty and None if it is not a checkout.
+    folder_commit, folder_dirty
+        State of the checkout that the user was in, if any.
+    failure, error
+        Why the run failed, as a kind and as text; for `no_plan` the text may say why.
+    core
+        The engine core behind the solver's proofs (`opt_istn.runs.cores`); empty if it has none.
+    kind, knows
+        What the solver's class declares: ``exact``, ``heuristic``, ``policy`` or ``agent``, and
+        what it is told of the instance; empty if it does not say.
+    certificate
+        SHA-256 of the certificate file behind `bound`, if there is one.
+    steps
+        Training behind an agent.
+    extra
+        Whatever others add; kept, never interpreted.
+    """
+
+    core: str = ""
+    kind: str = ""
+    knows: str = ""
+    certificate: _Sha256 | None = None
+    steps: Steps | None = None
+    folder_commit: str = ""
+    folder_dirty: bool | None = None
+    extra: dict[str, Any] = {}
+
+    @property
+    def proof(self) -> str:
+        """Name of the proof behind `bound` or behind the status; empty if none is claimed."""
+        return self.claim.proof if self.claim else ""
+
+    @property
+    def seconds(self) -> float | None:
+        """What the run counts for: wall seconds, and start-up beyond `FREE_STARTUP_S`."""
+        if self.wall_s is None:
+            return None
+        return self.wall_s + max(0.0, (self.startup_s or 0.0) - FREE_STARTUP_S)
+
+    @property
+    def key(self) -> str:
+        """Identity of the run: the same key is not run again."""
+        return run_key(self.sha256, self.solver, self.parameters, self.seed, self.limits)
+
+
+def run_key(sha256: str, solver: str, parameters: dict[str, Any], seed: int, limits: Limits) -> str:
+    """Return the identity of a run as canonical JSON text."""
+    parts = (sha256, solver, parameters, seed, limits)
+    return _SORTING.encode(parts).decode()
+
+
+class Line(NamedTuple):
+    """A line of a records file: its number from 1, first byte, length, and its record."""
+
+    number: int
+    start: int
+    size: int
+    record: Record
+
+
+def digest(key: str) -> bytes:
+    """Return 16 bytes that stand for a key where many are kept in memory."""
+    return blake2b(key.encode(), digest_size=16).digest()
+
+
+def decode(line: bytes, source: str = "") -> Record:
+    """Return the record of a line of either version.
+
+    Raises
+    ------
+    InputError
+        If it is none; names the field.
+    """
+    for schema, decoder in _DECODERS:  # nearly every line was written by `encode`
+        try:
+            found = decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        if found.format == FORMAT and found.version == schema and _ENCODER.encode(found) == line:
+            return found if isinstance(found, Record) else _upgrade(found)
+    version = files.decode(line, _Header, source).version
+    if version == 1:
+        return _upgrade(files.decode_document(line, _Version1, FORMAT, 1, source))
+    return files.decode_document(line, Record, FORMAT, VERSION, source)
+
+
+def encode(record: Record) -> bytes:
+    """Return the line of a record, without its end."""
+    return _ENCODER.encode(record)
+
+
+class _Header(msgspec.Struct):
+    version: int = VERSION
+
+
+_ENCODER = msgspec.json.Encoder()
+_SORTING = msgspec.json.Encoder(order="sorted")
+_DECODERS = (
+    (VERSION, msgspec.json.Decoder(Record)),
+    (1, msgspec.json.Decoder(_Version1)),
+)
+_DERIVED = (", but the evaluated plan of ", "; no plan decides, so neither is believed")
+
+
+def _upgrade(old: _Version1) -> Record:
+    """Return a record of version 1 as one of today.
+
+    Version 1 stored what other runs said against a run: that is taken back, to be derived anew.
+    """
+    fields = {name: getattr(old, name) for name in old.__struct_fields__}
+    fields |= {"version": VERSION, "commit": "", "dirty": None, "core": core_of(old.solver)}
+    stored = old.failure == Failure.REFUTED and any(text in old.error for text in _DERIVED)
+    if stored and old.claim is not None:
+        own = {"status": old.claim.status, "bound": old.claim.bound}
+        fields |= own | {"failure": None, "error": ""}
+    return Record(**fields, folder_commit=old.commit, folder_dirty=old.dirty)
+
+
+def lines(path: str | Path, stream: BinaryIO | None = None) -> Iterator[Line]:
+    """Yield the records of a file line by line, without holding more than one.
+
+    Only the last line may be torn, which is how a crash in the middle of an append leaves it: the
+    beginning of a record, or zeros, without an end of line.
+
+    Raises
+    ------
+    InputError
+        If any other line is no record; names file, line and field.
+    """
+    with _opened(path) if stream is None else nullcontext(stream) as data:
+        number = start = 0
+        while line := _next_line(data, f"{path}:{number + 1}"):
+            number += 1
+            body = line.removesuffix(b"\n")
+            if body.strip() and not is_torn(line):
+                yield Line(number, start, len(body), _named(body, f"{path}:{number}"))
+            start += len(line)
+
+
+def is_torn(line: bytes) -> bool:
+    """Return whether a line without an end is the beginning of a record, or zeros."""
+    if line.endswith(b"\n"):
+        return False
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return line.startswith(_START) or _START.startswith(line.rstrip(b"\0 \t\r"))
+    return False
+
+
+def read(path: str | Path, *, plans: bool = True) -> list[Record]:
+    """Return the records of a file, the last one of each key, in order of first appearance.
+
+    Parameters
+    ----------
+    plans
+        Whether to keep the plans; without them, 100,000 records need 200 MB.
+
+    Raises
+    ------
+    InputError
+        As `lines`.
+    """
+    return read_all([path], plans=plans)
+
+
+def read_all(paths: Iterable[str | Path], *, plans: bool = True) -> list[Record]:
+    """Return the records of several files, the last one of each key; see `read`."""
+    latest: dict[bytes, Record] = {}
+    thin = Thinner()
+    for path in paths:
+        for line in lines(path):
+            latest[digest(line.record.key)] = line.record if plans else thin(line.record)
+    return list(latest.values())
+
+
+class Thinner:
+    """Takes plans out of records and lets them share equal values, so that many fit into memory."""
+
+    def __init__(self) -> None:
+        self._shared: dict[Any, Any] = {}
+
+    def __call__(self, run: Record) -> Record:
+        """Return `run` without its plan."""
+        share = self._shared.setdefault
+        source, limits = run.source, run.limits
+        named = (source.preset, source.seed, source.file, *source.overrides.items())
+        texts = ("problem", "instance", "sha256", "solver", "cpu", "commit", "folder_commit")
+        shared = {name: share(text := getattr(run, name), text) for name in texts}
+        return msgspec.structs.replace(
+            run,
+            plan=None,
+            source=share((Source, named), source),
+            limits=share(limits, limits),
+            parameters=share((dict, _ENCODER.encode(run.parameters)), run.parameters),
+            packages=share((str, *run.packages.items()), run.packages),
+            **shared,
+        )
+
+
+def _next_line(data: BinaryIO, source: str) -> bytes:
+    try:
+        line = data.readline(MAX_LINE + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError("", f"expected a complete gzip file ({error})", source) from None
+    except OSError as error:
+        raise files.unusable("cannot be read", error, source) from None
+    if len(line) > MAX_LINE:
+        raise InputError("", f"expected lines of at most {MAX_LINE} bytes", source)
+    return line
+
+
+def _named(body: bytes, source: str) -> Record:
+    try:
+        return decode(body, source)
+    except InputError as error:
+        hint = f"{error.expected}; `opt-istn repair` moves such lines aside"
+        raise InputError(error.field, hint, source) from None
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for reading, decompressed if it is gzip."""
+    try:
+        raw = open(path, "rb")  # noqa: SIM115 - closed below
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise files.unusable("cannot be read", error, path) from None
+    with raw:
+        try:
+            compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+        except OSError as error:  # a folder, for one
+            raise files.unusable("cannot be read", error, path) from None
+        yield cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if compressed else raw

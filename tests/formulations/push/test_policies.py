@@ -1,0 +1,142 @@
+"""PUSH policies as solvers: feasible, honest, and in the order that what they know implies."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from formulations.push.online.futures import Futures, anneal
+from formulations.push.online.heuristics import best_window
+from opt_istn import registry
+from opt_istn.push.evaluate import evaluate
+from opt_istn.push.expected import expected_cost, expected_instance
+from opt_istn.push.instance import Instance
+from opt_istn.push.random import random_push
+from opt_istn.push.scenario import PRESETS, from_parameters, generate
+from opt_istn.solver import Budget, Claims, Status
+from opt_istn.testing import check_solver
+
+BLIND = ("push.never", "push.release", "push.random")
+INFORMED = ("push.popular", "push.match", "push.greedy", "push.rolling")
+ONLINE = (*BLIND, *INFORMED)
+KNOWING = ("push.oracle-fifo", "push.expected")
+
+
+@cache
+def instance_of(preset: str, seed: int) -> Instance:
+    """Return an instance of a preset."""
+    return generate(PRESETS[preset], seed, preset)
+
+
+def claims(name: str, instance: Instance, seed: int = 0, **parameters: str) -> Claims:
+    """Run a solver."""
+    solver = registry.make(name, "push", parameters)
+    assert solver.supports(instance) is None
+    return solver.solve(instance, Budget(), seed)
+
+
+@pytest.mark.parametrize("name", [*BLIND, "push.oracle-fifo"])
+def test_conforms(name: str) -> None:
+    """Solvers that need no law pass the conformance kit."""
+    assert check_solver(registry.make(name, "push", {}), "push", count=32) == 32
+
+
+@pytest.mark.parametrize("name", [*INFORMED, "push.expected"])
+def test_a_foreign_instance_is_refused(name: str) -> None:
+    """What needs the law of requests refuses an instance without one, in a sentence."""
+    reason = registry.make(name, "push", {}).supports(random_push(np.random.default_rng(0)))
+    assert reason is not None
+    assert "law" in reason or "scenario" in reason
+
+
+@pytest.mark.parametrize("name", [*ONLINE, *KNOWING])
+@pytest.mark.parametrize("seed", range(3))
+def test_plans_are_feasible_and_not_below_the_optimum(name: str, seed: int) -> None:
+    """Plans cost what is claimed, in fact and on average, never less than the certified optimum."""
+    instance = instance_of("push-tiny", seed)
+    optimum = claims("push.labels", instance)
+    assert optimum.status == Status.OPTIMAL
+    found = claims(name, instance, seed)
+    assert found.status == Status.FEASIBLE
+    assert found.bound is None
+    judged = evaluate(instance, found.plan)
+    assert judged.feasible
+    assert judged.cost == found.cost >= optimum.cost
+    assert found.detail["expected_us"] == expected_cost(instance, found.plan)
+
+
+@pytest.mark.parametrize("name", [*INFORMED, "push.random"])
+def test_the_same_seed_gives_the_same_plan(name: str) -> None:
+    """Policies are functions of the instance and the seed."""
+    instance = instance_of("push-tiny", 4)
+    assert claims(name, instance, 5).plan == claims(name, instance, 5).plan
+
+
+def test_links_that_fail_are_lived_with() -> None:
+    """With links down half of the time no policy pushes what it may not."""
+    changes = {"link_up_share": "0.5", "num_contents": "60", "num_slots": "10"}
+    instance = generate(from_parameters(PRESETS["push-paper"], changes), 1, "outages")
+    for name in ONLINE:
+        assert evaluate(instance, claims(name, instance).plan).feasible
+
+
+def test_never_costs_the_base() -> None:
+    """Pushing nothing costs the sum of all misses, in fact and on average."""
+    instance = instance_of("push-paper", 0)
+    found = claims("push.never", instance)
+    assert found.cost == instance.base_us
+    assert found.detail["expected_us"] == expected_instance(instance).base_us
+
+
+@pytest.mark.parametrize("preset", ["push-tiny", "push-paper-wide"])
+def test_no_online_policy_beats_the_expected_bound(preset: str) -> None:
+    """The certificate of `expected` holds for every policy that cannot see requests, exactly."""
+    instance = instance_of(preset, 1)
+    solver = registry.make("push.expected", "push", {})
+    found = solver.solve(instance, Budget(time_s=3.0), 0)
+    bound = found.detail["expected_bound_us"]
+    assert bound <= found.detail["expected_us"] == expected_cost(instance, found.plan)
+    for name in ONLINE:
+        assert bound <= claims(name, instance).detail["expected_us"]
+
+
+def test_policies_rank_by_what_they_use() -> None:
+    """On average planning beats greedy, that preferences, those popularity, that flooding."""
+    names = ("push.rolling", "push.greedy", "push.match", "push.popular", "push.release")
+    total = dict.fromkeys(names, 0)
+    for seed in range(5):
+        instance = instance_of("push-paper", seed)
+        for name in names:
+            total[name] += claims(name, instance).detail["expected_us"]
+    assert list(total.values()) == sorted(total.values())
+
+
+def test_expected_beats_rolling() -> None:
+    """Who knows the births plans better than who samples them."""
+    instance = instance_of("push-paper", 0)
+    found = claims("push.expected", instance)
+    assert found.detail["expected_us"] < claims("push.rolling", instance).detail["expected_us"]
+
+
+def test_futures_anneal_to_the_best_shared_slot() -> None:
+    """A known content gets the slot that is best on average, a future one its own in each."""
+    slots, gains = 4, np.zeros((2, 2, 4), dtype=np.int64)
+    gains[:, 0] = [3, 5, 0, 4]  # the known content, in both futures
+    gains[0, 1] = [0, 0, 9, 0]  # born in slot 1, wanted in slot 2
+    gains[1, 1] = [0, 0, 0, 1]
+    saved = np.concatenate([np.zeros((2, 2, 1), dtype=np.int64), gains.cumsum(axis=2)], axis=2)
+    first = np.array([[0, 1], [0, 1]])
+    plan = np.full((2, 2), slots)
+    draws = np.random.default_rng(0).random((4000, 4))
+    value = anneal(Futures(saved, first, 1, 1), plan, draws, 2.0)
+    # future 0: hold the known one in slots 0 and 1, then the other; future 1: the known one only
+    assert value == (3 + 5 + 9) + (3 + 5 + 4)
+    assert plan[:, 0].tolist() == [0, 0]
+    assert plan[:, 1].tolist() == [2, slots]
+
+
+def test_best_window_is_the_largest_run() -> None:
+    """The best run of slots is found, also where the horizon is shorter than the run."""
+    rows = np.array([[1.0, 5.0, 4.0, 0.0], [7.0, 0.0, 0.0, 1.0]])
+    assert best_window(rows, 2).tolist() == [9.0, 7.0]
+    assert best_window(rows, 9).tolist() == [10.0, 8.0]

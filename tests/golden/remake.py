@@ -1,0 +1,49 @@
+"""Make the golden set anew: ``python -m tests.golden.remake``.
+
+Sixty-two runs: every solver of both problems on two small instances each. The instances and the
+agents stay as they are; only ``runs.jsonl`` is written again. Do so when a change of results is
+meant, and say in CHANGELOG.md which and why.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from opt_istn import Budget, compare, registry
+from opt_istn.runs.ledger import Record
+
+HERE = Path(__file__).parent
+RUNS = "runs.jsonl"
+INSTANCES = {
+    "jutap": ("jutap-free.json", "jutap-tight.json"),
+    "push": ("push-image.json", "push-tiny.json"),
+}
+
+
+def choices(problem: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return all solvers of a problem; those with an agent file here play it, on any instance."""
+    known = [name for name in registry.names() if name.startswith(f"{problem}.")]
+    chosen: list[tuple[str, Mapping[str, Any]]] = []
+    for name in known:
+        agent = f"{name.partition('.')[2]}.pt"
+        played = {"agent": agent, "elsewhere": True} if (HERE / agent).exists() else {}
+        chosen.append((name, played))
+    return chosen
+
+
+def run(path: Path) -> Iterator[Record]:
+    """Run the golden set into the file at `path`; the working folder has to be this one."""
+    for problem, instances in INSTANCES.items():
+        yield from compare(instances, choices(problem), path, budget=Budget(time_s=60))
+
+
+def main() -> None:
+    """Write ``runs.jsonl`` again."""
+    os.chdir(HERE)
+    Path(RUNS).unlink(missing_ok=True)
+    print(sum(1 for _ in run(Path(RUNS))), "runs")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""What several runs on one instance say together."""
+
+import random
+import time
+from typing import Any
+
+import msgspec
+import pytest
+
+from opt_istn import Status, registry
+from opt_istn.runs import audit
+from opt_istn.runs.audit import Standing
+from opt_istn.runs.cores import CORES, core_of
+from opt_istn.runs.ledger import Claim, Failure, Limits, Record, Source
+
+
+def _run(solver: str, status: Status, cost: int | None = None, bound: int | None = None) -> Record:
+    """Return a run whose proof has the name of its solver, and the core that it has by right."""
+    return Record(
+        problem="jutap",
+        instance="it",
+        sha256="0" * 64,
+        source=Source(file="it.json"),
+        solver=solver,
+        parameters={},
+        seed=0,
+        limits=Limits(),
+        status=status,
+        cost=cost,
+        bound=bound,
+        claim=Claim(status, cost, bound, solver),
+        core=core_of(solver),
+    )
+
+
+def _verdicts(*runs: Record) -> dict[str, str]:
+    return {run.solver: run.status for run in audit.audited(runs)}
+
+
+PLAN = _run("plan", Status.FEASIBLE, 200)
+BEST = _run("best", Status.OPTIMAL, 200, 200)
+
+
+@pytest.mark.parametrize(
+    "liar",
+    [
+        _run("liar", Status.BOUND_ONLY, None, 201),
+        _run("liar", Status.OPTIMAL, 282, 282),
+        _run("liar", Status.FEASIBLE, 282, 250),
+        _run("liar", Status.INFEASIBLE),
+    ],
+)
+def test_a_plan_refutes_a_claim(liar: Record) -> None:
+    """An evaluated plan refutes a bound above it and `infeasible`, in whatever order they came."""
+    for runs in ((PLAN, liar), (liar, PLAN)):
+        assert _verdicts(*runs) == {"plan": "feasible", "liar": "failed"}
+    refuted, _ = audit.audited([liar, PLAN])
+    assert (refuted.key, refuted.cost, refuted.bound) == (liar.key, liar.cost, None)
+    assert refuted.failure == Failure.REFUTED
+    assert "plan" in refuted.error
+    assert "200" in refuted.error
+
+
+def test_plans_of_failed_runs_are_facts() -> None:
+    """The evaluated plan of a run that lied elsewhere still refutes others."""
+    cheat = _run("cheat", Status.OPTIMAL, 200, 250)
+    failed = {"status": Status.FAILED, "failure": Failure.REFUTED, "bound": None}
+    cheat = msgspec.structs.replace(cheat, **failed)
+    assert _verdicts(cheat, _run("high", Status.BOUND_ONLY, None, 201))["high"] == "failed"
+
+
+BOUNDLESS = _run("boundless", Status.UNBOUNDED)
+HONEST = [
+    _run("jutap.labels", Status.OPTIMAL, 200, 200),
+    _run("jutap.pyomo", Status.BOUND_ONLY, None, 5),
+    _run("jutap.cpsat", Status.INFEASIBLE),
+]
+
+
+@pytest.mark.parametrize("other", HONEST)
+def test_contradicting_claims_are_disputed(other: Record) -> None:
+    """`unbounded` against a bound or `infeasible`: nobody is blamed and nobody is believed."""
+    for runs in ([other, BOUNDLESS], [BOUNDLESS, other]):
+        read = audit.audited(runs)
+        assert all(run.failure is None and run.bound is None for run in read)
+        assert {run.status for run in read} <= {Status.FEASIBLE, Status.NO_PLAN}
+        assert all(run.error.startswith("disputed: claimed ") for run in read)
+        (known,) = audit.summarise(runs)
+        assert (known.standing, known.best_bound, len(known.disputes)) == ("disputed", None, 2)
+        assert not known.settled
+
+
+def test_one_liar_refutes_no_honest_proof() -> None:
+    """Three honest proofs against one liar are disputed, and stand again when the liar is gone."""
+    honest = [_run(name, Status.UNBOUNDED) for name in ("jutap.labels", "jutap.pyomo", "x.y")]
+    liar = _run("liar", Status.BOUND_ONLY, None, 7)
+    assert _verdicts(*honest, liar)["jutap.labels"] == "no_plan"
+    assert set(_verdicts(*honest).values()) == {"unbounded"}
+    (alone,) = audit.summarise(honest)
+    assert alone.standing == Standing.AGREED
+    decided = audit.summarise([*honest[:1], _run("liar", Status.INFEASIBLE), PLAN])
+    assert decided[0].disputes == ()  # the plan decides against `infeasible`
+    assert decided[0].status == Status.UNBOUNDED
+
+
+def test_agreement_is_left_alone() -> None:
+    """Runs that agree, and instances of their own, refute nothing."""
+    elsewhere = _run("else", Status.INFEASIBLE)
+    elsewhere = msgspec.structs.replace(elsewhere, sha256="1" * 64)
+    runs = [PLAN, BEST, _run("low", Status.BOUND_ONLY, None, 200), elsewhere]
+    assert audit.audited(runs) == runs
+
+
+def test_auditing_twice_changes_nothing() -> None:
+    """Reading audited records gives the same verdicts, disputes included."""
+    liar = _run("liar", Status.OPTIMAL, 282, 282)
+    for runs in ([PLAN, BEST, liar], [BEST, BOUNDLESS], [HONEST[2], BOUNDLESS, liar]):
+        once = audit.audited(runs)
+        assert audit.audited(once) == once
+        assert audit.summarise(once) == audit.summarise(runs)
+
+
+def test_verdicts_do_not_depend_on_the_order() -> None:
+    """Whichever order random runs come in, the same ones are refuted."""
+    rng = random.Random(1)
+    choices = [
+        lambda i: _run(f"r{i}", Status.FEASIBLE, rng.randrange(10)),
+        lambda i: _run(f"r{i}", Status.OPTIMAL, c := rng.randrange(10), c),
+        lambda i: _run(f"r{i}", Status.BOUND_ONLY, None, rng.randrange(10)),
+        lambda i: _run(f"r{i}", rng.choice([Status.INFEASIBLE, Status.UNBOUNDED])),
+    ]
+    for _ in range(300):
+        runs = [rng.choice(choices)(i) for i in range(rng.randrange(1, 6))]
+        expected = {run.solver: (run.status, run.error) for run in audit.audited(runs)}
+        rng.shuffle(runs)
+        assert {run.solver: (run.status, run.error) for run in audit.audited(runs)} == expected
+
+
+def test_many_runs_on_one_instance_take_linear_time() -> None:
+    """Twenty times the runs, disputed ones included, take less than sixty times the time."""
+
+    def seconds(number: int) -> float:
+        runs = [_run(f"r{i}", Status.BOUND_ONLY, None, i) for i in range(number)]
+        runs += [_run(f"u{i}", Status.UNBOUNDED) for i in range(number)]
+        start = time.process_time()
+        assert len(audit.summarise(runs)[0].disputes) > 0
+        return time.process_time() - start
+
+    assert seconds(10_000) < 60 * max(seconds(500), 0.005)
+
+
+def _summary(*runs: Record) -> dict[str, Any]:
+    (summary,) = audit.summarise(runs)
+    return vars(summary)
+
+
+LABELS, PYOMO = (_run(f"jutap.{x}", Status.OPTIMAL, 200, 200) for x in ("labels", "pyomo"))
+
+
+def test_two_cores_agree() -> None:
+    """Two different engine cores for the same integer agree; one alone only claims it."""
+    proven = {"status": "optimal", "best_cost": 200, "best_bound": 200}
+    alone = _summary(LABELS, PLAN)
+    cores = ("jutap passes",)
+    assert alone.items() >= (proven | {"standing": "claimed", "cores": cores}).items()
+    both = _summary(LABELS, PLAN, _run("jutap.pyomo", Status.BOUND_ONLY, None, 200))
+    cores = ("HiGHS", "jutap passes")
+    assert both.items() >= (proven | {"standing": "agreed", "cores": cores}).items()
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [BEST, _run("another", Status.OPTIMAL, 200, 200)],
+        [LABELS, BEST],
+        [LABELS, _run("jutap.lagrangian", Status.OPTIMAL, 200, 200)],
+        [_run(f"push.{x}", Status.OPTIMAL, 200, 200) for x in ("highs", "interval", "literal")],
+        [LABELS, msgspec.structs.replace(BEST, core="HiGHS")],
+        [LABELS, msgspec.structs.replace(PYOMO, core="")],
+    ],
+)
+def test_names_certify_nothing(others: list[Record]) -> None:
+    """Invented proofs, a stranger beside us, one core under several names: all stay `claimed`."""
+    assert _summary(*others)["standing"] == Standing.CLAIMED
+
+
+def test_every_core_belongs_to_a_solver() -> None:
+    """The table of cores names installed solvers of this distribution, and no stranger's."""
+    assert set(CORES) <= set(registry.names())
+    assert {registry.distribution(name) for name in CORES} == {("opt-istn",)}
+    assert core_of("jutap.labels", ("a-package-of-others",)) == ""
+
+
+def test_standings_without_proof() -> None:
+    """A plan and a bound that differ are `bounded`; without one of them an instance is open."""
+    assert _summary(PLAN, _run("low", Status.BOUND_ONLY, None, 150))["standing"] == "bounded"
+    assert _summary(PLAN)["standing"] == "open"
+    assert _summary(_run("low", Status.BOUND_ONLY, None, 150))["standing"] == "open"
+
+
+def test_bounds_of_refuted_runs_do_not_count() -> None:
+    """The best bound is the highest one of a run that is not refuted."""
+    liar = _run("liar", Status.BOUND_ONLY, None, 300)
+    known = _summary(liar, PLAN, _run("low", Status.BOUND_ONLY, None, 150))
+    assert (known["best_cost"], known["best_bound"], known["status"]) == (200, 150, "feasible")
+
+
+@pytest.mark.parametrize("status", [Status.INFEASIBLE, Status.UNBOUNDED])
+def test_other_proofs_agree_too(status: Status) -> None:
+    """`infeasible` and `unbounded` are agreed by two cores as well."""
+    names = ("jutap.labels", "jutap.pyomo")
+    known = _summary(*(_run(name, status) for name in names), _run("c", Status.NO_PLAN))
+    assert (known["status"], known["standing"], known["proofs"]) == (status, "agreed", names)
+
+
+def test_nothing_known() -> None:
+    """An instance without plans and bounds has neither, and one with a bound has that."""
+    assert _summary(_run("a", Status.NO_PLAN))["status"] == "no_plan"
+    assert _summary(_run("a", Status.BOUND_ONLY, None, 3))["status"] == "bound_only"
+
+
+def test_gap() -> None:
+    """The gap is relative to the bound, whose absolute value counts as at least one unit."""
+    assert audit.gap(110, 100) == pytest.approx(0.1)
+    assert audit.gap(-90, -100) == pytest.approx(0.1)
+    assert audit.gap(3, 0) == 3
+    assert audit.gap(None, 3) is None
+    assert audit.gap(3, None) is None

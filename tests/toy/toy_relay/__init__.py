@@ -1,0 +1,1 @@
+"""RELAY: a terminal takes one of S satellites in every slot; delay and handovers cost."""
