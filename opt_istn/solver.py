@@ -76,12 +76,12 @@ class Claims:
     bound
         Proven lower bound on the cost of every feasible plan, same unit.
     proof
-        Name of the proof method behind `bound` (or behind infeasible / unbounded). Two proofs
-        certify an outcome when their names differ.
+        Name of the proof method behind `bound` (or behind infeasible / unbounded), for readers.
+        Whether two proofs are independent is decided by `opt_istn.runs.cores`, not by their names.
     trace
         ``(seconds, incumbent cost or None, bound or None)`` whenever either improved.
     detail
-        Counts worth keeping: labels, nodes, iterations.
+        Counts worth keeping: labels, nodes, iterations; at most 1000.
 
     Examples
     --------
@@ -107,12 +107,17 @@ class Solver(Protocol):
     A solver should also declare its ``kind``, one of `KINDS`, and in a word or two what of an
     instance it ``knows`` beyond the past when it decides: ``law``, ``births``, ``requests``,
     ``link states``. Records keep both for the tables, which show a dash for what is not declared.
+    An agent may have ``steps``, a mapping with the fields of `opt_istn.runs.ledger.Steps`, which is
+    read after `solve`.
     """
 
     stochastic: bool
 
     def supports(self, instance: Any) -> str | None:
-        """Return None if the solver can take `instance`, else one sentence saying why not."""
+        """Return None if the solver can take `instance`, else one sentence saying why not.
+
+        Called after `prepare`, on the clock.
+        """
         ...
 
     def prepare(self) -> None:

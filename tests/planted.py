@@ -7,6 +7,7 @@ lies presuppose `tiny`: a row of three cells, whose optimum costs 200.
 
 import ctypes
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -160,6 +161,13 @@ class Endless(Planted):
             time.sleep(0.01)
 
 
+class Unmade(Planted):
+    """Cannot be made."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no")
+
+
 class Unready(Planted):
     """Never gets ready."""
 
@@ -294,6 +302,35 @@ class Trained(Planted):
 
     kind, knows = "agent", "past"
     steps: ClassVar[dict[str, Any]] = {"environment_steps": 1000, "status": "plateau"}
+
+
+class Fabricator(Planted):
+    """Claims whatever its seed makes up; nothing of it has to fit together."""
+
+    stochastic = True
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        rng = random.Random(seed)
+        plans = [None, best_plan(instance), long_plan(instance), _Odd(), _Huge()]
+        plans += [Plan(instance.sha256, (0, 2), (0, 0)), Plan("0" * 64, (0, 1, 2), (0, 0, 0))]
+        values = [None, OPTIMUM, OPTIMUM - 1, OPTIMUM + 1, 282, 0, -(2**62), 2**62, 2**70]
+        how = rng.randrange(12)
+        if how == 0:
+            os.kill(os.getpid(), rng.choice([signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM]))
+        if how == 1:
+            os.kill(os.getppid(), rng.choice([signal.SIGKILL, signal.SIGSTOP]))
+        if how == 2:
+            raise rng.choice([MemoryError, RecursionError, KeyboardInterrupt])
+        if how == 3:
+            return rng.choice([None, 0, "optimal", {}, [], Claims])  # type: ignore[return-value]
+        return Claims(
+            rng.choice(list(Status)),
+            rng.choices(plans, [3, 3, 3, 1, 0.2, 1, 1])[0],
+            rng.choices(values, [9] * 8 + [1])[0],
+            rng.choices(values, [9] * 8 + [1])[0],
+            rng.choice(["", "labels", "HiGHS", "wish"]),
+            rng.choices([(), ((0.0, 1, 1),), ((-1.0, None, None),)], [9, 9, 1])[0],
+        )
 
 
 class Crowd(Planted):

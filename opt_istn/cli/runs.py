@@ -79,8 +79,8 @@ def solve(
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
     from opt_istn import files, problems
-    from opt_istn.runs import compare as harness
     from opt_istn.runs import worker
+    from opt_istn.runs.compare import run_one
     from opt_istn.runs.ledger import Source
 
     budget = _budget(time_limit, work, memory, threads)
@@ -88,7 +88,7 @@ def solve(
     loaded = problems.read_instance(instance)
     parameters = output.settings(set_ or [])
     source = Source(file=instance)
-    run = harness.run_one(loaded, source, solver, parameters, seed, budget, startup)
+    run = run_one(loaded, source, solver, parameters, seed, budget, startup)
     if out and run.plan and run.failure is None:
         files.write_document(out, run.plan)
     result = _summary(run)
@@ -130,13 +130,12 @@ def compare(
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
     from opt_istn.runs import audit, ledger
-    from opt_istn.runs import compare as harness
+    from opt_istn.runs.compare import Comparison
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = _budget(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
-    chosen = _choices(solvers)
-    comparison = harness.Comparison(sources, chosen, seeds, budget, solver_seeds, startup)
+    comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
     with output.progress(f"{total} runs", quiet=json) as advance:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
@@ -147,9 +146,8 @@ def compare(
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
-    read = audit.audited(runs)
-    _print_table(read, "json" if json else "text")
-    return _compared(read)
+    _print_table(runs, "json" if json else "text")
+    return _compared(audit.audited(runs))
 
 
 def table(
@@ -157,12 +155,11 @@ def table(
     format_: Annotated[
         str, typer.Option("--format", help="text, markdown, latex, csv or json.")
     ] = "text",
-    by: Annotated[
-        str, typer.Option(help="Rows for each `group` of instances, or `instance`.")
-    ] = "group",
     against: Annotated[
         str | None, typer.Option(metavar="ID", help="Show paired differences to this solver.")
     ] = None,
+    *,
+    by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn.runs import ledger
@@ -170,8 +167,7 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    if by not in ("group", "instance"):
-        raise InputError("--by", f"expected group or instance, found {by!r}")
+    by: Literal["group", "instance"] = "instance" if by_instance else "group"
     _print_table(ledger.read_all(files, plans=False), format_, by, against)
 
 

@@ -1,6 +1,6 @@
 """The gap table: one row per solver and group of instances, from records alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from opt_istn import problems
 from opt_istn.files import InputError
@@ -16,8 +16,8 @@ __all__ = ["Table", "gap_table", "render"]
 NOTES = (
     (
         "% of the saving left: (cost - bound) / (reference - bound) with the best bound proven by "
-        "any run on the instance; the reference is what one pays without a method (PUSH: never "
-        "pushing, JUTAP: the straightest feasible walk). 0 is optimal, 100 no better than that. "
+        "any run on the instance; the reference is what one pays without a method, see the "
+        "problem's page. 0 is optimal, 100 no better than that. "
         "Where bound and best plan differ, it is the most that can be left, and `at least` is "
         "the least."
     ),
@@ -117,7 +117,7 @@ def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:
     return found
 
 
-def _notes(rows: list[Row], against: str | None) -> tuple[str, ...]:
+def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     """Return how the numbers are defined, and by which methods the intervals were made."""
     used = {row[f"{name}_interval"] for row in rows for name in ("left", "gap", "difference")}
     told = [text for method, text in METHODS.items() if method in used]

@@ -65,7 +65,8 @@ class Appender:
         if place is None:
             return None
         start, size = place
-        return ledger.decode(os.pread(self._handle, size, start), str(self._path))
+        line = os.pread(self._handle, size, start)
+        return ledger.decode(line, str(self._path), checked=True)
 
     def append(self, *runs: Record) -> None:
         """Append records and wait until they are on disk.

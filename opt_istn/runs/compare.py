@@ -120,6 +120,7 @@ def run_one(
         time=started,
         core=core_of(solver.solver, distribution),
         steps=outcome.steps,
+        extra={"load": environment.load()},
         **environment.capture(*distribution),
     )
     return _judged(blank, instance, outcome)
@@ -145,7 +146,7 @@ def _outcome(
     """Run a solver, unless it has shown already that it does not get ready in time."""
     if solver.late:
         return Outcome(failure=Failure.TIME, error=solver.late)
-    parts = worker.pack(instance)
+    parts = worker.packed(instance)
     return worker.run(
         solver.solver, instance.problem, solver.parameters, seed, budget, parts, startup_s
     )
@@ -211,8 +212,8 @@ class Comparison:
         choices: Sequence[Choice],
         seeds: int = 1,
         budget: Budget | None = None,
-        solver_seeds: int | None = None,
         startup_s: float | None = None,
+        solver_seeds: int | None = None,
     ) -> None:
         self.budget, self.startup_s = budget or Budget(), startup_s
         worker.warm_up(self.budget.threads)
@@ -223,7 +224,8 @@ class Comparison:
 
     def __len__(self) -> int:
         return sum(
-            len(self._solver_seeds_of(source, solver, 0)) * (1 if source.file else self._seeds)
+            len(self._seeds_of(next(self._seeded(source)), solver))
+            * (1 if source.file else self._seeds)
             for source, problem in self._sources
             for solver in self._solvers[problem]
         )
@@ -231,17 +233,25 @@ class Comparison:
     def tasks(self) -> Iterator[Task]:
         """Yield the runs, instance by instance; there may be more than fit into memory."""
         for source, problem in self._sources:
-            for number in range(1 if source.file else self._seeds):
-                one = source if source.file else msgspec.structs.replace(source, seed=number)
+            for one in self._seeded(source):
                 for solver in self._solvers[problem]:
-                    for seed in self._solver_seeds_of(source, solver, number):
+                    for seed in self._seeds_of(one, solver):
                         yield Task(one, solver, seed)
 
-    def _solver_seeds_of(self, source: Source, solver: Description, number: int) -> range:
-        """Return the seeds of a solver on the instance of this number."""
-        if self._solver_seeds is not None or source.file:
-            return range((self._solver_seeds or self._seeds) if solver.stochastic else 1)
-        return range(number, number + 1)
+    def _seeded(self, source: Source) -> Iterator[Source]:
+        """Yield the instances of a source: the file, or the preset's with each seed."""
+        if source.file is not None:
+            yield source
+            return
+        for seed in range(self._seeds):
+            yield msgspec.structs.replace(source, seed=seed)
+
+    def _seeds_of(self, source: Source, solver: Description) -> range:
+        """Return the seeds of a solver on an instance."""
+        if self._solver_seeds is None and source.seed is not None:
+            return range(source.seed, source.seed + 1)
+        number = self._seeds if self._solver_seeds is None else self._solver_seeds
+        return range(number if solver.stochastic else 1)
 
     def run(
         self,

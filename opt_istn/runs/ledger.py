@@ -42,7 +42,7 @@ class Failure(StrEnum):
     MEMORY = "memory"  # killed at its memory limit
 
 
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Work that was allowed, as in `opt_istn.solver.Budget`."""
 
     time_s: _Seconds | None = None
@@ -51,7 +51,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int = 1
 
 
-class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """What the solver said of its run."""
 
     status: Status
@@ -60,7 +60,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     proof: str = ""
 
 
-class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Where the instance came from: a preset and its seed, or a file."""
 
     preset: str | None = None
@@ -69,7 +69,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str | None = None
 
 
-class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """How long the agent behind a run was trained, as its file says.
 
     Parameters
@@ -86,7 +86,7 @@ class Steps(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     status: str = ""
 
 
-class _Version1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class _Version1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """The fields of version 1, in its order; `commit` and `dirty` were the user's folder's."""
 
     format: str = FORMAT
@@ -121,7 +121,7 @@ class _Version1(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     error: str = ""
 
 
-class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One judged run.
 
     Parameters
@@ -212,8 +212,13 @@ def digest(key: str) -> bytes:
     return blake2b(key.encode(), digest_size=16).digest()
 
 
-def decode(line: bytes, source: str = "") -> Record:
+def decode(line: bytes, source: str = "", *, checked: bool = False) -> Record:
     """Return the record of a line of either version.
+
+    Parameters
+    ----------
+    checked
+        Whether the line is known to be a record already; saves time where there are many.
 
     Raises
     ------
@@ -225,7 +230,8 @@ def decode(line: bytes, source: str = "") -> Record:
             found = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        if found.format == FORMAT and found.version == schema and _ENCODER.encode(found) == line:
+        right = found.format == FORMAT and found.version == schema
+        if right and (checked or _ENCODER.encode(found) == line):
             return found if isinstance(found, Record) else _upgrade(found)
     version = files.decode(line, _Header, source).version
     if version == 1:
@@ -341,7 +347,7 @@ class Thinner:
             plan=None,
             source=share((Source, named), source),
             limits=share(limits, limits),
-            parameters=share((dict, _ENCODER.encode(run.parameters)), run.parameters),
+            parameters=share((dict, _SORTING.encode(run.parameters)), run.parameters),
             packages=share((str, *run.packages.items()), run.packages),
             **shared,
         )

@@ -38,6 +38,7 @@ PRELOAD = (  # forking after importing these is safe on Linux: none of them star
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
+_PACKET = 1 << 16  # bytes that are joined rather than sent one by one
 _READY = b"ready..."
 _SIZE = struct.Struct(">Q")
 
@@ -70,9 +71,12 @@ class Ending(msgspec.Struct, frozen=True):
 
 def send(connection: socket.socket, *messages: bytes) -> None:
     """Send messages, each preceded by its length."""
-    for message in messages:
-        connection.sendall(_SIZE.pack(len(message)))
-        connection.sendall(message)
+    parts = [part for message in messages for part in (_SIZE.pack(len(message)), message)]
+    if sum(map(len, parts)) <= _PACKET:
+        connection.sendall(b"".join(parts))
+        return
+    for part in parts:
+        connection.sendall(part)
 
 
 def receive(connection: socket.socket) -> bytes:
@@ -246,7 +250,7 @@ class _Watch:
             failure=failure,
             error=error,
             startup_s=clock - self.start,
-            wall_s=(self.done or end) - clock,
+            wall_s=max(0.0, (self.done or end) - clock),
             cpu_s=max(0.0, cpu_s),
             peak_memory_mb=max(self.peak, usage.ru_maxrss * scale) / 2**20,
             tail=self.tail.decode(errors="replace"),
@@ -371,7 +375,7 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = bytearray()
+    data = bytearray(connection.recv(size) if 0 < size <= _PACKET else b"")
     while len(data) < size:
         part = connection.recv(min(size - len(data), 1 << 20))
         if not part:

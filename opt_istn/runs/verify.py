@@ -80,8 +80,9 @@ def _together(check: Check, read: Record) -> Check:
     """Add what other runs say to the verdict on a record that is in order by itself."""
     if check.finding != Finding.OK or read.error == check.record.error:
         return check
-    refuted = read.failure == Failure.REFUTED
-    return Check(check.record, Finding.REFUTED if refuted else Finding.DISPUTED, read.error)
+    if read.failure == Failure.REFUTED:
+        return Check(check.record, Finding.REFUTED, read.error)
+    return Check(check.record, Finding.DISPUTED, read.error.removeprefix("disputed: "))
 
 
 def _check(run: Record, instance: Instance) -> Check:

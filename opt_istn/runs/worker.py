@@ -10,7 +10,7 @@ killed.
 import atexit
 import os
 import pickle
-import selectors
+import select
 import socket
 import subprocess
 import sys
@@ -95,6 +95,21 @@ def pack(instance: Any) -> list[bytes]:
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(instance, protocol=5, buffer_callback=buffers.append)
     return [head, *(buffer.raw().tobytes() for buffer in buffers)]
+
+
+class _Last:
+    """The last instance packed: many runs in turn are on the same one."""
+
+    instance: Any = None
+    parts: tuple[bytes, ...] = ()
+
+
+def packed(instance: Any) -> Sequence[bytes]:
+    """Return `instance` as `pack` does, which is remembered until another one comes."""
+    with _lock:
+        if _Last.instance is not instance:
+            _Last.instance, _Last.parts = instance, tuple(pack(instance))
+        return _Last.parts
 
 
 def warm_up(threads: int) -> None:
@@ -333,18 +348,19 @@ def _await(
         If nothing comes; whoever should have spoken has been killed with all its processes.
     """
     start = time.monotonic()
-    with selectors.DefaultSelector() as selector:
-        selector.register(ours, selectors.EVENT_READ)
-        while not selector.select(_LOOK_S if limit_s is None else min(_LOOK_S, limit_s)):
-            late = limit_s is not None and time.monotonic() - start > limit_s
-            if supervisor is None:
-                if late:
-                    _nursery(threads).kill()
-                    raise _Silent(f"no process was forked for it within {limit_s:g} s")
-            elif processes.state(supervisor) == "T" or late:
-                reason = "did not keep its deadline" if late else "was stopped by the solver"
-                _kill_run(supervisor)
-                raise _Silent(f"killed: its supervising process {reason}")
+    look_s = _LOOK_S if limit_s is None else min(_LOOK_S, limit_s)
+    answer = select.poll()
+    answer.register(ours, select.POLLIN)
+    while not answer.poll(max(1, round(1000 * look_s))):
+        late = limit_s is not None and time.monotonic() - start > limit_s
+        if supervisor is None:
+            if late:
+                _nursery(threads).kill()
+                raise _Silent(f"no process was forked for it within {limit_s:g} s")
+        elif processes.state(supervisor) == "T" or late:
+            reason = "did not keep its deadline" if late else "was stopped by the solver"
+            _kill_run(supervisor)
+            raise _Silent(f"killed: its supervising process {reason}")
 
 
 def _kill_run(supervisor: int) -> None:

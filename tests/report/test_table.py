@@ -7,7 +7,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.report.table import gap_table, render
-from opt_istn.runs.ledger import Limits, Record, Source
+from opt_istn.runs.ledger import Claim, Limits, Record, Source
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, comparison, crash, run
 
@@ -90,7 +90,11 @@ def test_order_is_by_plans_then_by_gap() -> None:
 
 def test_disputes_are_told_first() -> None:
     """Claims that contradict each other where no plan decides come before everything else."""
-    records = [run("labels", status=Status.INFEASIBLE), run("cpsat", status=Status.UNBOUNDED)]
+    claims = {"labels": Status.INFEASIBLE, "cpsat": Status.UNBOUNDED}
+    records = [
+        run(solver, status=status, claim=Claim(status, proof=solver))
+        for solver, status in claims.items()
+    ]
     table = gap_table([*records, crash("greedy")])
     assert len(table.disputes) == 2
     assert "1 disputed" in table.headline

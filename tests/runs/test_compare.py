@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opt_istn import Budget, InputError, Status, problems
@@ -133,6 +134,14 @@ def test_a_record_is_complete(source: Source) -> None:
     assert run.time
     assert (run.wall_s or 0) > 0
     assert (run.peak_memory_mb or 0) > 10
+
+
+def test_a_solver_that_cannot_be_made_leaves_a_record(tmp_path: Path) -> None:
+    """A run that never gets ready counts no seconds, and its record can be read."""
+    run = compare.run_one(tiny(), Source(file="x"), "tests.planted:Unmade", {}, 0, Budget())
+    assert (run.status, run.failure, run.wall_s) == (Status.FAILED, Failure.CRASHED, 0.0)
+    appender.append(tmp_path / "runs.jsonl", run)
+    assert ledger.read(tmp_path / "runs.jsonl") == [run]
 
 
 def test_unsupported_is_no_failure() -> None:
@@ -271,6 +280,23 @@ def test_tasks_are_made_when_their_turn_comes(source: Source, tmp_path: Path) ->
     runs.close()  # type: ignore[attr-defined]
 
 
+def test_the_parent_s_effort_grows_with_the_runs(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recording 2,000 runs on one instance, and reading them together, takes 2 s of CPU."""
+    told = compare.run_one(tiny(), source, "tests.planted:Detour", {}, 0, Budget())
+
+    def run_task(_: Any, task: compare.Task, *__: Any) -> Record:
+        return msgspec.structs.replace(told, seed=task.seed)
+
+    monkeypatch.setattr(compare, "_run_task", run_task)
+    comparison = Comparison([source], _choices("Detour"), seeds=2000)
+    start = time.process_time()
+    (known,) = audit.summarise(comparison.run(tmp_path / "runs.jsonl"))
+    assert known.best_cost == 282
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize("how", ["delete", "replace", "cut"])
 def test_a_lost_file_is_noticed(how: str, source: Source, tmp_path: Path) -> None:
     """If the file is deleted, replaced or cut meanwhile, that is said, and nothing more is lost."""
@@ -301,13 +327,24 @@ def test_what_a_solver_declares_is_recorded(source: Source) -> None:
     assert run.core == "jutap passes"
 
 
+def test_records_do_not_depend_on_the_jobs(source: Source, tmp_path: Path) -> None:
+    """One run at a time or three: the same runs, judged alike."""
+    told = []
+    for jobs in (1, 3):
+        _compare([source], ["Detour", "Liar"], tmp_path / str(jobs), jobs=jobs, seeds=3)
+        runs = ledger.read(tmp_path / str(jobs))
+        told.append(sorted((run.key, run.status, run.cost or 0, run.error) for run in runs))
+    assert told[0] == told[1]
+    assert len(told[0]) == 4
+
+
 SCRIPT = """
 import sys
-from opt_istn import Budget, harness
+from opt_istn.runs import compare
 from opt_istn.runs.ledger import Source
-choices = [harness.Choice("tests.planted:Slow", {"number": n}) for n in range(6)]
+choices = [compare.Choice("tests.planted:Slow", {"number": n}) for n in range(6)]
 source = Source(file=sys.argv[1])
-for run in harness.compare([source], choices, sys.argv[2], jobs=2):
+for run in compare.compare([source], choices, sys.argv[2], jobs=2):
     print(run.parameters, flush=True)
 """
 
@@ -345,3 +382,14 @@ def test_an_interrupted_comparison_leaves_a_valid_file(source: Source, tmp_path:
     process.communicate(timeout=20)
     assert process.returncode != 0
     assert 0 < len(ledger.read(path)) < 6
+
+
+def test_solver_seeds_are_apart_from_instance_seeds() -> None:
+    """Two instances and three seeds make six runs of a stochastic solver, two of another."""
+    choices = [Choice("random"), Choice("labels")]
+    made = Comparison([Source(preset="jutap-tiny")], choices, seeds=2, solver_seeds=3)
+    tasks = [(task.source.seed, task.solver.solver, task.seed) for task in made.tasks()]
+    assert len(made) == len(tasks) == 8
+    for instance in (0, 1):
+        own = [(solver, seed) for number, solver, seed in tasks if number == instance]
+        assert own == [*(("jutap.random", seed) for seed in range(3)), ("jutap.labels", 0)]

@@ -171,9 +171,10 @@ def test_many_records_take_little_memory_and_time(tmp_path: Path) -> None:
     lines = [msgspec.json.encode(run(seed=seed, **told)) + b"\n" for seed in range(number)]
     file.write_bytes(b"".join(lines))
     code = (
-        "import resource, sys, time; from opt_istn import record; used = resource.getrusage\n"
+        "import resource, sys, time; from opt_istn.runs import ledger\n"
+        "used = resource.getrusage\n"
         "before, start = used(0).ru_maxrss, time.process_time()\n"
-        "runs = record.read(sys.argv[1], plans=False)\n"
+        "runs = ledger.read(sys.argv[1], plans=False)\n"
         "print(len(runs), time.process_time() - start, used(0).ru_maxrss - before)"
     )
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)
@@ -243,7 +244,7 @@ def test_the_lock_keeps_others_out(tmp_path: Path) -> None:
     ):
         pass
     code = (
-        "import os, sys; from opt_istn import appender\n"
+        "import os, sys; from opt_istn.runs import appender\n"
         "with appender.appending(sys.argv[1]): print('held', flush=True); os.kill(os.getpid(), 9)"
     )
     killed = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True)

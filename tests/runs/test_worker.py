@@ -81,7 +81,7 @@ CRASHES = [
     ("Closer", "ended without an answer"),
     ("Stopper", "its supervising process was stopped by the solver"),
     ("Orphaner", "supervising process ended"),
-    ("Verbose", "Claims.detail: Expected `object` of length <= 1000"),
+    ("Verbose", "Claims.detail: Expected object of length <= 1000"),
 ]
 
 

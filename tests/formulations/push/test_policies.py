@@ -100,15 +100,13 @@ def test_no_online_policy_beats_the_expected_bound(preset: str) -> None:
         assert bound <= claims(name, instance).detail["expected_us"]
 
 
-def test_policies_rank_by_what_they_use() -> None:
-    """On average planning beats greedy, that preferences, those popularity, that flooding."""
-    names = ("push.rolling", "push.greedy", "push.match", "push.popular", "push.release")
-    total = dict.fromkeys(names, 0)
-    for seed in range(5):
+def test_thrifty_policies_beat_flooding() -> None:
+    """On every instance, pushing everything at birth costs more than any choice by the law."""
+    for seed in range(3):
         instance = instance_of("push-paper", seed)
-        for name in names:
-            total[name] += claims(name, instance).detail["expected_us"]
-    assert list(total.values()) == sorted(total.values())
+        flood = claims("push.release", instance).detail["expected_us"]
+        for name in ("push.rolling", "push.greedy", "push.match", "push.popular"):
+            assert claims(name, instance).detail["expected_us"] < flood
 
 
 def test_expected_beats_rolling() -> None:
