@@ -21,8 +21,10 @@ import json
 import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,10 @@ KNOWN = {  # fields that define an instance; one that is not here might change t
         *("release", "cluster", "roi", "link_up", "requests", "contents", "miss_us"),
     },
 }
+Document = dict[str, Any]
+Position = tuple[int, int]  # (slot, content) of a possible push
+Sum = dict[Any, int]
+Parts = list[tuple[int, Sum]]
 SAFE = 2**62  # below it a sum of two numbers fits into int64
 INF = 2**62
 ONE = "one"  # the constant, among the variables of a sum
@@ -61,7 +67,7 @@ class Refused(Exception):  # noqa: N818 - it is an answer, not an error
 # ----------------------------------------------------------------------------- files and entry
 
 
-def check(instance, certificate):
+def check(instance: Document, certificate: Document) -> Document:
     """Return what `certificate` proves of `instance`, both JSON documents.
 
     Returns
@@ -77,7 +83,7 @@ def check(instance, certificate):
     return _guarded(_check, instance, certificate)
 
 
-def cost_of(instance, plan):
+def cost_of(instance: Document, plan: Document) -> int:
     """Return the cost of a plan document, by this file's own replay.
 
     Raises
@@ -88,7 +94,7 @@ def cost_of(instance, plan):
     return _guarded(_cost_of, instance, plan)
 
 
-def sha256(instance):
+def sha256(instance: Document) -> str:
     """Return the hash of the problem: canonical JSON of the fields that define it."""
     problem = {key: value for key, value in instance.items() if key not in OUTSIDE} | {"version": 1}
     if problem.get("cost", {}).get("hole_bonus") == "printed":  # files of version 1 do not say it
@@ -97,13 +103,13 @@ def sha256(instance):
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def read(path):
+def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
     with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
         return json.loads(stream.read())
 
 
-def _guarded(function, instance, document):
+def _guarded(function: Callable[..., Any], instance: Document, document: Any) -> Any:
     try:
         _whole(document)
         return function(instance, document)
@@ -111,7 +117,7 @@ def _guarded(function, instance, document):
         raise Refused(f"malformed: {type(error).__name__}: {error}") from None
 
 
-def _whole(document):
+def _whole(document: Any) -> None:
     """Refuse fractions: every number of a certificate or plan is an integer."""
     todo = [document]
     while todo:
@@ -120,12 +126,12 @@ def _whole(document):
         todo += x.values() if isinstance(x, dict) else x if isinstance(x, list) else []
 
 
-def _expect(ok, message):
+def _expect(ok: Any, message: str) -> None:
     if not ok:
         raise Refused(message)
 
 
-def _check(x, certificate):
+def _check(x: Document, certificate: Document) -> Document:
     _expect(certificate["format"] == "opt-istn/certificate", "format: no certificate")
     _expect(certificate["version"] == 1, "version: expected 1")
     problem, kind, claim = x["format"], certificate["kind"], certificate["claim"]
@@ -145,7 +151,7 @@ def _check(x, certificate):
     return {"kind": kind, **claim}
 
 
-def _cost_of(x, plan):
+def _cost_of(x: Document, plan: Document) -> int:
     _expect(plan["instance"] == sha256(x), "plan: of another instance")
     if x["format"] == "opt-istn/push":
         return _push_cost(x, plan)
@@ -166,7 +172,7 @@ class Grid:
     also says whether that is spent, and all states of a cell with it unspent come first.
     """
 
-    def __init__(self, x):
+    def __init__(self, x: Document) -> None:
         self.size, self.num_mbs, self.end = x["grid"], x["num_mbs"], x["end"]
         self.budget, self.energy = x["energy_budget_mj"], x["energy_mj"]
         c = x["cost"]
@@ -196,31 +202,31 @@ class Grid:
         self.kind = np.maximum(self.link - self.num_mbs + 1, 0)  # 0 MBS, 1 HOLE, 2 GEO
         self.start = self.state(x["start"], x["start_link"])
 
-    def state(self, cell, link, spent=0):
+    def state(self, cell: int, link: int, spent: int = 0) -> int:
         """Return the number of a state."""
         _expect(0 <= cell < len(self.usable), f"cell {cell}: not in the grid")
         _expect((link, spent) in self.usable[cell], f"cell {cell}: link {link} is not usable")
         return int(self.first[cell]) + self.usable[cell].index((link, spent))
 
-    def pays(self, s, t):
+    def pays(self, s: Any, t: Any) -> Any:
         """Return whether a move from s to t leaves HOLE for a reward that counts once."""
         reward = np.array([c < 0 for c in self.table[1]])
         return self.once & (self.kind[s] == 1) & (self.kind[t] != 1) & reward[self.kind[t]]
 
-    def near(self, cell):
+    def near(self, cell: int) -> dict[int, int]:
         """Return {neighbour: is it diagonal} of a cell."""
         row, column = divmod(cell, self.size)
         steps = [s for s in STEPS if 0 <= row + s[0] < self.size and 0 <= column + s[1] < self.size]
         return {(row + a) * self.size + column + b: int(a != 0 != b) for a, b in steps}
 
-    def cost(self, s, t, turn):
+    def cost(self, s: Any, t: Any, turn: int) -> int:
         """Return the cost of the arc from state s to state t."""
         same = self.kind[s] == 0 and self.link[s] == self.link[t]
         free = same or (self.spent[s] and self.pays(s, t))
         link = 0 if free else self.table[self.kind[s]][self.kind[t]]
         return self.move[turn] + link + self.enter[self.cell[t]]
 
-    def successors(self, s):
+    def successors(self, s: Any) -> list[tuple[int, int, int]]:
         """Return (state, cost, energy) of every arc that leaves state s, which is not at END."""
         return [
             (t, self.cost(s, t, turn), self.energy[turn])
@@ -229,7 +235,7 @@ class Grid:
             if self.spent[t] == (self.spent[s] or self.pays(s, t))
         ]
 
-    def arcs(self, q, p):
+    def arcs(self, q: int, p: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield arrays (tails, heads, q cost + p energy) that together are all arcs."""
         biggest = max(map(abs, [*self.move, *self.enter, *chain(*self.table)]))
         kind = np.int64 if 3 * q * biggest + p * max(self.energy) < SAFE // 2 else object
@@ -255,7 +261,7 @@ class Grid:
                 yield s, t, link + enter[self.cell[t]] + step
 
 
-def _walk_cost(grid, walk):
+def _walk_cost(grid: Grid, walk: list[Any]) -> tuple[int, int]:
     """Return cost and energy of a walk from START to END, given as (cell, link) pairs."""
     s = grid.state(*walk[0])
     _expect(s == grid.start, "walk: it does not begin in START")
@@ -271,7 +277,7 @@ def _walk_cost(grid, walk):
     return cost, energy
 
 
-def _dead(grid, certificate):
+def _dead(grid: Grid, certificate: Document) -> Any:
     """Return which states are declared dead, and check that none of them can reach END.
 
     Dead states are closed under successors and none of them is at END: a walk that enters one
@@ -287,7 +293,9 @@ def _dead(grid, certificate):
     return dead
 
 
-def _heights(grid, values, q, p, dead, name):
+def _heights(
+    grid: Grid, values: list[Any], q: int, p: int, dead: Any, name: Any
+) -> list[int | None]:
     """Check a potential for the arc lengths q cost + p energy; return it, None where unknown.
 
     h(END, .) = 0, and h(s) <= length(s, t) + h(t) for every arc to a state t that is not dead: so
@@ -310,7 +318,7 @@ def _heights(grid, values, q, p, dead, name):
     return [int(h[s]) if known[s] else None for s in range(len(h))]
 
 
-def _potential(grid, certificate, claim):
+def _potential(grid: Grid, certificate: Document, claim: Document) -> None:
     """Check a bound or infeasibility by one potential; a budget only makes plans fewer.
 
     Every plan is a walk from START to END, so it costs at least h(START). If START is dead there
@@ -324,7 +332,7 @@ def _potential(grid, certificate, claim):
     _expect(height is not None and claim["bound"] <= height, f"claim: above h(START) = {height}")
 
 
-def _unbounded(grid, certificate, claim):
+def _unbounded(grid: Grid, certificate: Document, claim: Document) -> None:
     """Check that costs fall without limit: repeat the cycle as often as you like.
 
     The walk from START to END has the same cell and link at the positions ``cycle``. Flying what
@@ -339,7 +347,7 @@ def _unbounded(grid, certificate, claim):
     _expect(cost < 0, f"cycle: it costs {cost}, not less than 0")
 
 
-def _labels(grid, certificate, claim):
+def _labels(grid: Grid, certificate: Document, claim: Document) -> None:
     """Check that no walk within the budget W costs less than U, by labels.
 
     A label (state, cost, energy) stands for walks from START to a state. To be *closed*, a label
@@ -372,7 +380,7 @@ def _labels(grid, certificate, claim):
         _expect(0 <= s < len(dead) and grid.cell[s] != grid.end, f"labels: no such state {s}")
         labels[s].append((c, e))
 
-    def closed(s, c, e):
+    def closed(s: Any, c: int, e: int) -> bool:
         if dead[s] or any(c >= x and e >= y for x, y in labels.get(s, ())):
             return True
         if grid.cell[s] == grid.end and U is not None and c >= U:
@@ -392,7 +400,7 @@ def _labels(grid, certificate, claim):
 # ---------------------------------------------------------------------------------------- PUSH
 
 
-def _push_cost(x, plan):
+def _push_cost(x: Document, plan: Document) -> int:
     """Replay the caches slot by slot: pushes in increasing content, then the requests."""
     pushes = {(u, t, f) for u, f, t in plan["push"]}
     once = len({(u, f) for u, _, f in pushes}) == len(plan["push"])
@@ -434,7 +442,7 @@ class User:
     Each row below is a sum that is <= 0 at every canonical point; the reason stands with it.
     """
 
-    def __init__(self, x, u, requests):
+    def __init__(self, x: Document, u: int, requests: list[list[Any]]) -> None:
         self.size, weight = x["cache_size"][u], defaultdict(dict)
         for _, f, t, *delays in requests:
             weight[f][t] = min(d for d in delays if d is not None)
@@ -451,55 +459,55 @@ class User:
             for k in range(s + 1, self.asked[f][-1] + 1):
                 self.own[k].append((s, f))
 
-    def gain(self, s, f, e):
+    def gain(self, s: int, f: int, e: int) -> int:
         """Return the delay that the claim (s, f, e) saves, in microseconds."""
         slots, saved = self.asked[f], self.saved[f]
         return saved[bisect_right(slots, e)] - saved[bisect_left(slots, s)]
 
-    def claims(self, p, k):
+    def claims(self, p: Position, k: int) -> Sum:
         """Return the sum of the claims of position p that last to slot k or longer."""
         slots = self.asked[p[1]]
         return {("z", *p, e): 1 for e in slots[bisect_left(slots, max(p[0], k)) :]}
 
-    def hold(self, p, k):
+    def hold(self, p: Position, k: int) -> Sum:
         """Return hold(p, k)."""
         return self.claims(p, k) | ({("kept", *p, k): 1} if k > p[0] else {})
 
-    def reach(self, p, k):
+    def reach(self, p: Position | None, k: int) -> Sum:
         """Return reach(p, k); 0 for p = None, before the first position."""
         if p and k <= p[0]:
             return {ONE: 1}
         i = bisect_right(self.own[k], p) if p else 0
         return {("reach", *self.own[k][i - 1], k): 1} if i else {}
 
-    def before(self, p):
+    def before(self, p: Position) -> Position | None:
         """Return the position before p, None for the first."""
         i = bisect_left(self.positions, p)
         return self.positions[i - 1] if i else None
 
-    def of(self, f, first, last):
+    def of(self, f: int, first: int, last: int) -> list[Position]:
         """Return the positions of content f in the slots first..last. At most one is pushed."""
         return [(s, f) for s in self.starts[f] if first <= s <= last]
 
-    def once(self, f):
+    def once(self, f: int) -> Parts:
         """ONCE: a content is pushed once (C3)."""
         return [(-1, {ONE: 1}), *((1, self.claims(p, p[0])) for p in self.of(f, 0, INF))]
 
-    def cover(self, k):
+    def cover(self, k: int) -> Parts:
         """COVER: what is held through k is in the cache in k: at most L."""
         held = [(1, self.hold(p, k)) for p in self.positions if p[0] <= k]
         return [(-self.size, {ONE: 1}), *held]
 
-    def reached(self, s, f, k):
+    def reached(self, s: int, f: int, k: int) -> Parts:
         """REACH: if f, pushed at p or earlier, is held through k, then E(p) >= k."""
         held = [(1, self.hold(p, k)) for p in self.of(f, 0, s)]
         return [(-1, self.reach((s, f), k)), *held]
 
-    def carry(self, s, f, k):
+    def carry(self, s: int, f: int, k: int) -> Parts:
         """CARRY: E(p) is not below E before p."""
         return [(1, self.reach(self.before((s, f)), k)), (-1, self.reach((s, f), k))]
 
-    def fifo(self, s, f, k):
+    def fifo(self, s: int, f: int, k: int) -> Parts:
         """FIFO: if E >= k before p, what is pushed of f at p or later, before k, is held through k.
 
         For the one p' that is pushed x - hold = 1 only if E(p') < k, and E before p is no larger.
@@ -509,7 +517,7 @@ class User:
             parts += [(1, self.claims(p, p[0])), (-1, self.hold(p, k))]
         return parts
 
-    def leave(self, f, first, last, k):
+    def leave(self, f: int, first: int, last: int, k: int) -> Parts:
         """LEAVE: if f, pushed in first..last < k, leaves in k, a claim up to there ends in k - 1.
 
         sum of hold(p, k-1) - hold(p, k) <= reach(last, k-1) - reach(first, k), p = first..last. The
@@ -522,7 +530,7 @@ class User:
             parts += [(1, self.hold(p, k - 1)), (-1, self.hold(p, k))]
         return parts
 
-    def cover_given(self, k, s, f, *ends):
+    def cover_given(self, k: int, s: int, f: int, *ends: int) -> Parts:
         """COVER_GIVEN: COVER, given where the boundary q = (s, f) is; ends = slot, content, ...
 
         sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <=
@@ -546,13 +554,13 @@ class User:
         | {"LEAVE": leave, "COVER_GIVEN": cover_given}
     )
 
-    def row(self, name):
+    def row(self, name: Any) -> Sum:
         """Return the row with a name such as ["FIFO", s, f, k], summed up."""
         family, *at = name
         _expect(family in self.ROWS and all(type(i) is int for i in at), f"row {name}: unknown")
         return total(self.ROWS[family](self, *at))
 
-    def question(self, name):
+    def question(self, name: list[Any]) -> Sum:
         """Return a sum that is 0 or 1 at every canonical point: what trees may ask."""
         kind, *at = name
         if kind == "pushed":  # is position (s, f) pushed?
@@ -562,7 +570,7 @@ class User:
         return total((1, self.claims(p, k)) for p in self.of(f, 0, k))
 
 
-def total(parts):
+def total(parts: Iterable[tuple[int, Sum]]) -> Sum:
     """Return the sum of (factor, sum) pairs."""
     summed = defaultdict(int)
     for factor, part in parts:
@@ -571,7 +579,7 @@ def total(parts):
     return summed
 
 
-def _dual_tree(x, certificate, claim):
+def _dual_tree(x: Document, certificate: Document, claim: Document) -> None:
     """Check that users' trees prove bounds that add up to the claim; users share nothing."""
     proven, requests = 0, requests_by_user(x)
     for u, (rows, proof) in enumerate(zip(requests, certificate["users"], strict=True)):
@@ -581,7 +589,7 @@ def _dual_tree(x, certificate, claim):
     _expect(claim["bound"] <= proven, f"claim: {claim['bound']} is above the proven {proven}")
 
 
-def requests_by_user(x):
+def requests_by_user(x: Document) -> list[list[list[Any]]]:
     """Return the requests of each user."""
     rows = [[] for _ in range(x["num_users"])]
     for row in x["requests"]:
@@ -589,7 +597,7 @@ def requests_by_user(x):
     return rows
 
 
-def user_bound(user, tree, scale):
+def user_bound(user: User, tree: Any, scale: int) -> int:
     """Return the least cost of a user's plans that a tree proves, in microseconds.
 
     A node ``["ask", question, tree if 0, tree if 1]`` asks what is 0 or 1 at every canonical point,
@@ -608,7 +616,7 @@ def user_bound(user, tree, scale):
     return least
 
 
-def leaf_bound(user, leaf, path, scale):
+def leaf_bound(user: User, leaf: Any, path: list[tuple[int, Sum]], scale: int) -> int | None:
     """Return the cost that a leaf proves, None if it proves that nobody has its answers.
 
     A leaf ``["least" or "empty", [row, y], ...]`` lists multipliers y >= 0 of rows, or of answers
@@ -644,7 +652,7 @@ def leaf_bound(user, leaf, path, scale):
     return user.base - (-value // scale)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Print what a certificate proves; exit code 0 if it is accepted, 1 if not, 2 for misuse."""
     if len(arguments) not in (2, 3):
         print("usage: python verifier.py INSTANCE CERTIFICATE [PLAN]", file=sys.stderr)

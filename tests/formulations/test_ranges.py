@@ -42,7 +42,7 @@ BUDGETS = (None, 0, 1, 10**9 - 1, 2 * 10**9, 2**31, 2**50, 2**62)
 def ends_of_jutap(rng: np.random.Generator, index: int) -> dict[str, Any]:
     """Return a document whose costs and energies lie at the ends, links as in the kit's family."""
     document = draw(29, index).document()
-    names = [name for name in document["cost"] if name not in ("move", "enter")]
+    names = [name for name in document["cost"] if name not in ("move", "enter", "hole_bonus")]
     numbers = {name: int(rng.choice(COSTS)) for name in names}
     moves = [int(rng.choice(COSTS[3:] if rng.random() < 0.7 else COSTS)) for _ in range(2)]
     document["cost"] |= {**numbers, "move": moves}
