@@ -21,10 +21,9 @@ import json
 import sys
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
-from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -553,10 +552,13 @@ class User:
             parts += [(1, self.hold(p, k)) for p in self.of(g, s, t) if p > q]
         return parts
 
-    ROWS: Mapping[str, Callable[..., Parts]] = MappingProxyType(
-        {"ONCE": once, "COVER": cover, "REACH": reached, "CARRY": carry, "FIFO": fifo}
-        | {"LEAVE": leave, "COVER_GIVEN": cover_given}
-    )
+    ROWS: ClassVar[dict[str, Any]] = {
+        "ONCE": once,
+        "COVER": cover,
+        "REACH": reached,
+        "CARRY": carry,
+        "FIFO": fifo,
+    } | {"LEAVE": leave, "COVER_GIVEN": cover_given}
 
     def row(self, name: Any) -> Sum:
         """Return the row with a name such as ["FIFO", s, f, k], summed up."""
