@@ -17,7 +17,7 @@ from opt_istn.push.instance import IntArray, UserProblem
 
 FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
 MAX_PROFILES = 20_000_000  # of the tallest slot
-MAX_STATES = 200_000_000  # of all slots: their values are held, 32 bits each
+MAX_STATES = 200_000_000  # over all slots together; each holds a value of 32 bits
 MAX_STAGES = 400_000_000  # of a slot, over its layers
 MAX_NODES = 1 << 24  # nodes of a diagram
 _WORTH = 4  # so many tuples are worth a profile
