@@ -31,6 +31,7 @@ RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/jutap.md": ("Agreed and certified",),
     "docs/files.md": ("Runs: ",),
+    "docs/reliability.md": ("Who decides what",),
 }
 WORDS = {"certified": re.compile(r"certif", re.I), "agreed": re.compile(r"\bagreed\b", re.I)}
 MARK = re.compile(r"<!--\s*(runs:.+?)-->", re.S)
