@@ -35,7 +35,17 @@ import torch
 from torch import Tensor, nn
 
 from learners import agent, loop, push_batch
-from learners.checks import COUNT, RATE, SECONDS, SHARE, check_device, check_ranges
+from learners.checks import (
+    BY_PROFILE,
+    COUNT,
+    RATE,
+    SECONDS,
+    SHARE,
+    check_device,
+    check_one,
+    check_ranges,
+    timed,
+)
 from learners.planner import METHOD, Planner, Sight, after_birth, chooser, sight
 from learners.push_draws import Problems
 from learners.push_features import Choose, Decided, decide
@@ -58,9 +68,9 @@ class Counterfactual:
     Parameters
     ----------
     time_s
-        Seconds of training, drawing and annealing included.
+        Seconds of training, drawing and annealing included; 300 if `steps` are not given.
     steps
-        If given, steps of the optimiser instead of seconds: a training that repeats exactly.
+        Steps of the optimiser instead of seconds: a training that repeats exactly.
     imitation
         Part of the training spent on imitation, 0..1.
     batch
@@ -85,7 +95,7 @@ class Counterfactual:
         Where the network is trained, as torch names it; instances are played on the CPU.
     """
 
-    time_s: float = 300.0
+    time_s: float = BY_PROFILE
     steps: int | None = None
     imitation: float = 0.3
     batch: int = 8
@@ -106,6 +116,7 @@ class Counterfactual:
         more = {"imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(counts, COUNT), **rates, **more)
         check_device(self.device)
+        check_one(self, "time_s", "steps")
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
@@ -130,6 +141,7 @@ class Training:
     """
 
     def __init__(self, config: Counterfactual, task: Task, seed: int) -> None:
+        config = timed(config)
         self.config, self.task, self.seed = config, task, seed
         self.step, self.spent_s = 0, 0.0
         self.history: list[dict[str, Any]] = []

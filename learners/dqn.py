@@ -29,7 +29,7 @@ from typing import Any, Literal
 import torch
 
 from learners import agent
-from learners.checks import COUNT, check_ranges
+from learners.checks import COUNT, check_one, check_ranges
 from learners.dqn_run import PROFILES, Network, Output, Run, Settings
 from learners.envs.jutap import Features, Reward, Table, features_of, strongest, table_of
 from learners.flying import AgentSolver
@@ -81,12 +81,22 @@ class Training:
 
     def __post_init__(self) -> None:
         check_ranges(self, patience=COUNT)
+        check_one(self, "updates", "episodes")
+        if self.epsilon_by is not None and not self.settings().epsilon_decay:
+            raise InputError(
+                "epsilon_by", "expected an epsilon_decay, for without it nothing counts"
+            )
         self.settings()
 
     def settings(self) -> Settings:
         """Return the profile's settings with the fields that are given."""
         given = {f.name: getattr(self, f.name) for f in fields(Settings)}
         changed = {name: value for name, value in given.items() if value is not None}
+        if "updates" in changed:  # they say how long, whatever the profile counts in
+            changed["episodes"] = None
+        if self.profile not in PROFILES:
+            known = ", ".join(PROFILES)
+            raise InputError("profile", f"expected one of {known}, found {self.profile!r}")
         return replace(PROFILES[self.profile], **changed)
 
     def supports(self, task: Task) -> str | None:

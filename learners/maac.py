@@ -13,14 +13,15 @@ shared by all agents, for clusters come and go between instances, and inputs are
 batch statistics.
 
 An agent is a cluster that makes contents in the instance; a step is a slot. The reward is minus
-the delay of all users, the same for every agent.
+the delay of all users, the same for every agent; ``reward_log`` takes the paper's
+-log2(1 + delay) instead.
 """
 
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -28,7 +29,20 @@ from torch import Tensor, nn
 
 from learners import loop, nets
 from learners.attention import AttentionCritic, Crowd
-from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
+from learners.checks import (
+    BY_PROFILE,
+    COUNT,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SHARE,
+    by_profile,
+    check_device,
+    check_one,
+    check_ranges,
+    settled,
+    timed,
+)
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, again, perform
 from learners.push_images import Images
@@ -43,16 +57,44 @@ _DECAY = 1e-3  # of the critic's weights
 _CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
 
 
+FAIR = {
+    "reward_log": False,
+    "episodes": 4,
+    "updates": 4,
+    "replay": 64,
+    "tau": 0.01,
+    "hidden": 64,
+}
+PROFILES = {
+    "fair": FAIR,
+    # The reference's width and target networks, its 4 updates in 100 steps of the environment,
+    # and of the batches of 1,024 steps as much as a round of 16 episodes has.
+    "paper": {
+        "reward_log": False,
+        "episodes": 16,
+        "updates": 12,
+        "replay": 64,
+        "tau": 0.001,
+        "hidden": 128,
+    },
+}
+
+
 @dataclass(frozen=True)
 class Maac:
-    """Trains the agent.
+    """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
     ----------
+    profile
+        ``fair``, the project's own, or ``paper``: the reference implementation's, for the paper
+        prints no values for this agent.
     time_s
-        Seconds of training, drawing included.
+        Seconds of training, drawing included; 300 if `steps` are not given.
     steps
-        If given, rounds of playing and learning instead of seconds: a training that repeats.
+        Rounds of playing and learning instead of seconds: a training that repeats.
+    reward_log
+        Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
     images, backbone
@@ -76,20 +118,22 @@ class Maac:
         Where networks are trained.
     """
 
-    time_s: float = 300.0
+    profile: Literal["fair", "paper"] = "fair"
+    time_s: float = BY_PROFILE
     steps: int | None = None
+    reward_log: bool = BY_PROFILE
     actor_grad: Literal["score", "gumbel_st"] = "score"
     images: Images = "none"
     backbone: str = ""
-    episodes: int = 4
-    updates: int = 4
-    replay: int = 64
+    episodes: int = BY_PROFILE
+    updates: int = BY_PROFILE
+    replay: int = BY_PROFILE
     gamma: float = 0.99
-    tau: float = 0.01
+    tau: float = BY_PROFILE
     scale: float = 100.0
     actor_rate: float = 1e-3
     critic_rate: float = 1e-3
-    hidden: int = 64
+    hidden: int = BY_PROFILE
     attend: int = 4
     redraws: int = 4
     device: str = "cpu"
@@ -103,9 +147,14 @@ class Maac:
         shares = dict.fromkeys(("gamma", "tau"), SHARE)
         more = {"scale": POSITIVE, "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(names, COUNT), **rates, **shares, **more)
-        if self.hidden % self.attend:
-            rule = f"expected a multiple of attend, {self.attend}, found {self.hidden}"
+        check_one(self, "time_s", "steps")
+        if (hidden := by_profile(self, PROFILES, "hidden")) % self.attend:
+            rule = f"expected a multiple of attend, {self.attend}, found {hidden}"
             raise InputError("hidden", rule)
+
+    def settled(self) -> Self:
+        """Return what is trained: the fields that were not given are the profile's."""
+        return timed(settled(self, PROFILES))
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
@@ -128,7 +177,7 @@ class Batch(NamedTuple):
     active
         Whether a cluster makes contents in the instance, shape (B, K).
     delay
-        Delay of all users, in units, shape (T, instances).
+        What a slot costs, as `Training._delay` says, shape (T, instances).
     opening
         Homes of all users at the steps' starts, shape (B, M).
     """
@@ -222,6 +271,7 @@ class Training(PushTraining):
     """
 
     def __init__(self, config: Maac, task: Task, seed: int) -> None:
+        config = config.settled()
         super().__init__(config, task, seed)
         self.config = config
         self.judge = Judge(self.shape, config.attend, self.weights_rng).to(config.device)
@@ -264,10 +314,10 @@ class Training(PushTraining):
             self._learn(x, -(x.delay - mean) / deviation, noise)
 
     def _delay(self, played: Episode) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return the delay of all users in units, shape (T, instances)."""
+        """Return what is paid in each slot: delay of all users in units, or its logarithm."""
         by_user = played.delay.reshape(len(played.delay), -1, self.shape.users)
-        delay: np.ndarray[Any, np.dtype[np.float64]] = by_user.sum(axis=2) / self.scenes.unit_us
-        return delay
+        delay: np.ndarray[Any, np.dtype[np.float64]] = by_user.sum(axis=2).astype(np.float64)
+        return np.log2(1 + delay / 1e6) if self.config.reward_log else delay / self.scenes.unit_us
 
     def _batch(self, played: Episode) -> Batch:
         """Return an episode as the networks take it."""

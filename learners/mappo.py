@@ -20,49 +20,84 @@ Rewards of drawn instances are expected over requests: they do not react to push
 is the same and noise is less.
 """
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from learners import loop, nets, push_batch
-from learners.checks import COUNT, POSITIVE, RATE, SECONDS, SHARE, check_device, check_ranges
+from learners.checks import (
+    BY_PROFILE,
+    COUNT,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SHARE,
+    by_profile,
+    check_device,
+    check_one,
+    check_ranges,
+    settled,
+    timed,
+)
 from learners.push_actor import choosing
 from learners.push_episodes import Episode, perform
 from learners.push_images import Images
 from learners.push_nets import Critic
 from learners.push_scene import Sight
 from learners.push_training import PLAY, PushTraining
+from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
 Credit = Literal["shared", "user", "head"]
-PAPER = {  # Table 2 of the paper, and on-policy's values where it is silent
-    "hidden": 256,
-    "actor_rate": 1e-4,
-    "critic_rate": 5e-4,
-    "epochs": 5,
-    "episodes": 16,
-    "reward_credit": "shared",
-    "decay": False,
+FAIR = {
+    "reward_credit": "head",
+    "reward_log": False,
+    "ratio": "per_head",
+    "episodes": 4,
+    "epochs": 4,
+    "clip": 0.2,
+    "gamma": 0.99,
+    "gae_lambda": 0.95,
+    "entropy": 0.01,
+    "huber": 10.0,
+    "grad_norm": 10.0,
+    "actor_rate": 2e-3,
+    "critic_rate": 2e-3,
+    "decay": True,
+    "hidden": 64,
+    "redraws": 4,
+}
+PROFILES = {
+    "fair": FAIR,
+    "paper": FAIR  # Table 2 of the paper, and on-policy's values where it is silent
+    | {
+        "hidden": 256,
+        "actor_rate": 1e-4,
+        "critic_rate": 5e-4,
+        "epochs": 5,
+        "episodes": 16,
+        "reward_credit": "shared",
+        "decay": False,
+    },
 }
 
 
 @dataclass(frozen=True)
 class Mappo:
-    """Trains the agent. Defaults are those of the profile ``fair``.
+    """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
     ----------
     profile
-        ``paper`` takes the values of the paper's Table 2 for those left at their defaults.
+        ``fair``, the project's own, or ``paper``: the paper's Table 2.
     time_s
-        Seconds of training, drawing included.
+        Seconds of training, drawing included; 300 if `steps` are not given.
     steps
-        If given, rollouts instead of seconds: a training that repeats exactly.
+        Rollouts instead of seconds: a training that repeats exactly.
     reward_credit
         What a head's reward is, see the module.
     reward_log
@@ -92,26 +127,26 @@ class Mappo:
     """
 
     profile: Literal["fair", "paper"] = "fair"
-    time_s: float = 300.0
+    time_s: float = BY_PROFILE
     steps: int | None = None
-    reward_credit: Credit = "head"
-    reward_log: bool = False
-    ratio: Literal["per_head", "joint"] = "per_head"
+    reward_credit: Credit = BY_PROFILE
+    reward_log: bool = BY_PROFILE
+    ratio: Literal["per_head", "joint"] = BY_PROFILE
     images: Images = "none"
     backbone: str = ""
-    episodes: int = 4
-    epochs: int = 4
-    clip: float = 0.2
-    gamma: float = 0.99
-    gae_lambda: float = 0.95
-    entropy: float = 0.01
-    huber: float = 10.0
-    grad_norm: float = 10.0
-    actor_rate: float = 2e-3
-    critic_rate: float = 2e-3
-    decay: bool = True
-    hidden: int = 64
-    redraws: int = 4
+    episodes: int = BY_PROFILE
+    epochs: int = BY_PROFILE
+    clip: float = BY_PROFILE
+    gamma: float = BY_PROFILE
+    gae_lambda: float = BY_PROFILE
+    entropy: float = BY_PROFILE
+    huber: float = BY_PROFILE
+    grad_norm: float = BY_PROFILE
+    actor_rate: float = BY_PROFILE
+    critic_rate: float = BY_PROFILE
+    decay: bool = BY_PROFILE
+    hidden: int = BY_PROFILE
+    redraws: int = BY_PROFILE
     device: str = "cpu"
 
     method: ClassVar[str] = "push.mappo"
@@ -125,10 +160,15 @@ class Mappo:
         entropy = {"entropy": (0.0, 1e3)}
         every = {**counts, **shares, **positive, **rates, **entropy, "time_s": SECONDS}
         check_ranges(self, **every)
-        if self.profile == "paper":
-            for field in dataclasses.fields(self):
-                if field.name in PAPER and getattr(self, field.name) == field.default:
-                    object.__setattr__(self, field.name, PAPER[field.name])
+        check_one(self, "time_s", "steps")
+        credit = by_profile(self, PROFILES, "reward_credit")
+        if self.reward_log and credit == "head":
+            rule = "expected reward_credit=shared or user: what a head saved has no logarithm"
+            raise InputError("reward_log", rule)
+
+    def settled(self) -> Self:
+        """Return what is trained: the fields that were not given are the profile's."""
+        return timed(settled(self, PROFILES))
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
@@ -229,6 +269,7 @@ class Training(PushTraining):
     """
 
     def __init__(self, config: Mappo, task: Task, seed: int) -> None:
+        config = config.settled()
         super().__init__(config, task, seed)
         self.config = config
         self.critic = Critic(self.shape, self.weights_rng).to(config.device)

@@ -267,6 +267,27 @@ def test_one_update_is_the_one_of_algorithm_1(tiny: Instance) -> None:
     assert onward is run.target
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("other", PROFILES)
+def test_what_is_given_is_kept(profile: str, other: str) -> None:
+    """A field keeps what it was given under every profile, the other profile's value too."""
+    for field, value in vars(PROFILES[other]).items():
+        if value is None or field == "epsilon_by":
+            continue
+        assert getattr(Training(profile=profile, **{field: value}).settings(), field) == value
+
+
+def test_the_length_of_a_training_is_what_is_given() -> None:
+    """Updates replace the episodes that the paper's profile counts in; both are refused."""
+    assert Training(profile="paper", updates=7).settings().episodes is None
+    with pytest.raises(InputError, match="episodes: expected one of updates and episodes"):
+        Training(profile="paper", updates=7, episodes=7)
+    with pytest.raises(InputError, match="epsilon_by: expected an epsilon_decay"):
+        Training(epsilon_by="step")
+    with pytest.raises(InputError, match="profile: expected one of strong, paper"):
+        Training(profile="papers")
+
+
 def test_epsilon_follows_its_schedule(tiny: Instance) -> None:
     """Epsilon decays per episode or per step down to its minimum, or linearly over half of it."""
     table = table_of(strongest(tiny))

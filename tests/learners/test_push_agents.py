@@ -10,6 +10,7 @@ import torch
 
 from learners import agent, maac, mappo, push_batch
 from learners.backbone import BackboneTrainer
+from learners.counterfactual import Counterfactual
 from learners.envs.push import PushEnv
 from learners.images import CHANNELS
 from learners.maac import Maac
@@ -253,11 +254,46 @@ def test_goes_on_exactly_after_an_interruption(config: Any, tmp_path: Path) -> N
             assert torch.equal(value, resumed.actor.state_dict()[name]), name
 
 
-def test_the_papers_profile_leaves_what_is_given() -> None:
-    """Table 2 replaces defaults, not what was asked for."""
-    paper = Mappo(profile="paper", clip=0.1, epochs=7)
-    assert (paper.hidden, paper.actor_rate, paper.critic_rate) == (256, 1e-4, 5e-4)
-    assert (paper.clip, paper.epochs, paper.reward_credit) == (0.1, 7, "shared")
+PROFILED = [
+    (kind, profiles, other, field)
+    for kind, profiles in (
+        (Mappo, mappo.PROFILES),
+        (MultiModal, mappo.PROFILES),
+        (Maac, maac.PROFILES),
+    )
+    for other in profiles
+    for field in profiles["fair"]
+]
+
+
+@pytest.mark.parametrize(("kind", "profiles", "other", "field"), PROFILED)
+def test_what_is_given_is_kept(kind: Any, profiles: Any, other: str, field: str) -> None:
+    """A field keeps what it was given under every profile, other profiles' values too."""
+    for named in profiles.values():
+        given = {field: named[field]}
+        if named[field] == "head":  # goes with the linear reward alone
+            given["reward_log"] = False
+        if given.get("reward_log"):
+            given["reward_credit"] = "shared"
+        found = kind(profile=other, **given).settled()
+        assert {name: getattr(found, name) for name in given} == given
+        blank = {name: getattr(found, name) for name in profiles[other] if name not in given}
+        assert blank == {k: v for k, v in profiles[other].items() if k not in given}
+
+
+@pytest.mark.parametrize("kind", [Mappo, MultiModal, Maac, Counterfactual])
+def test_a_training_is_measured_in_one_thing(kind: Any) -> None:
+    """Seconds and steps together are refused: one of them would be ignored."""
+    with pytest.raises(InputError, match="steps: expected one of time_s and steps, not both"):
+        kind(time_s=300.0, steps=1)
+
+
+def test_unknown_combinations_are_refused() -> None:
+    """A profile that there is not, and a logarithm of what a head saved."""
+    with pytest.raises(InputError, match="profile: expected one of fair, paper"):
+        Mappo(profile="papers")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="reward_log: expected reward_credit=shared or user"):
+        Mappo(reward_log=True)
 
 
 def test_other_instances_have_to_be_asked_for(tmp_path: Path) -> None:
