@@ -23,6 +23,7 @@ from opt_istn.training import Task
 FORMAT = "opt-istn/agent"
 CHECKPOINT = "opt-istn/checkpoint"
 VERSION = 1
+MAX_WIDTH = 4096  # of a network's layers; a file that asks for more is refused
 # What reading a damaged pickle was seen to raise.
 _DAMAGED = (
     pickle.UnpicklingError,
@@ -163,6 +164,20 @@ def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Pa
         raise InputError(
             "state", f"expected the tensors of the network: {error}", str(path)
         ) from None
+
+
+def check_width(value: Any, field_: str, path: str | Path) -> None:
+    """Check the width of a network before memory is taken for it.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number within reason.
+    """
+    if type(value) is not int or not 1 <= value <= MAX_WIDTH:
+        raise InputError(
+            field_, f"expected a number from 1 to {MAX_WIDTH}, found {value!r}", str(path)
+        )
 
 
 def checkpoint_of(out: Path) -> Path:

@@ -7,21 +7,23 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from learners.envs.jutap import (
-    FREQUENCIES,
-    Flights,
-    JutapEnv,
-    features_of,
-    rewarded,
-    strongest,
-    table_of,
-)
-from learners.starts import greedy, judge, value_iteration
+from learners.jutap.env import JutapEnv
+from learners.jutap.starts import judge
 from opt_istn import InputError
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.table import (
+    FREQUENCIES,
+    Flights,
+    features_of,
+    greedy,
+    rewarded,
+    strongest,
+    table_of,
+    value_iteration,
+)
 from opt_istn.testing.jutap import random_jutap
 
 

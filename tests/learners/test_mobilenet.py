@@ -6,7 +6,7 @@ import warnings
 import pytest
 import torch
 
-from learners.mobilenet import MobileNet, load_weights, sar_stem, save_weights, with_classes
+from learners.images.mobilenet import MobileNet, load_weights, sar_stem, save_weights, with_classes
 from opt_istn.files import InputError
 
 STEM, HEAD = "features.0.0.weight", "classifier.3.weight"

@@ -8,20 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from learners import agent, maac, mappo, push_batch
-from learners.backbone import BackboneTrainer
-from learners.counterfactual import Counterfactual
-from learners.envs.push import PushEnv
-from learners.images import CHANNELS
-from learners.maac import Maac
-from learners.mappo import Mappo, MultiModal
-from learners.mobilenet import MobileNet, save_weights
-from learners.push_actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
-from learners.push_draws import Drawer
-from learners.push_episodes import Drawn, Fixed, again, choose_at_random, perform
-from learners.push_images import Images, Vision
-from learners.push_nets import Actor, Shape
-from learners.push_scene import Sight
+from learners import agent
+from learners.images.aircraft import CHANNELS
+from learners.images.mobilenet import MobileNet, save_weights
+from learners.push import batch as push_batch
+from learners.push import maac, mappo
+from learners.push.actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
+from learners.push.backbone import BackboneTrainer
+from learners.push.counterfactual import Counterfactual
+from learners.push.draws import Drawer
+from learners.push.env import PushEnv
+from learners.push.episodes import Drawn, Fixed, again, choose_at_random, perform
+from learners.push.maac import Maac
+from learners.push.mappo import Mappo, MultiModal
+from learners.push.nets import Actor, Shape
+from learners.push.scene import Sight
+from learners.push.vision import Images, Vision
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
@@ -238,16 +240,16 @@ def test_an_agent_sees_its_own_contents_alone() -> None:
 )
 def test_goes_on_exactly_after_an_interruption(config: Any, tmp_path: Path) -> None:
     """The same seed gives the same weights, with a checkpoint in between too."""
-    module = maac if isinstance(config, Maac) else mappo
+    course = maac.MaacCourse if isinstance(config, Maac) else mappo.MappoCourse
     task = Task("push", "push-tiny", scenario=TINY)
-    whole = module.Training(config, task, 3)
+    whole = course(config, task, 3)
     assert len(list(whole.run())) == 6
     for stop in (2, 5):
-        broken = module.Training(config, task, 3)
+        broken = course(config, task, 3)
         for _ in zip(broken.run(), range(stop), strict=False):
             pass
         torch.save(broken.state(), tmp_path / "checkpoint")
-        resumed = module.Training(config, task, 3)
+        resumed = course(config, task, 3)
         resumed.restore(torch.load(tmp_path / "checkpoint", weights_only=True))
         list(resumed.run())
         for name, value in whole.actor.state_dict().items():
