@@ -2,7 +2,9 @@
 
 The network of Howard et al., Searching for MobileNetV3, ICCV 2019 (table 2), with the names of
 parameters that torchvision uses, so that its ImageNet weights (``mobilenet_v3_small-047dcff4.pth``)
-load as they are. None are shipped: without a file the weights are random.
+load as they are. None are shipped: without a file the weights are random. torchvision itself is no
+dependency: its wheel does not import beside the CPU build of torch (``operator torchvision::nms
+does not exist``), for its compiled part wants CUDA's libraries.
 
 Images are float tensors of shape (n, channels, height, width), 32 pixels or more on a side:
 3 channels for optical images, 1 for SAR images.
@@ -17,7 +19,7 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Generator, Tensor, nn
 
-from opt_istn.files import InputError, unusable, write_through
+from opt_istn.files import InputError, unusable
 
 NUM_FEATURES = 576  # channels of the last convolution, pooled over the image
 NUM_HIDDEN = 1024  # of the classifier
@@ -230,22 +232,10 @@ def sar_stem(net: MobileNet, merge: Literal["mean", "sum"] = "mean") -> MobileNe
     return result
 
 
-def save_weights(path: str | Path, net: MobileNet) -> None:
-    """Write the weights of `net` to `path`, atomically.
-
-    Raises
-    ------
-    InputError
-        If the folder does not exist or cannot be written to.
-    """
-    state = net.state_dict()
-    write_through(path, lambda temporary: torch.save(state, temporary))
-
-
 def load_weights(path: str | Path) -> MobileNet:
     """Return the network whose weights `path` holds, in evaluation mode.
 
-    The file is one of torchvision's or of `save_weights`; numbers of classes and channels are
+    The file is a ``state_dict`` as torchvision ships it; numbers of classes and channels are
     read off the weights. Only tensors are read from it: it cannot run code.
 
     Raises

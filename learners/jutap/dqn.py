@@ -137,9 +137,9 @@ class Dqn:
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        filled = training.settled(self, PROFILES)
+        filled = {name: training.by_profile(self, PROFILES, name) for name in STRONG}
         given = {"updates": self.updates, "episodes": self.episodes}
-        return replace(filled, **given) if any(given.values()) else filled  # type: ignore[arg-type]
+        return replace(self, **filled | (given if any(given.values()) else {}))
 
     def supports(self, task: Task) -> str | None:
         """One instance of JUTAP is supported."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from learners import agent
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_cost
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
 from opt_istn.solver import Claims, Status
@@ -66,11 +65,8 @@ class PushAgent:
 
 
 def claims_of(instance: Instance, plan: Plan) -> Claims:
-    """Return a feasible plan's claims, with its expected delay where the law is known."""
-    detail: dict[str, int | float | str] = {}
-    if "law" in instance.scenario and len(instance.contents) == instance.num_contents:
-        detail["expected_us"] = expected_cost(instance, plan)
-    return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
+    """Return a feasible plan's claims."""
+    return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost)
 
 
 def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import torch
 
 from learners import agent
 from learners.images.aircraft import CHANNELS
-from learners.images.mobilenet import MobileNet, save_weights
+from learners.images.mobilenet import MobileNet
 from learners.push import batch as push_batch
 from learners.push import maac, mappo
 from learners.push.actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
@@ -405,7 +405,7 @@ def test_a_backbone_can_start_from_weights(tmp_path: Path) -> None:
     """Given weights, three layers stay as they are, the SAR stem is their mean, the head is new."""
     path = tmp_path / "imagenet.pth"
     given = MobileNet(1000, 3, torch.Generator().manual_seed(1))
-    save_weights(path, given)
+    torch.save(given.state_dict(), path)
     small = BackboneTrainer(images=40, pixels=32, epochs=1, answers=1, weights=str(path))
     small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "b.pt", lambda *_: None)
     state, stem = agent.load(tmp_path / "b.pt", "push.backbone").state, "features.0.0.weight"
@@ -413,6 +413,6 @@ def test_a_backbone_can_start_from_weights(tmp_path: Path) -> None:
     assert torch.equal(state["optical"]["net"][stem], before)
     assert torch.equal(state["sar"]["net"][stem], before.mean(1, keepdim=True))
     assert state["sar"]["net"]["classifier.3.weight"].shape == (16, 1024)
-    save_weights(path, MobileNet(1000, 1, torch.Generator()))
+    torch.save(MobileNet(1000, 1, torch.Generator()).state_dict(), path)
     with pytest.raises(InputError, match="weights: expected those of a network for colour"):
         small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "c.pt", lambda *_: None)
