@@ -269,7 +269,11 @@ class DqnCourse:
         """Return the trained agent."""
         tensors = {"last": self.online.state_dict(), "best": self.best[1]}
         state = {**tensors, "returns": torch.tensor(self.returns)}
-        return agent.Agent(METHOD, asdict(self.config), self.about, self.seed, state, self.history)
+        counts = {"rollouts": self.episodes, "environment_steps": self.steps}
+        counts |= {"gradient_steps": self.updates}
+        contract = agent.contract(mdp.columns_of(self.config.features))
+        known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history)
+        return agent.Agent(*known, counts=counts, contract=contract)
 
     @torch.no_grad()
     def actions(self) -> IntArray:

@@ -70,7 +70,8 @@ class QLearning:
         q, history = self.learn(table, trained, seed, report)
         state = {"q": torch.from_numpy(q)}
         described, config = agent.described(task), dataclasses.asdict(self)
-        agent.save(out, agent.Agent(METHOD, config, described, seed, state, history))
+        counts = {"environment_steps": history[-1]["steps"]}
+        agent.save(out, agent.Agent(METHOD, config, described, seed, state, history, counts=counts))
         return history[-1]
 
     def learn(

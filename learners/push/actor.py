@@ -3,26 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from learners import agent, nets
-from learners.push import batch as push_batch
-from learners.push.batch import batch_of
+from learners.push.batch import anneal, batch_of, replay
 from learners.push.draws import Problems
 from learners.push.episodes import Choose, Scenes, contents_of, perform
 from learners.push.nets import Actor, Shape
-from learners.push.scene import Scene, Sight, Stage, scene_of
+from learners.push.scene import Scene, Sight, Stage, columns, scene_of
 from learners.push.solver import PushAgent, claims_of
 from learners.push.view import Float
 from learners.push.vision import Vision, classes_of
+from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
+LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
@@ -57,14 +58,22 @@ class Curve:
     def __init__(self, scenes: Scenes, rng: np.random.Generator) -> None:
         self._scene = scenes.scene(1 if scenes.num_own else _CHECKED, rng)
         batch = self._scene.problems.batch
-        best = push_batch.anneal(batch, _SWEEPS, _HEAT, rng)
-        self._best = max(int(push_batch.replay(batch, best).sum()), 1)
+        best = anneal(batch, _SWEEPS, _HEAT, rng)
+        self._best = np.maximum(self._by_instance(replay(batch, best)), 1)
 
-    def saving(self, actor: Actor) -> float:
-        """Return what the actor saves of what annealed plans save that know all births."""
+    def savings(self, actor: Actor) -> list[float]:
+        """Return what the actor saves of what annealed plans save that know all births.
+
+        One number an instance.
+        """
         played = perform(self._scene, choosing(actor))
-        saved = push_batch.replay(self._scene.problems.batch, played.plan).sum()
-        return float(saved / self._best)
+        saved = self._by_instance(replay(self._scene.problems.batch, played.plan))
+        shares: list[float] = (saved / self._best).tolist()
+        return shares
+
+    def _by_instance(self, saved: IntArray) -> IntArray:
+        total: IntArray = saved.reshape(-1, self._scene.users).sum(axis=1)
+        return total
 
 
 class ActorPolicy:
@@ -130,7 +139,17 @@ class ActorPolicy:
 
 @dataclass(frozen=True)
 class MappoAgent(PushAgent):
-    """Solver ``push.mappo``."""
+    """Solver ``push.mappo``.
+
+    Parameters
+    ----------
+    agent, elsewhere, sha256
+        As in `PushAgent`.
+    weights
+        ``last``, or the ``best`` of the training curve.
+    """
+
+    weights: Literal["last", "best"] = "last"
 
     method: ClassVar[str] = "push.mappo"
 
@@ -168,9 +187,19 @@ class MappoAgent(PushAgent):
     def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
         """Return the actor of a file, what it needs to know, and what it was trained on."""
         found = agent.load(path, self.method)
-        actor = Actor(Shape(**found.state["shape"]), torch.Generator())
-        agent.load_state(actor, found.state["actor"], path)
-        return actor, found.state, found.trained_on
+        agent.check_contract(found, columns(), path)
+        state = found.state
+        if self.weights == "best" and not state.get("best"):
+            rule = "expected best weights, found the last ones alone"
+            raise InputError("state.best", rule, str(path))
+        kept = (state["best"] if self.weights == "best" else state).get("actor", {})
+        shape = agent.sizes(Shape, state.get("shape"), LIMITS, "state.shape", path)
+        own = kept.get("own")
+        if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
+            raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
+        actor = Actor(shape, torch.Generator())
+        agent.load_state(actor, kept, path)
+        return actor, state, found.trained_on
 
 
 @dataclass(frozen=True)

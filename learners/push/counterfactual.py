@@ -2,11 +2,11 @@
 
 The project's own agent for PUSH, trained in two stages on births drawn from the scenario.
 
-1. Imitation. With births known, annealing gives good plans (`push_batch.anneal`). The network is
-   shown each head, a content for a user, as it would see it online, and learns the plan's slot by
-   cross entropy: L = -sum_i log pi(a*_i | x_i).
+1. Imitation. With births known, annealing gives good plans (`learners.push.batch`). The network
+   is shown each head, a content for a user, as it would see it online, and learns the plan's slot
+   by cross entropy: L = -sum_i log pi(a*_i | x_i).
 2. Counterfactual gradient. The network plays; then the saving of every choice of every head is
-   computed exactly, all other heads being as they were (`push_batch.counterfactuals`), and
+   computed exactly, all other heads being as they were (`learners.push.batch`), and
    L = -sum_i sum_a pi(a | x_i) gain_i(a): the policy gradient of the difference reward, with all
    actions summed instead of sampled. Requests do not react to pushes, so nothing is estimated but
    the mean over births and over the other heads' choices. All heads move at once, each as if the
@@ -24,8 +24,7 @@ logits of its own beside the network's: a plan may be learned by heart.
 
 import copy
 import dataclasses
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -35,10 +34,10 @@ import torch
 from torch import Tensor, nn
 
 from learners import agent, training
-from learners.push import batch as push_batch
+from learners.push.batch import anneal, counterfactuals, replay
 from learners.push.draws import Problems
-from learners.push.features import Choose, Decided, decide
-from learners.push.planner import METHOD, Planner, Sight, after_birth, chooser, sight
+from learners.push.features import CURVES, SCALARS, Choose, Decided, decide
+from learners.push.planner import METHOD, Planner, PlannerInput, after_birth, chooser, sight
 from learners.push.sources import Drawing, Fixed, Source
 from learners.training import (
     BY_PROFILE,
@@ -46,15 +45,17 @@ from learners.training import (
     RATE,
     SECONDS,
     SHARE,
+    WIDTH,
+    Rounds,
     check_device,
     check_one,
     check_ranges,
     timed,
 )
+from opt_istn.push.instance import IntArray
 from opt_istn.training import Report, Task
 
 _IMITATE, _PLAY, _CHECK, _WEIGHTS = range(4)  # independent streams of a training's seed
-_CHECKS = 12  # rows of the training curve
 _CHECKED = 8  # drawn instances that the curve is measured on
 _WINDOW = 32  # labelled batches that are kept for imitation
 _HEAT = 0.1  # first temperature of the annealing
@@ -112,9 +113,9 @@ class Counterfactual:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        counts = ("steps", "batch", "hidden", "sweeps", "reuse", "redraws", "demand_steps")
+        counts = ("steps", "batch", "sweeps", "reuse", "redraws", "demand_steps")
         rates = dict.fromkeys(("learning_rate", "play_rate"), RATE)
-        more = {"imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
+        more = {"hidden": WIDTH, "imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(counts, COUNT), **rates, **more)
         check_device(self.device)
         check_one(self, "time_s", "steps")
@@ -131,55 +132,59 @@ class Counterfactual:
 class Labelled(NamedTuple):
     """Heads as the network sees them, and their choices: slots after birth, T for never, (n,)."""
 
-    seen: Sight
+    seen: PlannerInput
     choice: Tensor
 
 
-class CounterfactualCourse:
-    """A training that can be interrupted: `state` and `restore` are exact.
+class CounterfactualCourse(Rounds):
+    """A course of the agent. What is drawn depends on the seed and the number of the round alone.
 
-    What is drawn depends on the seed and the number of the step alone.
+    Parameters
+    ----------
+    config, task, seed
+        As in `Counterfactual.train`.
     """
 
     def __init__(self, config: Counterfactual, task: Task, seed: int) -> None:
         config = timed(config)
-        self.config, self.task, self.seed = config, task, seed
-        self.step, self.spent_s = 0, 0.0
-        self.history: list[dict[str, Any]] = []
-        self.source = _source(config, task)
+        super().__init__(config, task, seed)
+        self.config, self.source = config, _source(config, task)
         x, weights = self.source, torch.Generator().manual_seed(seed * 4 + _WEIGHTS)
         planner = Planner(x.num_users, x.num_slots, config.hidden, x.num_own, weights)
         self.planner = planner.to(config.device)
-        self.optimizer, self._playing = self._new_optimizer(), False
+        self.learned = {"planner": self.planner}
+        self.optimizers, self._playing = [self._new_optimizer()], False
         self._num_labelled = 0
         self._recent: dict[int, Labelled] = {}
 
-    def run(self) -> Iterator[float]:
-        """Train, yielding the part of the training that is done after every step."""
-        begin = time.monotonic()
+    def prepare(self) -> None:
+        """Learn demand, draw the instances of the training curve, and anneal plans for them."""
         self.source.learn(np.random.default_rng([self.seed, _WEIGHTS]))
-        self._prepare_check()
-        self.spent_s += time.monotonic() - begin
-        part = self.config.imitation
-        while (share := self._share()) < 1:
-            begin = time.monotonic()
-            if share < part:
-                self._imitate(1 - share / part)
-            else:
-                if not self._playing:
-                    self._playing, self.optimizer = True, self._new_optimizer()
-                self._play((1 - share) / (1 - part))
-            self.step += 1
-            if share >= (len(self.history) + 1) / _CHECKS:
-                self._note()
-            self.spent_s += time.monotonic() - begin
-            yield share
-        self._note()
+        rng = self.rng(_CHECK, 0)
+        self._checked = self.source.problems(_CHECKED, rng)
+        best = anneal(self._checked.batch, 2 * self.config.sweeps, _HEAT, rng)
+        self._best = np.maximum(self._by_instance(replay(self._checked.batch, best)), 1)
 
-    def summary(self) -> str:
-        """Return how training stands."""
-        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        return f"saves {saving} of what annealed plans save that know all births"
+    def improve(self, left: float) -> None:
+        """Take a step of imitation, or later of play."""
+        part = self.config.imitation
+        if 1 - left < part:
+            self._imitate(1 - (1 - left) / part)
+        else:
+            if not self._playing:
+                self._playing, self.optimizers = True, [self._new_optimizer()]
+            self._play(left / (1 - part))
+
+    def measure(self) -> list[float]:
+        """Return what the agent saves of annealed plans that know all births."""
+        seen = self._decide(self._checked, chooser(self.planner, self._checked))
+        saved = self._by_instance(replay(self._checked.batch, seen.plan))
+        shares: list[float] = (saved / self._best).tolist()
+        return shares
+
+    def weights(self) -> dict[str, Any]:
+        """Return the network's tensors."""
+        return {"planner": self.planner.state_dict()}
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""
@@ -187,45 +192,32 @@ class CounterfactualCourse:
         sizes = {"num_users": x.num_users, "num_slots": x.num_slots, "num_own": x.num_own}
         sizes |= {"hidden": self.config.hidden}
         planner = copy.deepcopy(self.planner).cpu()
-        state = {"planner": planner.state_dict(), "sizes": sizes, **x.state()}
+        state = {"planner": planner.state_dict(), "sizes": sizes, "best": self.best, **x.state()}
         config, about = dataclasses.asdict(self.config), agent.described(self.task)
-        return agent.Agent(METHOD, config, about, self.seed, state, self.history)
+        told: dict[str, Any] = {"counts": self.counts, "measured": self.measured}
+        told["contract"] = agent.contract([*CURVES, *SCALARS, "slot", "user"])
+        return agent.Agent(METHOD, config, about, self.seed, state, self.history, **told)
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""
-        return {
-            "planner": self.planner.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "source": self.source.state(),
-            "playing": self._playing,
-            "num_labelled": self._num_labelled,
-            "step": self.step,
-            "spent_s": self.spent_s,
-            "history": self.history,
-        }
+        more = {"source": self.source.state(), "playing": self._playing}
+        return super().state() | more | {"num_labelled": self._num_labelled}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state."""
-        self.planner.load_state_dict(state["planner"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.spent_s = state["step"], state["spent_s"]
+        super().restore(state)
         self._playing, self._num_labelled = state["playing"], state["num_labelled"]
-        self.history = list(state["history"])
         self.source.restore(state["source"])
+
+    def _by_instance(self, saved: IntArray) -> IntArray:
+        total: IntArray = saved.reshape(-1, self.source.num_users).sum(axis=1)
+        return total
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
         """Return Adam without moments: those of one stage's gradients mislead the other's."""
         named = self.planner.named_parameters()
         groups = [{"params": [value], "own": name == "own"} for name, value in named]
         return torch.optim.Adam(groups, self.config.learning_rate)
-
-    def _share(self) -> float:
-        if self.config.steps is not None:
-            return self.step / self.config.steps
-        return self.spent_s / self.config.time_s
-
-    def _rng(self, stream: int, number: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, stream, number])
 
     def _imitate(self, left: float) -> None:
         """Take a step of imitation on a batch of the window; `left` 1..0 scales the rate."""
@@ -236,14 +228,14 @@ class CounterfactualCourse:
         """Return the loss of imitation on one of the latest labelled batches."""
         window = range(max(0, self._num_labelled - _WINDOW), self._num_labelled)
         self._recent = {k: self._recent.get(k) or self._label(k) for k in window}
-        x = self._recent[int(self._rng(_IMITATE, self.step).choice(window))]
+        x = self._recent[int(self.rng(_IMITATE, self.step).choice(window))]
         return nn.functional.nll_loss(self.planner(*x.seen), x.choice)
 
     def _label(self, number: int) -> Labelled:
         """Return heads of newly drawn instances as seen in an annealed plan, and its choices."""
-        rng = np.random.default_rng([self.seed, _IMITATE, number, 1])
+        rng = self.rng(_IMITATE, number, 1)
         problems = self.source.problems(self.config.batch, rng)
-        plan = push_batch.anneal(problems.batch, self.config.sweeps, _HEAT, rng)
+        plan = anneal(problems.batch, self.config.sweeps, _HEAT, rng)
         seen = self._decide(problems, lambda heads, *_: plan[heads])
         slots, release = problems.batch.num_slots, problems.batch.release
         choice = np.where(plan < slots, plan - release, slots)
@@ -252,11 +244,13 @@ class CounterfactualCourse:
 
     def _play(self, left: float) -> None:
         """Take a step on the counterfactuals of the network's own play; `left` as before."""
-        rng = self._rng(_PLAY, self.step)
+        rng = self.rng(_PLAY, self.step)
         problems = self.source.problems(self.config.batch, rng)
+        self.counts["rollouts"] += 1
+        self.counts["environment_steps"] += self.config.batch * self.source.num_slots
         batch, noise = problems.batch, torch.Generator().manual_seed(int(rng.integers(2**62)))
         seen = self._decide(problems, chooser(self.planner, problems, noise))
-        saved = push_batch.counterfactuals(batch, seen.plan) / self.source.unit_us
+        saved = counterfactuals(batch, seen.plan) / self.source.unit_us
         gain = torch.from_numpy(after_birth(saved, batch.release).astype(np.float32))
         gain = gain.to(self.config.device)
         chance = self.planner(*self._sight(problems, seen)).exp()
@@ -266,34 +260,22 @@ class CounterfactualCourse:
         self._descend(loss, self.config.play_rate * left)
 
     def _descend(self, loss: Tensor, rate: float) -> None:
-        for group in self.optimizer.param_groups:
+        optimizer = self.optimizers[0]
+        for group in optimizer.param_groups:
             group["lr"] = rate * (_OWN_RATE if group["own"] else 1.0)
-        self.optimizer.zero_grad()
+        optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
         nn.utils.clip_grad_norm_(self.planner.parameters(), _CLIP)
-        self.optimizer.step()
+        optimizer.step()
+        self.counts["gradient_steps"] += 1
 
     def _decide(self, problems: Problems, choose: Choose) -> Decided:
         never = np.full(len(problems.batch.release), problems.batch.num_slots)
         return decide(problems, self.source.unit_us, self.source.num_users, choose, 0, never)
 
-    def _sight(self, problems: Problems, seen: Decided) -> Sight:
+    def _sight(self, problems: Problems, seen: Decided) -> PlannerInput:
         heads, device = np.arange(len(seen.plan)), self.planner.trust.device
         return sight(problems, heads, seen.rows, seen.gain, device)
-
-    def _prepare_check(self) -> None:
-        """Draw the instances of the training curve, and anneal plans for them."""
-        rng = self._rng(_CHECK, 0)
-        self._checked = self.source.problems(_CHECKED, rng)
-        best = push_batch.anneal(self._checked.batch, 2 * self.config.sweeps, _HEAT, rng)
-        self._best = max(int(push_batch.replay(self._checked.batch, best).sum()), 1)
-
-    def _note(self) -> None:
-        """Add a row to the training curve."""
-        seen = self._decide(self._checked, chooser(self.planner, self._checked))
-        saved = int(push_batch.replay(self._checked.batch, seen.plan).sum())
-        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
-        self.history.append(row | {"saving": round(saved / self._best, 4)})
 
 
 def _source(config: Counterfactual, task: Task) -> Source:

@@ -31,9 +31,9 @@ from learners import nets, training
 from learners.push.actor import choosing
 from learners.push.attention import AttentionCritic, Crowd
 from learners.push.episodes import Episode, again, perform
-from learners.push.nets import Features, Shape
+from learners.push.nets import HeadEncoder, Shape
 from learners.push.scene import Scene, Sight, home_width
-from learners.push.training import PLAY, REPLAY, PushCourse
+from learners.push.training import PLAY, REPLAY, PushCourse, explained
 from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
@@ -42,6 +42,7 @@ from learners.training import (
     RATE,
     SECONDS,
     SHARE,
+    WIDTH,
     by_profile,
     check_device,
     check_one,
@@ -67,13 +68,13 @@ FAIR = {
 }
 PROFILES = {
     "fair": FAIR,
-    # The reference's width and target networks, its 4 updates in 100 steps of the environment,
-    # and of the batches of 1,024 steps as much as a round of 16 episodes has.
+    # The reference's width and target networks, and its 4 updates in 100 steps of the environment.
+    # Its batches have 1,024 steps; here a step has the decisions on some fifty heads.
     "paper": {
-        "reward_log": False,
-        "episodes": 16,
-        "updates": 12,
-        "replay": 64,
+        "reward_log": True,
+        "episodes": 4,
+        "updates": 3,
+        "replay": 256,
         "tau": 0.001,
         "hidden": 128,
     },
@@ -142,10 +143,10 @@ class Maac:
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        names = ("steps", "episodes", "updates", "replay", "hidden", "attend", "redraws")
+        names = ("steps", "episodes", "updates", "replay", "attend", "redraws")
         rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
         shares = dict.fromkeys(("gamma", "tau"), SHARE)
-        more = {"scale": POSITIVE, "time_s": SECONDS}
+        more = {"hidden": WIDTH, "scale": POSITIVE, "time_s": SECONDS}
         check_ranges(self, **dict.fromkeys(names, COUNT), **rates, **shares, **more)
         check_one(self, "time_s", "steps")
         if (hidden := by_profile(self, PROFILES, "hidden")) % self.attend:
@@ -160,9 +161,13 @@ class Maac:
         """Instances and scenarios of PUSH are supported."""
         return None if task.problem == "push" else "expected a PUSH instance or scenario"
 
+    def course(self, task: Task, seed: int) -> "MaacCourse":
+        """Return the training that `train` carries out."""
+        return MaacCourse(self, task, seed)
+
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
         """Train, write the agent file, and return what is worth printing."""
-        return training.train(MaacCourse(self, task, seed), out, report)
+        return training.train(self.course(task, seed), out, report)
 
 
 class Lesson(NamedTuple):
@@ -204,7 +209,7 @@ class MaacCritic(nn.Module):
     def __init__(self, shape: Shape, attend: int, rng: torch.Generator) -> None:
         super().__init__()
         context = shape.width + home_width(shape.slots, shape.users)
-        self.features = Features(shape, rng)
+        self.features = HeadEncoder(shape, rng)
         sizes = (shape.width, shape.slots + 1, shape.width, attend, context)
         self.attention = AttentionCritic(*sizes, rng)
 
@@ -276,8 +281,8 @@ class MaacCourse(PushCourse):
         self.config = config
         self.judge = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
         self.late_actor, self.late_judge = copy.deepcopy((self.actor, self.judge))
-        self.modules = {"actor": self.actor, "judge": self.judge}
-        self.modules |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
+        self.learned = {"actor": self.actor, "judge": self.judge}
+        self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
         self.optimizers = [
             torch.optim.Adam(self.actor.parameters(), config.actor_rate),
             torch.optim.Adam(self.judge.parameters(), config.critic_rate, weight_decay=_DECAY),
@@ -304,6 +309,7 @@ class MaacCourse(PushCourse):
         scene = self.scenes.scene(self.config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self._kept[self.step] = perform(scene, choosing(self.actor, noise))
+        self.played(self.config.episodes)
         self._kept.pop(self.step - self.config.replay, None)
         draw = self.rng(REPLAY, self.step)
         delay = np.concatenate([self._delay(x).ravel() for x in self._kept.values()])
@@ -346,6 +352,7 @@ class MaacCourse(PushCourse):
         with torch.no_grad():
             table = self.judge(x, action)[0]
         method = score_loss if self.config.actor_grad == "score" else straight_loss
+        self.entropy = round(float(nets.entropy(log_probs.detach()).mean()), 4)
         open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
         loss = method(log_probs, action, table, self.config.scale).mean()
         self.take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
@@ -366,7 +373,9 @@ class MaacCourse(PushCourse):
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
         table, base, scores = self.judge(x, x.action)
-        error = _total(x, table, base, x.action) - target.flatten(0, 1)
+        value = _total(x, table, base, x.action)
+        error = value - target.flatten(0, 1)
+        self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
         loss = error[x.active].square().mean()
         if len(scores):
             loss = loss + _PENALTY * scores.square().mean()

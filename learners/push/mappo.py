@@ -14,13 +14,14 @@ The reward is minus the delay. How much of it a head is credited with decides wh
     The delay of the head's user. Users share nothing, so nothing is lost.
 ``head``
     What the choice saved against "never", all other choices being as they were: the difference
-    reward, computed exactly by replay (`push_batch.counterfactuals`).
+    reward, computed exactly by replay (`learners.push.batch`).
 
 Rewards of drawn instances are expected over requests: they do not react to pushes, so the optimum
 is the same and noise is less.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -29,12 +30,12 @@ import torch
 from torch import Tensor, nn
 
 from learners import nets, training
-from learners.push import batch as push_batch
 from learners.push.actor import choosing
+from learners.push.batch import counterfactuals
 from learners.push.episodes import Episode, perform
 from learners.push.nets import Critic
-from learners.push.scene import Sight
-from learners.push.training import PLAY, PushCourse
+from learners.push.scene import Sight, part_of
+from learners.push.training import PLAY, PushCourse, explained
 from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
@@ -43,6 +44,7 @@ from learners.training import (
     RATE,
     SECONDS,
     SHARE,
+    WIDTH,
     by_profile,
     check_device,
     check_one,
@@ -60,6 +62,7 @@ FAIR = {
     "ratio": "per_head",
     "episodes": 4,
     "epochs": 4,
+    "minibatches": 1,
     "clip": 0.2,
     "gamma": 0.99,
     "gae_lambda": 0.95,
@@ -81,7 +84,9 @@ PROFILES = {
         "critic_rate": 5e-4,
         "epochs": 5,
         "episodes": 16,
+        "minibatches": 16,
         "reward_credit": "shared",
+        "reward_log": True,
         "decay": False,
     },
 }
@@ -111,6 +116,8 @@ class Mappo:
         File of ``push.backbone``, for ``images = pixels``.
     episodes
         Instances a rollout.
+    minibatches
+        Parts that a rollout is split into by instances, drawn anew in every epoch; a step each.
     epochs, clip, gamma, gae_lambda, entropy, huber, grad_norm
         As in on-policy: passes over a rollout, clipping of ratios and values, discount, weight
         of later advantages, weight of the mean entropy of heads, threshold of the Huber loss on
@@ -137,6 +144,7 @@ class Mappo:
     backbone: str = ""
     episodes: int = BY_PROFILE
     epochs: int = BY_PROFILE
+    minibatches: int = BY_PROFILE
     clip: float = BY_PROFILE
     gamma: float = BY_PROFILE
     gae_lambda: float = BY_PROFILE
@@ -154,30 +162,50 @@ class Mappo:
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        counts = dict.fromkeys(("steps", "episodes", "epochs", "hidden", "redraws"), COUNT)
+        counts = dict.fromkeys(("steps", "episodes", "epochs", "minibatches", "redraws"), COUNT)
         shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
         positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
         rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
         entropy = {"entropy": (0.0, 1e3)}
-        every = {**counts, **shares, **positive, **rates, **entropy, "time_s": SECONDS}
+        every = {
+            **counts,
+            "hidden": WIDTH,
+            **shares,
+            **positive,
+            **rates,
+            **entropy,
+            "time_s": SECONDS,
+        }
         check_ranges(self, **every)
         check_one(self, "time_s", "steps")
-        credit = by_profile(self, PROFILES, "reward_credit")
+        episodes, minibatches, credit = (
+            by_profile(self, PROFILES, x) for x in ("episodes", "minibatches", "reward_credit")
+        )
+        if self.minibatches is not None and minibatches > episodes:
+            rule = f"expected at most as many as episodes, {episodes}, found {minibatches}"
+            raise InputError("minibatches", rule)
         if self.reward_log and credit == "head":
             rule = "expected reward_credit=shared or user: what a head saved has no logarithm"
             raise InputError("reward_log", rule)
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        return timed(settled(self, PROFILES))
+        found = timed(settled(self, PROFILES))
+        linear = found.reward_credit == "head" and self.reward_log is None
+        parts = found.minibatches if self.minibatches else min(found.minibatches, found.episodes)
+        return replace(found, reward_log=found.reward_log and not linear, minibatches=parts)
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
         return None if task.problem == "push" else "expected a PUSH instance or scenario"
 
+    def course(self, task: Task, seed: int) -> "MappoCourse":
+        """Return the training that `train` carries out."""
+        return MappoCourse(self, task, seed)
+
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
         """Train, write the agent file, and return what is worth printing."""
-        return training.train(MappoCourse(self, task, seed), out, report)
+        return training.train(self.course(task, seed), out, report)
 
 
 @dataclass(frozen=True)
@@ -275,7 +303,7 @@ class MappoCourse(PushCourse):
         self.config = config
         self.critic = Critic(self.shape, self.weights_rng).to(config.device)
         self.norm = nets.ValueNorm().to(config.device)
-        self.modules = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
+        self.learned = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
         rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
         self.optimizers = [torch.optim.Adam(m.parameters(), rate, eps=1e-5) for m, rate in rates]
 
@@ -290,15 +318,17 @@ class MappoCourse(PushCourse):
         rates = (config.actor_rate, config.critic_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
+        self.played(config.episodes)
         for _ in range(config.epochs):
-            self._descend(played, sight, found)
+            for part in self._parts(played, sight, found, rng):
+                self._descend(*part)
 
     def _targets(self, played: Episode, sight: Sight) -> Targets:
         """Return choices, advantages and returns of a rollout."""
         action = torch.from_numpy(played.after).to(self.config.device)
         with torch.no_grad():
             log_prob = nets.log_prob(self.actor(sight), action)
-            value = self._values(played, sight)
+            value = self._values(sight, torch.from_numpy(played.opening))
             reward = self._rewards(played).to(self.config.device)
             plain = self.norm.denormalize(value)
             if self.config.reward_credit == "head":
@@ -307,6 +337,7 @@ class MappoCourse(PushCourse):
                 advantage = advantages(reward, plain, self.config.gamma, self.config.gae_lambda)
                 returns = advantage + plain
                 advantage = advantage[self._place(played)]
+            self.explained = explained(returns, plain)
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-5)
         return Targets(action, log_prob, advantage, value, returns)
 
@@ -314,7 +345,7 @@ class MappoCourse(PushCourse):
         """Return rewards: of heads, shape (n,), or by slot, of users or instances, (T, B)."""
         unit, batch = self.scenes.unit_us, played.scene.problems.batch
         if self.config.reward_credit == "head":
-            gain = push_batch.counterfactuals(batch, played.plan)
+            gain = counterfactuals(batch, played.plan)
             saved = gain[np.arange(len(gain)), played.plan][played.heads]
             return torch.from_numpy((saved / unit).astype(np.float32))
         delay = played.delay
@@ -324,11 +355,11 @@ class MappoCourse(PushCourse):
             return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
         return torch.from_numpy((-delay / unit).astype(np.float32))
 
-    def _values(self, played: Episode, sight: Sight) -> Tensor:
+    def _values(self, sight: Sight, opening: Tensor) -> Tensor:
         """Return the critic's normalised values of what `_rewards` rewards."""
         if self.config.reward_credit == "head":
             return self.critic.of_heads(sight)
-        value = self.critic.of_homes(sight)[torch.from_numpy(played.opening)]
+        value = self.critic.of_homes(sight, opening)
         if self.config.reward_credit == "shared":
             return value.reshape(len(value), -1, self.scenes.num_users).mean(dim=2)
         return value
@@ -341,7 +372,31 @@ class MappoCourse(PushCourse):
             owner = owner // self.scenes.num_users
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
-    def _descend(self, played: Episode, sight: Sight, found: Targets) -> None:
+    def _parts(
+        self, played: Episode, sight: Sight, found: Targets, rng: np.random.Generator
+    ) -> Iterator[tuple[Sight, Tensor, Targets]]:
+        """Yield the minibatches of an epoch: what is seen, homes at slots' starts, and targets.
+
+        A minibatch is all that happened in some instances, drawn anew in every epoch.
+        """
+        number, users = self.config.episodes, self.scenes.num_users
+        opening = torch.from_numpy(played.opening)
+        if self.config.minibatches == 1:
+            yield sight, opening, found
+            return
+        column = torch.arange(opening.shape[1]) // users
+        for chosen in np.array_split(rng.permutation(number), self.config.minibatches):
+            mine = torch.isin(column, torch.from_numpy(chosen))
+            part, rows, place = part_of(sight, mine)
+            targets = [x[rows.to(x.device)] for x in found[:3]]
+            if self.config.reward_credit == "head":
+                targets += [x[rows.to(x.device)] for x in found[3:]]
+            else:
+                of = mine if self.config.reward_credit == "user" else mine[::users]
+                targets += [x[:, of] for x in found[3:]]
+            yield part, place[opening[:, mine]], Targets(*targets)
+
+    def _descend(self, sight: Sight, opening: Tensor, found: Targets) -> None:
         """Take one step of the actor and one of the critic."""
         config = self.config
         log_probs = self.actor(sight)
@@ -352,10 +407,12 @@ class MappoCourse(PushCourse):
             advantage = joint(advantage, group, mean=True)
             group = torch.arange(len(log_ratio))
         loss = policy_loss(log_ratio, advantage, config.clip, group)
-        loss = loss - config.entropy * nets.entropy(log_probs).mean()
+        entropy = nets.entropy(log_probs).mean()
+        self.entropy = round(float(entropy), 4)
+        loss = loss - config.entropy * entropy
         self.take(0, self.actor, loss, config.grad_norm)
         self.norm.update(found.returns)
         target = self.norm.normalize(found.returns)
-        value = self._values(played, sight)
+        value = self._values(sight, opening)
         loss = value_loss(value, found.value, target, config.clip, config.huber)
         self.take(1, self.critic, loss, config.grad_norm)

@@ -12,6 +12,7 @@ each user added to the common ones, zero at first.
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -69,7 +70,7 @@ class OfUser(nn.Module):
         return apart @ self.weight.flatten(0, 1)
 
 
-class Features(nn.Module):
+class HeadEncoder(nn.Module):
     """Features of heads, shape (n, width), of what is seen of them.
 
     Parameters
@@ -101,14 +102,20 @@ class Features(nn.Module):
         remembered
             Features of the homes' caches, see `memory`.
         """
-        seen = torch.cat([sight.content, sight.state[sight.home]], dim=1)
-        feature: Tensor = self.attributes(seen)
+        first, others = cast("nn.Linear", self.attributes[0]), list(self.attributes)[1:]
+        width = sight.content.shape[1]
+        # W [content; state of its home], with the latter's part computed once a home
+        state = nn.functional.linear(sight.state, first.weight[:, width:], first.bias)
+        feature = nn.functional.linear(sight.content, first.weight[:, :width])
+        feature = feature + state[sight.home]
+        for layer in others:
+            feature = layer(feature)
         feature = feature + self.taste(sight.content[:, :NUM_META], sight.user)
-        feature = self.fuse(feature, remembered[sight.home])
+        fused: Tensor = self.fuse(feature, remembered[sight.home])
         if self.shape.images:
             image = self.image(sight.code) + self.image_taste(sight.code, sight.user)
-            feature = self.gate([image, feature])
-        return feature
+            fused = self.gate([image, fused])
+        return fused
 
     def memory(self, sight: Sight) -> Tensor:
         """Return the features of the homes' caches, shape (U, width)."""
@@ -118,11 +125,41 @@ class Features(nn.Module):
 
 def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
     """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
-    index = group.unsqueeze(1).expand_as(feature)
-    blank = feature.new_zeros(number, feature.shape[1])
-    mean = blank.scatter_reduce(0, index, feature, "mean", include_self=False)
-    most = blank.scatter_reduce(0, index, feature, "amax", include_self=False)
-    return torch.cat([mean, most], dim=1)
+    count = torch.bincount(group, minlength=number)
+    bags = (group.argsort(stable=True), feature, count.cumsum(0) - count)
+    parts = [nn.functional.embedding_bag(*bags, mode=mode) for mode in ("mean", "max")]
+    return torch.cat(parts, dim=1)
+
+
+def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
+    """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
+
+    The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
+    are sums over the two parts of a row; the variances of the parts are joined as in Chan, Golub
+    & LeVeque (The American Statistician 37, 1983).
+
+    Parameters
+    ----------
+    feature, company
+        Of the rows, shape (n, w), and of the groups, shape (m, v).
+    group
+        Group of each row, shape (n,).
+    """
+    norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
+    weight, split, total = first.weight * norm.weight, feature.shape[1], first.in_features
+    own, theirs = weight[:, :split], weight[:, split:]
+    (var, mean), (var_g, mean_g) = (
+        torch.var_mean(x, 1, keepdim=True, correction=0) for x in (feature, company)
+    )
+    part, var_g, mean_g = split / total, var_g[group], mean_g[group]
+    centre = part * mean + (1 - part) * mean_g
+    spread = part * var + (1 - part) * var_g + part * (1 - part) * (mean - mean_g).square()
+    mixed = nn.functional.linear(feature, own) + nn.functional.linear(company, theirs)[group]
+    mixed = (mixed - centre * weight.sum(1)) * (spread + norm.eps).rsqrt()
+    result: Tensor = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
+    for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
+        result = layer(result)
+    return result
 
 
 class Actor(nn.Module):
@@ -139,7 +176,7 @@ class Actor(nn.Module):
     def __init__(self, shape: Shape, rng: Generator) -> None:
         super().__init__()
         self.shape, choices = shape, shape.slots + 1
-        self.features = Features(shape, rng)
+        self.features = HeadEncoder(shape, rng)
         self.trunk = nets.Mlp(3 * shape.width, shape.width, 1, rng)
         self.head = nets.FactoredHead(shape.width, 1, choices, rng)
         self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
@@ -152,8 +189,8 @@ class Actor(nn.Module):
         """Return logits before the mask, shape (n, T + 1)."""
         feature = self.features(sight, self.features.memory(sight))
         number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
-        company = pooled(feature, sight.mine, number)[sight.mine]
-        logits: Tensor = self.head(self.trunk(torch.cat([feature, company], dim=1)))[:, 0]
+        company = pooled(feature, sight.mine, number)
+        logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]
         if self.shape.own:
             logits = logits + self.own[sight.user, sight.own]
         return logits
@@ -174,24 +211,24 @@ class Critic(nn.Module):
 
     def __init__(self, shape: Shape, rng: Generator, layers: int = 3) -> None:
         super().__init__()
-        self.features = Features(shape, rng)
+        self.features = HeadEncoder(shape, rng)
         state = home_width(shape.slots, shape.users)
         self.home = nets.Mlp(3 * shape.width + state, shape.width, layers, rng)
         self.home_value = nets.linear(shape.width, 1, rng)
         self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
         self.head_value = nets.linear(shape.width, 1, rng)
 
-    def of_homes(self, sight: Sight) -> Tensor:
-        """Return the value of every user in every turn, shape (U,)."""
+    def of_homes(self, sight: Sight, chosen: Tensor) -> Tensor:
+        """Return the value of some users in some turns, of the shape of `chosen`, their homes."""
         remembered = self.features.memory(sight)
         company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
-        seen = torch.cat([remembered, company, sight.state], dim=1)
-        value: Tensor = self.home_value(self.home(seen))[:, 0]
+        seen = torch.cat([remembered[chosen], company[chosen], sight.state[chosen]], dim=-1)
+        value: Tensor = self.home_value(self.home(seen))[..., 0]
         return value
 
     def of_heads(self, sight: Sight) -> Tensor:
         """Return the value of every head, whatever it chooses, shape (n,)."""
         feature = self.features(sight, self.features.memory(sight))
-        company = pooled(feature, sight.home, len(sight.state))[sight.home]
-        value: Tensor = self.head_value(self.head(torch.cat([feature, company], dim=1)))[:, 0]
+        company = pooled(feature, sight.home, len(sight.state))
+        value: Tensor = self.head_value(beside(self.head, feature, company, sight.home))[:, 0]
         return value

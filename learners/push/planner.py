@@ -15,11 +15,23 @@ from learners.push.draws import Problems
 from learners.push.features import Choose, Float, decide, width
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Knowledge, knowledge_of
+from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
 from opt_istn.solver import Budget, Claims
 
 METHOD = "push.counterfactual"
+LIMITS = {"num_users": 4096, "num_slots": 4096, "hidden": agent.MAX_WIDTH}
+
+
+@dataclass(frozen=True)
+class PlannerSizes:
+    """Sizes of a network, as its file tells them; see `Planner`."""
+
+    num_users: int
+    num_slots: int
+    num_own: int
+    hidden: int
 
 
 class Planner(nn.Module):
@@ -71,7 +83,7 @@ class Planner(nn.Module):
         return logits.masked_fill(shut, -torch.inf).log_softmax(-1)
 
 
-class Sight(NamedTuple):
+class PlannerInput(NamedTuple):
     """The input of the network for n heads; see `Planner.forward`."""
 
     rows: Tensor
@@ -83,13 +95,13 @@ class Sight(NamedTuple):
 
 def sight(
     problems: Problems, heads: IntArray, rows: Float, gain: Float, device: torch.device
-) -> Sight:
+) -> PlannerInput:
     """Return the input of the network for some heads of problems."""
     batch = problems.batch
     owner = np.searchsorted(batch.start, heads, side="right") - 1
     shut = _shut(batch, owner, heads)
     arrays = (rows, gain, shut, problems.user[owner], problems.content[heads])
-    return Sight(*(torch.from_numpy(x).to(device) for x in arrays))
+    return PlannerInput(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
 def chooser(planner: Planner, problems: Problems, rng: torch.Generator | None = None) -> Choose:
@@ -195,8 +207,13 @@ def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
     """Return a trained network, what it knows of savings, and what it was trained on."""
     found = agent.load(path, METHOD)
     knowledge = knowledge_of(found.state)
-    planner = Planner(**found.state["sizes"], rng=torch.Generator())
-    agent.load_state(planner, found.state["planner"], path)
+    x = agent.sizes(PlannerSizes, found.state.get("sizes"), LIMITS, "state.sizes", path)
+    kept = found.state.get("planner", {})
+    own = kept.get("own")
+    if own is None or own.shape != (x.num_users, x.num_own, x.num_slots + 1):
+        raise InputError("state.planner.own", agent.ANNOUNCED, str(path))
+    planner = Planner(x.num_users, x.num_slots, x.hidden, x.num_own, torch.Generator())
+    agent.load_state(planner, kept, path)
     return planner, knowledge, found.trained_on
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learners.push.draws import Problems
-from learners.push.view import NUM_META, Float
+from learners.push.view import META, NUM_META, Float
 from opt_istn.physics.frames import Array
 from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
@@ -106,6 +106,14 @@ class Sight(NamedTuple):
     shut: Tensor
     caches: Tensor
     state: Tensor
+
+
+def columns() -> list[str]:
+    """Return the names of what is seen, in order: the contract between agents and the process."""
+    content = [f"content.{name}" for name in (*META, "stored by age, in tens", "number in tens")]
+    caches = [f"cache, then now, oldest first.{name}" for name in META]
+    state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
+    return [*content, "code", *caches, *(f"home.{name}" for name in state)]
 
 
 def content_width(num_slots: int) -> int:
@@ -302,6 +310,28 @@ def joined(sights: list[Sight], homes: int) -> Sight:
             values = getattr(sight, name)
             number[name] += int(values.max()) + 1 if len(values) else 0
     return Sight(*(torch.cat(column) for column in columns.values()))
+
+
+def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
+    """Return what was seen in the problems that are chosen.
+
+    Parameters
+    ----------
+    mine
+        Whether each problem is chosen, shape (P,); homes are the problems in turn after turn.
+
+    Returns
+    -------
+    What was seen of them, whether each row is theirs, and the new numbers of homes, shape (U,).
+    """
+    device = sight.home.device
+    homes = mine.to(device).repeat(len(sight.state) // len(mine))
+    rows, place = homes[sight.home], homes.cumsum(0) - 1
+    seen = {name: getattr(sight, name)[rows] for name in ("content", "code", "user", "own", "shut")}
+    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in ("mine", "agent")}
+    kept = {"caches": sight.caches[homes], "state": sight.state[homes]}
+    part = Sight(**seen, **numbers, **kept, home=place[sight.home[rows]])
+    return part, rows, place.cpu()
 
 
 def _turns(x: Contents) -> IntArray:

@@ -2,12 +2,10 @@
 
 import copy
 import dataclasses
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -15,11 +13,12 @@ from learners import agent
 from learners.push.actor import Curve
 from learners.push.episodes import Drawn, Fixed, Scenes
 from learners.push.nets import Actor, Shape
+from learners.push.scene import columns
 from learners.push.vision import Images, classes_of, vision_of
+from learners.training import Rounds
 from opt_istn.training import Task
 
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
-_CHECKS = 12  # rows of the training curve
 
 
 class Config(Protocol):
@@ -43,52 +42,42 @@ class Config(Protocol):
     def device(self) -> str: ...  # noqa: D102
 
 
-class PushCourse:
-    """A training that can be interrupted: `state` and `restore` are exact.
+class PushCourse(Rounds):
+    """A course of one of the paper's agents.
 
     Parameters
     ----------
     config, task, seed
-        As in `learners.push.mappo.Mappo.train`.
+        As in `learners.push.mappo.Mappo.train`; all fields given.
     """
 
-    modules: dict[str, nn.Module]  # what is learned and saved
-    optimizers: list[torch.optim.Optimizer]
-
     def __init__(self, config: Config, task: Task, seed: int) -> None:
-        self._config, self.task, self.seed = config, task, seed
+        super().__init__(config, task, seed)
+        self._config = config
+        self.entropy: float | None = None
+        self.explained: float | None = None
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
         self.shape = Shape(*sizes)
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
-        self.step, self.spent_s = 0, 0.0
-        self.history: list[dict[str, Any]] = []
 
-    def improve(self, left: float) -> None:
-        """Play and learn for one round; `left` falls from 1 to 0 over the budget."""
-        raise NotImplementedError
+    def prepare(self) -> None:
+        """Draw what the agent is measured on."""
+        self._curve = Curve(self.scenes, self.rng(CHECK, 0))
 
-    def run(self) -> Iterator[float]:
-        """Train, yielding the part of the budget used after every round."""
-        begin = time.monotonic()
-        curve = Curve(self.scenes, self.rng(CHECK, 0))
-        self.spent_s += time.monotonic() - begin
-        while (share := self._share()) < 1:
-            begin = time.monotonic()
-            self.improve(1 - share)
-            self.step += 1
-            if share >= (len(self.history) + 1) / _CHECKS:
-                self._note(curve)
-            self.spent_s += time.monotonic() - begin
-            yield share
-        self._note(curve)
+    def measure(self) -> list[float]:
+        """Return what the agent saves of annealed plans that know all births."""
+        return self._curve.savings(self.actor)
 
-    def summary(self) -> str:
-        """Return how training stands."""
-        saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        return f"saves {saving} of what annealed plans save that know all births"
+    def told(self) -> dict[str, float | None]:
+        """Return mean entropy of heads, and the part of returns' variance that values explain."""
+        return {"entropy": self.entropy, "explained": self.explained}
+
+    def weights(self) -> dict[str, Any]:
+        """Return the actor's tensors."""
+        return {"actor": self.actor.state_dict()}
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""
@@ -99,33 +88,22 @@ class PushCourse:
         }
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
-        state["backbone"] = self._backbone
+        state |= {"backbone": self._backbone, "best": self.best}
         if self._config.backbone:  # another file of the same name makes another training
             config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
-        return agent.Agent(self._config.method, config, about, self.seed, state, self.history)
-
-    def state(self) -> dict[str, Any]:
-        """Return what is needed to go on."""
-        return {
-            "modules": {name: module.state_dict() for name, module in self.modules.items()},
-            "optimizers": [x.state_dict() for x in self.optimizers],
-            "step": self.step,
-            "spent_s": self.spent_s,
-            "history": self.history,
+        known = (self._config.method, config, about, self.seed, state, self.history)
+        contract = agent.contract(columns())
+        told: dict[str, Any] = {
+            "counts": self.counts,
+            "measured": self.measured,
+            "contract": contract,
         }
+        return agent.Agent(*known, **told)
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state."""
-        for name, module in self.modules.items():
-            module.load_state_dict(state["modules"][name])
-        for optimizer, found in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(found)
-        self.step, self.spent_s = state["step"], state["spent_s"]
-        self.history = list(state["history"])
-
-    def rng(self, stream: int, number: int) -> np.random.Generator:
-        """Return a source of randomness of its own for each purpose and round."""
-        return np.random.default_rng([self.seed, stream, number])
+    def played(self, episodes: int) -> None:
+        """Count a rollout of some episodes."""
+        self.counts["rollouts"] += 1
+        self.counts["environment_steps"] += episodes * self.shape.slots
 
     def take(self, which: int, module: nn.Module, loss: torch.Tensor, clip: float) -> None:
         """Take a step of an optimiser, the gradient's norm clipped."""
@@ -133,16 +111,14 @@ class PushCourse:
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
         nn.utils.clip_grad_norm_(module.parameters(), clip, error_if_nonfinite=True)
         self.optimizers[which].step()
+        if module is self.actor:
+            self.counts["gradient_steps"] += 1
 
-    def _share(self) -> float:
-        if self._config.steps is not None:
-            return self.step / self._config.steps
-        return self.spent_s / self._config.time_s
 
-    def _note(self, curve: Curve) -> None:
-        """Add a row to the training curve."""
-        row = {"step": self.step, "seconds": round(self.spent_s, 1)}
-        self.history.append(row | {"saving": round(curve.saving(self.actor), 4)})
+def explained(target: torch.Tensor, value: torch.Tensor) -> float:
+    """Return 1 - var(target - value) / var(target), 0 for targets that do not vary."""
+    spread = float(target.var())
+    return round(1 - float((target - value).var()) / spread, 4) if spread > 0 else 0.0
 
 
 def _scenes(config: Config, task: Task) -> tuple[Scenes, Mapping[str, Any] | None]:

@@ -13,7 +13,16 @@ from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
 Float = NDArray[np.float32]
 NUM_KINDS = len(PAYLOADS) + len(RESOLUTIONS_M) + NUM_LEVELS
-NUM_META = 4 + NUM_KINDS
+META = (
+    "there",
+    "age in horizons",
+    "latitude in half circles",
+    "longitude in half circles",
+    *(f"payload {x}" for x in PAYLOADS),
+    *(f"resolution {x:g} m" for x in RESOLUTIONS_M),
+    *(f"level {x}" for x in range(NUM_LEVELS)),
+)
+NUM_META = len(META)
 _NEVER = -1
 _WHOLE = 180.0  # degrees that scale to 1
 

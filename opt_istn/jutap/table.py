@@ -183,6 +183,20 @@ def features_of(table: Table, kind: FeatureKind, spent: bool = False) -> Float:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
+def columns_of(kind: FeatureKind) -> list[str]:
+    """Return the names of the columns of `features_of`, `onehot` as one name for each part."""
+    raw = ["column, -1 to 1", "row, -1 to 1", "GEO, -1 or 1"]
+    if kind == "onehot":
+        return [*raw, "row", "column", "terrestrial, GEO"]
+    waves = [
+        f"{f} {k} pi {x}"
+        for f in ("sin", "cos")
+        for x in ("column", "row")
+        for k in range(1, FREQUENCIES + 1)
+    ]
+    return [*raw, *(waves if kind == "fourier" else [])]
+
+
 class Flights:
     """Many flights at once, each from a random START; compiled, O(n) a step.
 
