@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := opt_istn formulations learners bench tests
+SOURCES := opt_istn formulations learners bench tests hatch_build.py
 
-.PHONY: demo test lint bench bench-smoke clean
+.PHONY: demo test lint bench bench-smoke identity torture clean
 
 demo: .venv/.learn
 	mkdir -p out
@@ -34,6 +34,17 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Every preset gives the committed hashes, with the lowest numpy and scipy that pyproject.toml
+# allows and with the newest; nothing but the core's packages is installed for it.
+identity: .venv/.lowest .venv/.newest
+	.venv/lowest/bin/python -m pytest -q tests/identity $(IDENTITY)
+	.venv/newest/bin/python -m pytest -q tests/identity $(IDENTITY)
+
+# What takes minutes: the slow tests, and the identity of every preset and seed.
+torture: .venv/.test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
+	$(MAKE) identity IDENTITY="-m ''"
+
 bench-smoke: .venv/.dev
 	$(BIN)/python -m pytest -q bench --benchmark-disable
 
@@ -48,16 +59,22 @@ bench: .venv/.dev
 	touch $@
 
 .venv/.learn: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[learn]"
+	$(INSTALL) -e ".[exact,learn]"
 	touch $@ .venv/.core
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn]"
+	$(INSTALL) -e ".[test,exact,learn]"
 	touch $@ .venv/.learn .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,learn,bench,dev]"
+	$(INSTALL) -e ".[test,exact,learn,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
+
+.venv/.lowest .venv/.newest: pyproject.toml | .venv/bin/python
+	$(PYTHON) -m venv $(@:.venv/.%=.venv/%)
+	$(@:.venv/.%=.venv/%)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
+	  $$($(BIN)/python tests/identity/requirements.py $(@:.venv/.%=%))
+	touch $@
 
 clean:
 	rm -rf .venv out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

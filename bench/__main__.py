@@ -34,7 +34,7 @@ def scaling() -> list[dict[str, Any]]:
     side = city.grid * city.cell_m
     for grid in GRIDS:
         made = generate(replace(city, grid=grid, cell_m=side / grid), 0, f"grid {grid}")
-        states = len(made.usable[1])
+        states = len(made.states[1])
         for kappa in KAPPAS:
             budget = None if kappa is None else int(kappa * (grid - 1) * made.energy_mj[1])
             subject = replace(made, energy_budget_mj=budget)

@@ -15,7 +15,7 @@ def describe(benchmark: Any) -> Any:
 
     def note(subject: Any, **extra: Any) -> None:
         benchmark.group = subject.name
-        size = len(subject.usable[1] if subject.problem == "jutap" else subject.requests)
+        size = len(subject.states[1] if subject.problem == "jutap" else subject.requests)
         benchmark.extra_info |= {
             "problem": subject.problem,
             "instance": subject.name,

@@ -13,10 +13,10 @@ from stable_baselines3.common.callbacks import BaseCallback
 
 from bench.subjects import instance
 from learners.jutap.dqn import Dqn, DqnCourse
-from learners.jutap.env import JutapEnv
+from learners.jutap.env import Flights, JutapEnv
 from learners.jutap.qlearning import QLearning
 from learners.jutap.starts import judge
-from opt_istn.jutap.table import Flights, Table, features_of, strongest, table_of
+from opt_istn.jutap.table import Table, features_of, strongest, table_of
 
 PRESET = "jutap-paper"
 UPDATES = 500

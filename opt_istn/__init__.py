@@ -9,5 +9,4 @@ from opt_istn.solver import Budget as Budget
 from opt_istn.solver import Claims as Claims
 from opt_istn.solver import Solver as Solver
 from opt_istn.solver import Status as Status
-
-__version__ = "0.1.0"
+from opt_istn.version import __version__ as __version__

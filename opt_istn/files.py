@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -103,20 +103,33 @@ def decode(data: bytes, schema: type[T], source: str = "") -> T:
 def decode_document(
     data: bytes, schema: type[T], file_format: str, version: int, source: str = ""
 ) -> T:
+    """Decode a document of a format that has one version; see `decode_versions`."""
+    return decode_versions(data, {version: schema}, file_format, source)
+
+
+def decode_versions(
+    data: bytes, schemas: Mapping[int, type[T]], file_format: str, source: str = ""
+) -> T:
     """Decode a versioned document: header first, so a foreign file is named as such.
+
+    Parameters
+    ----------
+    schemas
+        The schema of every version that can be read.
 
     Raises
     ------
     InputError
-        If the header is missing, names another format or a newer version, or a field is wrong.
+        If the header is missing, names another format or an unknown version, or a field is wrong.
     """
     header = decode(data, _Header, source)
     if header.format != file_format:
         raise InputError("format", f"expected {file_format!r}, found {header.format!r}", source)
-    if header.version != version:
-        hint = "; a newer opt-istn wrote this file" if header.version > version else ""
-        raise InputError("version", f"expected {version}, found {header.version}{hint}", source)
-    document = decode(data, schema, source)
+    if header.version not in schemas:
+        hint = "; a newer opt-istn wrote this file" if header.version > max(schemas) else ""
+        known = " or ".join(map(str, schemas))
+        raise InputError("version", f"expected {known}, found {header.version}{hint}", source)
+    document = decode(data, schemas[header.version], source)
     _refuse_duplicates(data, source)
     return document
 

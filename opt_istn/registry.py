@@ -13,7 +13,8 @@ import typing
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points
+from importlib.metadata import distribution as metadata_of
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -157,24 +158,54 @@ def _entry_points(group: str = GROUP) -> dict[str, EntryPoint]:
 def _load(entry: EntryPoint) -> Any:
     try:
         return entry.load()
-    except ImportError as error:
-        reason = _remedy(entry, error)
-    except AttributeError as error:
-        reason = str(error)
-    raise InputError("solver", f"{entry.name} cannot be imported: {reason}")
+    except (ImportError, AttributeError) as error:
+        reason = f"{entry.name} cannot be imported: {error}"
+        if missing := unavailable(entry.name, entry):
+            reason = missing
+        if ours := shadowed(entry.module):
+            reason = ours
+    raise InputError("solver", reason)
 
 
-def _remedy(entry: EntryPoint, error: ImportError) -> str:
-    """Return which extra of the solver's distribution provides the missing module."""
-    missing = (error.name or "").partition(".")[0].lower()
-    requirements = entry.dist.requires if entry.dist else None
-    for requirement in requirements or []:
+def unavailable(name: str, entry: EntryPoint | None = None) -> str | None:
+    """Return the line that tells how to install what a solver lacks, None if it lacks nothing.
+
+    Nothing is imported: an entry point names the extra it needs, ``module:Attribute [extra]``, and
+    the extra's packages are looked up.
+    """
+    entry = entry or _entry_points()[name]
+    dist, missing = entry.dist, []
+    for requirement in (dist.requires if dist else None) or []:
         package = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"""extra\s*==\s*["']([\w.-]+)""", requirement)
-        if missing and package and extra and package[0].lower().replace("-", "_") == missing:
-            target = f"{entry.dist.name}[{extra[1]}]" if entry.dist else ""
-            return f"{missing} is missing; it comes with the extra: pip install '{target}'"
-    return str(error)
+        if package and extra and extra[1] in entry.extras and not _installed(package[0]):
+            missing.append(extra[1])
+    if dist is None or not missing:
+        return None
+    extras = ",".join(dict.fromkeys(missing))
+    return f'{name} needs the extra: pip install "{dist.name}[{extras}]"'
+
+
+def shadowed(module: str) -> str | None:
+    """Return the line that tells whose folder hides one of our own packages, None if none does."""
+    package = module.partition(".")[0]
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.find_spec(package)
+    if not (root / package).is_dir() or spec is None or spec.origin is None:
+        return None
+    found = Path(spec.origin).resolve()
+    if root / package in found.parents:
+        return None
+    place = found.parent if found.name == "__init__.py" else found
+    remedy = f"rename it, or run where it is not on Python's path ({place.parent})"
+    return f"{place} hides {package!r}, a package of opt-istn, from Python: {remedy}"
+
+
+def _installed(package: str) -> bool:
+    try:
+        return bool(metadata_of(package))
+    except PackageNotFoundError:
+        return False
 
 
 def _load_attribute(full: str) -> Any:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 Outcome = tuple[str, int | None]  # "optimal" with its cost, "infeasible" or "unbounded"
-State = tuple[int, int]  # cell, link
+State = tuple[int, int, bool]  # cell, link, whether the bonus that counts once is spent
 
 
 class Walks:
@@ -16,7 +16,7 @@ class Walks:
         self.doc = document
         self.n: int = document["grid"]
         self.num_mbs: int = document["num_mbs"]
-        self.start: State = (document["start"], document["start_link"])
+        self.start: State = (document["start"], document["start_link"], False)
 
     def links(self, cell: int) -> list[int]:
         """Links usable in a cell."""
@@ -26,22 +26,25 @@ class Walks:
         strongest = self.doc["strongest"][cell]
         return [link for link in listed if link >= self.num_mbs or link == strongest]
 
-    def handover(self, a: int, b: int) -> int:
-        """Link cost of holding `a` and then `b`, spelled out case by case."""
+    def handover(self, a: int, b: int, spent: bool) -> tuple[int, bool]:
+        """Link cost of holding `a` and then `b`, case by case, and whether a bonus is spent now."""
         cost, hole, geo = self.doc["cost"], self.num_mbs, self.num_mbs + 1
         if b == hole:
-            return int(cost["hole"])
+            return int(cost["hole"]), spent
         if a == hole:
-            return int(cost["hole_to_geo" if b == geo else "hole_to_mbs"])
+            number = int(cost["hole_to_geo" if b == geo else "hole_to_mbs"])
+            if number < 0 and cost.get("hole_bonus") == "once":
+                return (0 if spent else number), True
+            return number, spent
         if a == geo:
-            return int(cost["geo_stay" if b == geo else "geo_to_mbs"])
+            return int(cost["geo_stay" if b == geo else "geo_to_mbs"]), spent
         if b == geo:
-            return int(cost["mbs_to_geo"])
-        return 0 if a == b else int(cost["mbs_to_mbs"])
+            return int(cost["mbs_to_geo"]), spent
+        return (0 if a == b else int(cost["mbs_to_mbs"])), spent
 
     def moves(self, state: State) -> Iterator[tuple[State, int, int]]:
         """Next state, cost and energy of every move; none from END."""
-        cell, link = state
+        cell, link, spent = state
         if cell == self.doc["end"]:
             return
         enter = self.doc["cost"].get("enter")
@@ -52,8 +55,8 @@ class Walks:
                 continue
             base = self.doc["cost"]["move"][up * right] + (enter[near] if enter else 0)
             for to in self.links(near):
-                cost = base + self.handover(link, to)
-                yield (near, to), cost, self.doc["energy_mj"][up * right]
+                change, after = self.handover(link, to, spent)
+                yield (near, to, after), base + change, self.doc["energy_mj"][up * right]
 
 
 def every_walk(document: dict[str, Any]) -> Iterator[tuple[int, int]]:
@@ -71,7 +74,7 @@ def every_walk(document: dict[str, Any]) -> Iterator[tuple[int, int]]:
 
 
 def every_simple_path(document: dict[str, Any]) -> Iterator[int]:
-    """Yield the cost of every path to END that repeats no (cell, link) pair. Exponential."""
+    """Yield the cost of every path to END that repeats no state. Exponential."""
     walks = Walks(document)
 
     def extend(path: list[State], cost: int) -> Iterator[int]:

@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 
-from opt_istn import __version__, record, worker
+from opt_istn import record, worker
 from opt_istn.cli import main
+from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
 
 ROOT = Path(__file__).parents[1]
@@ -171,7 +172,7 @@ def test_evaluate(cli: Cli) -> None:
 
 def test_lists(cli: Cli) -> None:
     """`solvers` and `presets` list what there is, as a table and as JSON."""
-    assert {"solver": "jutap.labels", "package": "opt-istn"} in json.loads(
+    assert {"solver": "jutap.labels", "package": "opt-istn", "unavailable": ""} in json.loads(
         cli("solvers", "--json")[1]
     )
     assert "jutap.labels" in cli("solvers")[1]
@@ -294,7 +295,7 @@ def test_no_command_is_a_question(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == listed
     assert "Commands:" in listed
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"opt-istn {__version__}\n"
+    assert capsys.readouterr().out == f"opt-istn {full_version()}\n"
 
 
 def test_help_is_fast() -> None:

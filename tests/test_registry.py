@@ -124,16 +124,21 @@ def test_a_broken_file_is_reported(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A solver whose package is missing says which extra brings it."""
+    """A solver whose package is missing says which extra brings it, though two of them do."""
 
     class _Distribution:
         name = "opt-istn"
-        requires = ("numpy>=2", 'absent-package>=1; extra == "learn"')
+        requires = (
+            "numpy>=2",
+            'absent-package>=1; extra == "exact"',
+            'absent-package>=1; extra == "learn"',
+        )
 
-    entry = EntryPoint("jutap.dqn", "absent_package.dqn:Dqn", registry.GROUP)
+    entry = EntryPoint("jutap.dqn", "absent_package.dqn:Dqn [learn]", registry.GROUP)
     vars(entry)["dist"] = _Distribution()
     monkeypatch.setattr(registry, "_entry_points", lambda *_: {"jutap.dqn": entry})
-    with pytest.raises(InputError, match=r"pip install 'opt-istn\[learn\]'"):
+    remedy = r'jutap.dqn needs the extra: pip install "opt-istn\[learn\]"$'
+    with pytest.raises(InputError, match=remedy):
         registry.make("dqn", "jutap", {})
 
 

@@ -142,7 +142,7 @@ def _engine(budget: Budget, seed: int, spent: float) -> cp_model.CpSolver:
 
 def _build(instance: Instance, *, guided: bool) -> _Model:
     arcs = graph.state_arcs(instance)
-    togo, walk = np.zeros(len(instance.usable[1]), dtype=np.int64), list[int]()
+    togo, walk = np.zeros(len(instance.states[1]), dtype=np.int64), list[int]()
     if guided:
         arcs = _select(arcs, _within_budget(instance, arcs))
         cheapest, walk = _guide(instance)

@@ -54,7 +54,8 @@ def num_arcs(instance: Instance) -> int:
     padded = np.pad(heads.reshape(grid), 1)
     n = instance.grid
     around = sum(padded[r : r + n, c : c + n] for r in range(3) for c in range(3))
-    return int((tails.reshape(grid) * (around - heads.reshape(grid))).sum())
+    pairs = int((tails.reshape(grid) * (around - heads.reshape(grid))).sum())
+    return 2 * pairs if instance.layered else pairs
 
 
 def refusal(instance: Instance, max_arcs: int) -> str | None:
@@ -86,7 +87,7 @@ def decode(instance: Instance, arcs: Arcs, chosen: NDArray[np.bool]) -> Plan:
 
     A loop met on the way is cut out as well: without negative cycles that never costs anything.
     """
-    _, ids = instance.usable
+    _, ids, _ = instance.states
     cells = graph.state_cells(instance)
     leaving: dict[int, list[int]] = {}
     for tail, head in zip(arcs.tail[chosen].tolist(), arcs.head[chosen].tolist(), strict=True):
@@ -115,7 +116,7 @@ def energy_limit(instance: Instance) -> float:
     budget, (straight, diagonal) = instance.energy_budget_mj, instance.energy_mj
     if budget is None:
         return math.inf
-    most = len(instance.usable[1])  # a simple path enters each state once
+    most = len(instance.states[1])  # a simple path enters each state once
     budget = min(budget, most * max(straight, diagonal))
     straights = np.arange(min(most, budget // straight) + 2) * straight
     diagonals = np.maximum(budget - straights, -1) // diagonal  # -1: too long already

@@ -5,21 +5,20 @@ plan they return breaks the budget and the status is ``no_plan``; without a way 
 plan at all.
 """
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from formulations.jutap.routes import Routes, best_links, neighbours
+from formulations.jutap.routes import Held, Routes, best_links, neighbours
 from opt_istn.jutap import graph
-from opt_istn.jutap.evaluate import evaluate, step_cost
+from opt_istn.jutap.evaluate import evaluate, pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.solver import Budget, Claims, Status
 
 Move = tuple[int, int, int]  # cell, link, 1 if diagonal
-Choose = Callable[[list[Move], int], Move]  # from the possible moves and the link held
+Choose = Callable[[list[Move], Held], Move]  # from the possible moves and the link held
 
 
 class _Heuristic:
@@ -81,11 +80,13 @@ class Greedy(_Heuristic):
         routes = Routes(instance)
         price, unit = max(instance.cost.move[1], 0), instance.energy_mj[1]
 
-        def choose(moves: list[Move], held: int) -> Move:
+        def choose(moves: list[Move], state: Held) -> Move:
+            held, spent = state
+
             def rank(move: Move) -> tuple[bool, int, Move]:
                 cell, link, turn = move
                 left = price * int(routes.to_end[cell])
-                total = unit * step_cost(instance, held, cell, link, turn) + left
+                total = unit * step_cost(instance, held, cell, link, turn, spent) + left
                 return link != held or link >= instance.num_mbs, total, move
 
             return min(moves, key=rank)
@@ -105,36 +106,10 @@ class RandomWalk(_Heuristic):
             return Claims(Status.NO_PLAN)
         rng = np.random.default_rng(seed)
 
-        def choose(moves: list[Move], held: int) -> Move:  # noqa: ARG001
+        def choose(moves: list[Move], state: Held) -> Move:  # noqa: ARG001
             return moves[int(rng.integers(len(moves)))]
 
         return _claims(instance, *_progress(instance, Routes(instance), choose))
-
-
-@dataclass(frozen=True)
-class Terrestrial(_Heuristic):
-    """Solver ``jutap.terrestrial``: the optimum without GEO, by `labels`.
-
-    Its cost is an upper bound only: the original instance may use GEO.
-    """
-
-    def prepare(self) -> None:
-        """Compile the exact solver."""
-        from formulations.jutap.labels import Labels
-
-        Labels().prepare()
-
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
-        """Solve ``instance.without_geo()`` and claim the walk for `instance`."""
-        from formulations.jutap.labels import PROOF, Labels
-
-        found = Labels().solve(instance.without_geo(), budget, seed)
-        if found.status == Status.UNBOUNDED:  # every terrestrial walk is a walk of the instance
-            return Claims(Status.UNBOUNDED, proof=PROOF)
-        if found.plan is None:
-            return Claims(Status.NO_PLAN, detail=found.detail)
-        plan = dataclasses.replace(found.plan, instance=instance.sha256)
-        return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=found.detail)
 
 
 def _connected(instance: Instance) -> bool:
@@ -144,7 +119,7 @@ def _connected(instance: Instance) -> bool:
 def _progress(instance: Instance, routes: Routes, choose: Choose) -> tuple[list[int], list[int]]:
     """Fly from START to END by moves that progress and leave enough energy to arrive."""
     to_end, energy_mj = routes.to_end, instance.energy_mj
-    cells, links, used = [instance.start], [instance.start_link], 0
+    cells, links, used, spent = [instance.start], [instance.start_link], 0, False
     while (cell := cells[-1]) != instance.end:
         moves = [
             (near, link, turn)
@@ -153,7 +128,8 @@ def _progress(instance: Instance, routes: Routes, choose: Choose) -> tuple[list[
             and used + energy_mj[turn] + to_end[near] <= routes.allowed
             for link in instance.links(near).tolist()
         ]
-        near, link, turn = choose(moves, links[-1])
+        near, link, turn = choose(moves, (links[-1], spent))
+        spent = spent or pays_bonus(instance, links[-1], link)
         cells.append(near)
         links.append(link)
         used += energy_mj[turn]

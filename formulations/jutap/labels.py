@@ -76,7 +76,7 @@ class Labels:
 def value_table(instance: Instance) -> Potentials:
     """Return the optimum from every START and link at once, without an energy budget.
 
-    One backward pass; ``value[s]`` is the optimal cost from state s of `Instance.usable`,
+    One backward pass; ``value[s]`` is the optimal cost from state s of `Instance.states`,
     `potentials.INFINITE` where END cannot be reached, and ``successor`` the optimal policy.
 
     Raises

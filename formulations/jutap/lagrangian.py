@@ -77,7 +77,7 @@ def _relax(
 def _claims(
     instance: Instance, walk: Potentials, bound: int | None, trials: int, started: float
 ) -> Claims:
-    _, ids = instance.usable
+    _, ids, _ = instance.states
     states = walk.walk(graph.start_state(instance))
     cells = graph.state_cells(instance)[states].tolist()
     plan = Plan(instance.sha256, tuple(cells), tuple(ids[states].tolist()))

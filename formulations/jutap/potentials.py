@@ -16,7 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from opt_istn.jutap.graph import reachable_cells, state_cells
-from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.instance import KINDS, NO_ARC, Instance, IntArray
 
 INFINITE = np.int64(2**61)  # two of them still fit into int64
 _OVERFLOW = 2**60
@@ -27,8 +27,8 @@ _CHECK_EVERY = 16  # sweeps between looks for a cycle, beyond the powers of two
 class Grid(NamedTuple):
     """What the compiled kernels read of an instance.
 
-    ``active`` marks the cells in play, shape (N*N,); ``cell`` and ``kind`` are the cell and the
-    kind of link of every state; the rest is as in `Instance`.
+    ``active`` marks the cells in play, shape (N*N,); ``ptr``, ``link``, ``kind`` and ``cell`` are
+    of the states, ``transition`` is that between kinds of states; the rest is as in `Instance`.
     """
 
     size: int
@@ -92,16 +92,16 @@ class Potentials:
 
 def grid_of(instance: Instance, active: NDArray[np.bool] | None = None) -> Grid:
     """Return the kernels' view of an instance; by default the cells reachable from START."""
-    ptr, link = instance.usable
+    ptr, link, _ = instance.states
     return Grid(
         size=instance.grid,
         end=instance.end,
         ptr=ptr,
         link=link,
-        kind=np.maximum(link - instance.num_mbs + 1, 0),
+        kind=instance.state_kinds,
         cell=state_cells(instance),
         active=reachable_cells(instance) if active is None else active,
-        transition=instance.transition,
+        transition=instance.state_transition,
         move=np.array(instance.cost.move, dtype=np.int64),
         energy=np.array(instance.energy_mj, dtype=np.int64),
         enter=instance.enter,
@@ -113,7 +113,8 @@ def largest_scale(grid: Grid, slope: float) -> int:
 
     Large enough to resolve both to about 1/4096 where int64 leaves room for the walks' values.
     """
-    arc = np.abs(grid.move).max() + np.abs(grid.transition).max() + np.abs(grid.enter).max()
+    links = np.abs(grid.transition[grid.transition < NO_ARC]).max()
+    arc = np.abs(grid.move).max() + links + np.abs(grid.enter).max()
     widest = (float(arc) + slope * float(grid.energy.max())) * len(grid.cell) * _CHECK_EVERY
     scale = 1
     while min(scale, scale * slope) < _RESOLUTION and 2 * scale * widest < _OVERFLOW:
@@ -199,7 +200,7 @@ class _Weights(NamedTuple):
 def _weigh(grid: Grid, cost_scale: int, energy_scale: int) -> _Weights:
     return _Weights(
         cost_scale * grid.move + energy_scale * grid.energy,
-        cost_scale * grid.transition,
+        np.where(grid.transition < NO_ARC, cost_scale * grid.transition, NO_ARC),
         cost_scale * grid.enter,
     )
 
@@ -251,9 +252,12 @@ def _relax_cell(grid, first, second, row, column, value, tie, successor):  # typ
                     continue
                 for s in range(grid.ptr[cell], grid.ptr[cell + 1]):
                     v1, v2 = base1 + value[t], base2 + tie[t]
-                    if grid.link[s] != grid.link[t] or grid.kind[s] != 0:
-                        v1 += first.transition[grid.kind[s], grid.kind[t]]
-                        v2 += second.transition[grid.kind[s], grid.kind[t]]
+                    a, b = grid.kind[s], grid.kind[t]
+                    if grid.link[s] != grid.link[t] or a != b or a % KINDS != 0:
+                        if grid.transition[a, b] >= NO_ARC:
+                            continue
+                        v1 += first.transition[a, b]
+                        v2 += second.transition[a, b]
                     if v1 < value[s] or (v1 == value[s] and v2 < tie[s]):
                         value[s], tie[s], successor[s] = v1, v2, t
                         changed = True

@@ -9,10 +9,11 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import dijkstra
 
 from opt_istn.jutap import graph
-from opt_istn.jutap.evaluate import step_cost
+from opt_istn.jutap.evaluate import pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance, IntArray
 
 FloatArray = NDArray[np.float64]
+Held = tuple[int, bool]  # link, and whether a bonus that counts once is spent
 
 
 class Routes:
@@ -91,22 +92,24 @@ class Routes:
 
 def best_links(instance: Instance, cells: list[int]) -> list[int]:
     """Return the links of least cost along `cells`, by dynamic programming."""
-    value = {instance.start_link: 0}
-    choices: list[dict[int, int]] = []
+    value = {(instance.start_link, False): 0}
+    choices: list[dict[Held, Held]] = []
     for cell, following in pairwise(cells):
         turn = _turn(instance, cell, following)
-        step: dict[int, int] = {}
-        best: dict[int, int] = {}
-        for link in instance.links(following).tolist():
-            costs = {a: c + step_cost(instance, a, following, link, turn) for a, c in value.items()}
-            best[link] = min(costs, key=costs.__getitem__)
-            step[link] = costs[best[link]]
+        step: dict[Held, int] = {}
+        best: dict[Held, Held] = {}
+        for (held, spent), so_far in value.items():
+            for link in instance.links(following).tolist():
+                cost = so_far + step_cost(instance, held, following, link, turn, spent)
+                to = link, spent or pays_bonus(instance, held, link)
+                if to not in step or cost < step[to]:
+                    step[to], best[to] = cost, (held, spent)
         value = step
         choices.append(best)
-    links = [min(value, key=value.__getitem__)]
+    path = [min(value, key=value.__getitem__)]
     for best in reversed(choices):
-        links.append(best[links[-1]])
-    return links[::-1]
+        path.append(best[path[-1]])
+    return [link for link, _ in path[::-1]]
 
 
 def neighbours(instance: Instance, cell: int) -> list[tuple[int, int]]:

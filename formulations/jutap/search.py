@@ -19,7 +19,7 @@ import numpy as np
 from numba import njit
 
 from formulations.jutap.potentials import INFINITE
-from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.instance import KINDS, NO_ARC, IntArray
 
 DONE, PAUSED, FULL = 0, 1, 2
 
@@ -169,8 +169,11 @@ def expand(grid, search, ends, budget, by_energy, limit):  # type: ignore[no-unt
                 base = cost + grid.move[turn] + grid.enter[near]
                 for t in range(grid.ptr[near], grid.ptr[near + 1]):
                     link = 0
-                    if grid.link[state] != grid.link[t] or grid.kind[state] != 0:
-                        link = grid.transition[grid.kind[state], grid.kind[t]]
+                    a, b = grid.kind[state], grid.kind[t]
+                    if grid.link[state] != grid.link[t] or a != b or a % KINDS != 0:
+                        link = grid.transition[a, b]
+                        if link >= NO_ARC:
+                            continue
                     offer(
                         grid,
                         search,

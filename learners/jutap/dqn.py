@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from learners import agent, training
+from learners.jutap.env import Flights
 from learners.jutap.qlearning import single_map
 from learners.jutap.solver import AgentSolver
 from learners.jutap.starts import judge
@@ -41,7 +42,7 @@ from opt_istn.files import InputError
 from opt_istn.jutap import table as mdp
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.table import FeatureKind, Flights, Reward, Table
+from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.dqn"
@@ -271,7 +272,7 @@ class DqnCourse:
         state = {**tensors, "returns": torch.tensor(self.returns)}
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
-        contract = agent.contract(mdp.columns_of(self.config.features))
+        contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
         known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history)
         return agent.Agent(*known, counts=counts, contract=contract)
 

@@ -1,24 +1,105 @@
-"""JUTAP for Gymnasium: one flight at a time on the table of `opt_istn.jutap.table`."""
+"""JUTAP to fly in, on the table of `opt_istn.jutap.table`: many flights at once, or Gymnasium."""
 
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from numba import njit
+from numpy.typing import NDArray
 
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.table import (
     MAX_STEPS,
     FeatureKind,
     Float,
+    Mask,
     Reward,
+    Table,
     features_of,
     rewarded,
     strongest,
     table_of,
 )
+
+
+class Flights:
+    """Many flights at once, each from a random START; compiled, O(n) a step.
+
+    Ended flights begin anew in the same step (Gymnasium's ``SAME_STEP`` autoreset).
+
+    Parameters
+    ----------
+    table
+        The decision process.
+    number
+        n, flights at a time.
+    rng
+        Draws the starts.
+    max_steps
+        Moves after which a flight is truncated.
+    """
+
+    def __init__(
+        self, table: Table, number: int, rng: np.random.Generator, max_steps: int = MAX_STEPS
+    ) -> None:
+        self._table, self._rng, self._max_steps = table, rng, max_steps
+        self.state = rng.choice(table.starts, number)
+        self.steps = np.zeros(number, dtype=np.int64)
+
+    def step(
+        self, action: IntArray
+    ) -> tuple[IntArray, IntArray, NDArray[np.bool], NDArray[np.bool]]:
+        """Fly one move in every flight; an impossible action keeps the UAV in place at no cost.
+
+        Parameters
+        ----------
+        action
+            Shape (n,).
+
+        Returns
+        -------
+        State arrived at (the final one where a flight ends), integer cost, whether it is END, and
+        whether the flight is truncated; all of shape (n,). `state` holds where the next move
+        begins.
+        """
+        t, n = self._table, len(self.state)
+        fresh = self._rng.choice(t.starts, n)
+        out = (np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, bool), np.empty(n, bool))
+        _step(t.next, t.cost, t.done, self.state, self.steps, action, fresh, self._max_steps, *out)
+        return out
+
+
+@njit(cache=True)
+def _step(
+    onward: IntArray,
+    cost: IntArray,
+    done: Mask,
+    state: IntArray,
+    steps: IntArray,
+    action: IntArray,
+    fresh: IntArray,
+    max_steps: int,
+    final: IntArray,
+    paid: IntArray,
+    ended: Mask,
+    cut: Mask,
+) -> None:
+    for i in range(len(state)):
+        s, a = state[i], action[i]
+        to = onward[s, a]
+        paid[i] = 0 if to < 0 else cost[s, a]
+        to = s if to < 0 else to
+        steps[i] += 1
+        final[i] = to
+        ended[i] = done[to]
+        cut[i] = not done[to] and steps[i] >= max_steps
+        state[i] = to
+        if ended[i] or cut[i]:
+            state[i] = fresh[i]
+            steps[i] = 0
 
 
 class JutapEnv(gymnasium.Env[Float, np.int64]):
@@ -120,7 +201,7 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     def _info(self, cost: int) -> dict[str, Any]:
         x, s = self.table.instance, self._state
         mask = (self.table.next[s] >= 0).astype(np.int8)
-        place = {"cell": int(self.table.cell[s]), "link": int(x.usable[1][s])}
+        place = {"cell": int(self.table.cell[s]), "link": int(x.states[1][s])}
         return {"action_mask": mask, "cost": cost, **place}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from learners import agent
+from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
 from learners.jutap.starts import judge
 from learners.training import COUNT, SHARE, check_ranges
@@ -22,7 +23,6 @@ from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.table import (
     LOST,
-    Flights,
     Reward,
     Table,
     rewarded,

@@ -13,7 +13,6 @@ from typing import Annotated
 
 import typer
 
-from opt_istn import __version__
 from opt_istn.cli import instances, runs, train
 from opt_istn.files import InputError
 
@@ -30,7 +29,9 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print("opt-istn", __version__)
+        from opt_istn.version import full_version
+
+        print("opt-istn", full_version())
         raise typer.Exit
 
 

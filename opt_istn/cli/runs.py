@@ -41,13 +41,17 @@ def solvers(*, json: Json = False) -> None:
     from opt_istn import registry
 
     rows = [
-        {"solver": name, "package": " ".join(registry.distribution(name))}
+        {
+            "solver": name,
+            "package": " ".join(registry.distribution(name)),
+            "unavailable": registry.unavailable(name) or "",
+        }
         for name in registry.names()
     ]
     if json:
         output.as_json(rows)
     else:
-        output.as_table([tuple(row.values()) for row in rows], ("solver", "package"))
+        output.as_table([tuple(row.values()) for row in rows], ("solver", "package", "unavailable"))
 
 
 def solve(

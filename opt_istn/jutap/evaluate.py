@@ -1,6 +1,8 @@
 """The judge of JUTAP plans: replays a walk against the instance in integers."""
 
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import or_
 from typing import Any
 
 import numpy as np
@@ -54,28 +56,51 @@ def bounded(instance: Instance) -> bool:
     return instance.energy_budget_mj is not None
 
 
-def handover_cost(instance: Instance, from_link: int, to_link: int) -> int:
+def handover_cost(instance: Instance, from_link: int, to_link: int, spent: bool = False) -> int:
     """Return w2 * eta (8) of holding `from_link` in one cell and `to_link` in the next.
 
     Without the HOLE charge, which is w3 * delta (9).
+
+    Parameters
+    ----------
+    spent
+        Whether the flight has been paid a bonus that counts once; see `pays_bonus`.
     """
     kinds = instance.kind(from_link), instance.kind(to_link)
     if kinds[1] == HOLE or (kinds[0] == MBS and from_link == to_link):
         return 0
+    if spent and pays_bonus(instance, from_link, to_link):
+        return 0
     return int(instance.transition[kinds])
 
 
-def step_cost(instance: Instance, from_link: int, to_cell: int, to_link: int, turn: int) -> int:
+def pays_bonus(instance: Instance, from_link: int, to_link: int) -> bool:
+    """Return whether this change of link pays the bonus that counts only once in a flight."""
+    kinds = instance.kind(from_link), instance.kind(to_link)
+    leaves = kinds[0] == HOLE and kinds[1] != HOLE
+    return instance.cost.hole_bonus == "once" and leaves and int(instance.transition[kinds]) < 0
+
+
+def step_cost(
+    instance: Instance,
+    from_link: int,
+    to_cell: int,
+    to_link: int,
+    turn: int,
+    spent: bool = False,
+) -> int:
     """Return the cost of one move: w1 * xi + w2 * eta + w3 * delta, plus the cell's entry cost.
 
     Parameters
     ----------
     turn
         0 for a straight move, 1 for a diagonal one.
+    spent
+        As in `handover_cost`.
     """
     hole = instance.cost.hole if to_link == instance.hole else 0
     move = instance.cost.move[turn] + int(instance.enter[to_cell])
-    return move + handover_cost(instance, from_link, to_link) + hole
+    return move + handover_cost(instance, from_link, to_link, spent) + hole
 
 
 def evaluate(instance: Instance, plan: Plan) -> Evaluation:
@@ -95,15 +120,17 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
     rows, columns = np.divmod(plan.cells, instance.grid)
     turns = (np.abs(np.diff(rows)) + np.abs(np.diff(columns)) - 1).tolist()
     pairs = list(zip(plan.links, plan.links[1:], strict=False))
-    steps = zip(pairs, plan.cells[1:], turns, strict=True)
-    cost = sum(step_cost(instance, a, cell, b, turn) for (a, b), cell, turn in steps)
+    spent = [False, *accumulate((pays_bonus(instance, a, b) for a, b in pairs), or_)][:moves]
+    steps = zip(pairs, plan.cells[1:], turns, spent, strict=True)
+    cost = sum(step_cost(instance, a, cell, b, turn, gone) for (a, b), cell, turn, gone in steps)
     energy = sum(instance.energy_mj[turn] for turn in turns)
     budget = instance.energy_budget_mj
     if budget is not None and energy > budget:
         violations.append(f"energy {energy} mJ exceeds the budget of {budget} mJ (5a)")
     if plan.cells[-1] != instance.end:
         violations.append(f"the walk ends in cell {plan.cells[-1]}, not in END {instance.end}")
-    handover = sum(handover_cost(instance, a, b) for a, b in pairs)
+    held = zip(pairs, spent, strict=True)
+    handover = sum(handover_cost(instance, a, b, gone) for (a, b), gone in held)
     unit = instance.cost.mbs_to_mbs
     diagonals = sum(turns)
     return Evaluation(

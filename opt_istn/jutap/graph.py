@@ -1,6 +1,7 @@
 """The state graph of a JUTAP instance, for engines that want explicit arcs.
 
-A state is a (cell, link) pair; state s of `Instance.usable` is the pair at its position s.
+A state is a (cell, link) pair, see `Instance.states`; where a bonus counts only once in a flight
+there are two of each pair, before and after it is paid.
 END is absorbing, so states of END have no outgoing arcs. Only what a walk from START can reach
 is part of the graph.
 """
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from opt_istn.jutap.instance import GEO, HOLE, MBS, Instance, IntArray
+from opt_istn.jutap.instance import GEO, HOLE, KINDS, MBS, NO_ARC, Instance, IntArray
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,23 @@ def reachable_cells(instance: Instance) -> NDArray[np.bool]:
 
 def state_cells(instance: Instance) -> IntArray:
     """Return the cell of every state."""
-    ptr, _ = instance.usable
+    ptr, _, _ = instance.states
     return np.repeat(np.arange(instance.num_cells), np.diff(ptr))
 
 
 def start_state(instance: Instance) -> int:
     """Return the state number of START with its initial link."""
-    ptr, ids = instance.usable
-    first = int(ptr[instance.start])
-    return first + int(np.searchsorted(ids[first : ptr[instance.start + 1]], instance.start_link))
+    ptr, _, _ = instance.states
+    links = instance.links(instance.start)
+    return int(ptr[instance.start]) + int(np.searchsorted(links, instance.start_link))
 
 
 def state_arcs(instance: Instance) -> Arcs:
-    """Build all arcs between reachable states, vectorised; O(8 * states * links per cell)."""
-    ptr, ids = instance.usable
+    """Build all arcs between reachable states, vectorised; O(8 * states * links per cell).
+
+    Every state has exactly one arc for each link of each neighbouring cell.
+    """
+    ptr, ids, _ = instance.states
     cells = state_cells(instance)
     reached = reachable_cells(instance)
     tails = np.flatnonzero(reached[cells] & (cells != instance.end))
@@ -93,9 +97,13 @@ def state_arcs(instance: Instance) -> Arcs:
             head = np.repeat(ptr[target], fan) + within
             parts.append((tail, head, np.full(len(tail), int(up != 0 and right != 0))))
     tail, head, turn = (np.concatenate(column) for column in zip(*parts, strict=True))
-    kinds = np.maximum(ids - instance.num_mbs + 1, MBS)
-    link = instance.transition[kinds[tail], kinds[head]]
-    link = np.where((kinds[tail] == MBS) & (ids[tail] == ids[head]), 0, link)
+    kinds = instance.state_kinds
+    link = instance.state_transition[kinds[tail], kinds[head]]
+    stays = (kinds[tail] % KINDS == MBS) & (kinds[tail] == kinds[head]) & (ids[tail] == ids[head])
+    link = np.where(stays, 0, link)
+    if instance.layered:
+        keep = link < NO_ARC
+        tail, head, turn, link = tail[keep], head[keep], turn[keep], link[keep]
     cost = np.array(instance.cost.move)[turn] + link + instance.enter[cells[head]]
     return Arcs(tail, head, cost, np.array(instance.energy_mj)[turn])
 
@@ -103,17 +111,19 @@ def state_arcs(instance: Instance) -> Arcs:
 def to_networkx(instance: Instance) -> "nx.DiGraph[Any]":
     """Export the state graph for use with one's own algorithms.
 
-    Nodes are (cell, link) pairs and the sink ``"END"``, which every state of END reaches by an arc
-    of cost and energy 0. Arcs carry ``cost`` (integer millionths) and ``energy`` (millijoules).
-    The graph's attributes name ``source``, ``target`` and ``energy_budget``.
+    Nodes are (cell, link) pairs, (cell, link, spent) where a bonus counts once, and the sink
+    ``"END"``, which every state of END reaches by an arc of cost and energy 0. Arcs carry ``cost``
+    (integer millionths) and ``energy`` (millijoules). The graph's attributes name ``source``,
+    ``target`` and ``energy_budget``.
     """
-    _, ids = instance.usable
+    _, ids, spent = instance.states
     cells = state_cells(instance)
     reached = reachable_cells(instance)
     arcs = state_arcs(instance)
-    nodes = list(zip(cells.tolist(), ids.tolist(), strict=True))
+    columns = (cells, ids, spent) if instance.layered else (cells, ids)
+    nodes = list(zip(*(column.tolist() for column in columns), strict=True))
     graph: nx.DiGraph[Any] = nx.DiGraph(
-        source=(instance.start, instance.start_link),
+        source=nodes[start_state(instance)],
         target="END",
         energy_budget=instance.energy_budget_mj,
     )

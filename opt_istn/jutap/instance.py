@@ -17,15 +17,17 @@ from numpy.typing import NDArray
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.jutap.checks import MAX_COST, MAX_ENERGY_MJ, MAX_GRID, check
+from opt_istn.origin import Origin
 
 FORMAT = "opt-istn/jutap"
-VERSION = 1
-MAX_GRID = 4096
-MAX_COST = 10**9  # per move: 1000 objective units; keeps every path sum far inside int64
-MAX_ENERGY_MJ = 10**9  # per move: a megajoule
+VERSION = 2
 MBS, HOLE, GEO = 0, 1, 2  # kinds of link, the axes of `Instance.transition`
+KINDS = 3
+NO_ARC = 2**61  # entry of `Instance.state_transition` where there is no such move
 
 Association = Literal["full", "strongest"]
+HoleBonus = Literal["printed", "once"]
 IntArray = NDArray[np.int64]
 
 
@@ -43,6 +45,9 @@ class Cost:
         Disconnectivity term (w3 * delta, equation (9)): charged when the new cell is flown in HOLE.
     enter
         Extra cost of each cell when a move ends in it, shape (N*N,); None if there is none.
+    hole_bonus
+        How often a negative ``hole_to_mbs`` or ``hole_to_geo`` is paid: each time that HOLE is left
+        (``printed``), or only the first time of a flight, later 0 (``once``).
     """
 
     move: tuple[int, int]
@@ -54,6 +59,16 @@ class Cost:
     hole_to_geo: int
     hole: int
     enter: tuple[int, ...] | None = None
+    hole_bonus: HoleBonus = "printed"
+
+
+class Battery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """E_C, E_S and 2 E(v, h) of E_A = E_C - E_S - 2 E(v, h), and the energy model behind E."""
+
+    model: str
+    capacity_mj: Annotated[int, msgspec.Meta(ge=0)]
+    reserve_mj: Annotated[int, msgspec.Meta(ge=0)]
+    vertical_mj: Annotated[int, msgspec.Meta(ge=0)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +100,12 @@ class Instance:
         ``full``: every listed link may be used; ``strongest``: of the MBSs only the strongest.
     scenario
         Physical parameters and seed the instance came from; not part of the hash.
+    origin
+        What generated it, None if nothing did; not part of the hash.
+    battery
+        Where the energy budget comes from, None if not from a battery; not part of the hash.
+    extra
+        Whatever others keep with an instance; not part of the hash.
 
     Raises
     ------
@@ -109,6 +130,9 @@ class Instance:
     cell_m: float
     association: Association = "full"
     scenario: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+    battery: Battery | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("link_ptr", "link_ids", "strongest"):
@@ -117,7 +141,7 @@ class Instance:
                 array = array.copy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
-        _check(self)
+        check(self)
 
     @property
     def num_cells(self) -> int:
@@ -136,10 +160,7 @@ class Instance:
 
     @cached_property
     def usable(self) -> tuple[IntArray, IntArray]:
-        """Links usable under the association model, as (ptr, ids) like the listed ones.
-
-        The pair (cell, link) at position s of ``ids`` is *state* s of the problem.
-        """
+        """Links usable under the association model, as (ptr, ids) like the listed ones."""
         if self.association == "full":
             return self.link_ptr, self.link_ids
         cells = np.repeat(np.arange(self.num_cells), np.diff(self.link_ptr))
@@ -163,6 +184,49 @@ class Instance:
         ]
         return _frozen(np.array(rows, dtype=np.int64))
 
+    @property
+    def layered(self) -> bool:
+        """Whether a flight has to remember that its bonus for leaving HOLE is spent."""
+        c = self.cost
+        return c.hole_bonus == "once" and min(c.hole_to_mbs, c.hole_to_geo) < 0
+
+    @cached_property
+    def states(self) -> tuple[IntArray, IntArray, NDArray[np.bool]]:
+        """The states of the problem, as (ptr, ids, spent): state s is position s of ``ids``.
+
+        One for each usable pair of cell and link. Where the instance is `layered` there are two,
+        all of a cell's with the bonus unspent before all with it spent.
+        """
+        ptr, ids = self.usable
+        if not self.layered:
+            return ptr, ids, np.zeros(len(ids), dtype=bool)
+        cells = np.repeat(np.arange(self.num_cells), np.diff(ptr))
+        order = np.argsort(np.tile(cells, 2), kind="stable")
+        spent = np.repeat([False, True], len(ids))[order]
+        return _frozen(2 * ptr), _frozen(np.tile(ids, 2)[order]), spent
+
+    @cached_property
+    def state_kinds(self) -> IntArray:
+        """Kind of each state, an axis of `state_transition`: of its link, + 3 if spent."""
+        _, ids, spent = self.states
+        return _frozen(np.maximum(ids - self.num_mbs + 1, MBS) + KINDS * spent)
+
+    @cached_property
+    def state_transition(self) -> IntArray:
+        """`transition` between kinds of states; `NO_ARC` where the layers allow no such move.
+
+        A bonus leads from the unspent to the spent layer, all else stays in its layer.
+        """
+        if not self.layered:
+            return self.transition
+        never = np.full((KINDS, KINDS), NO_ARC)
+        first, spend, later = self.transition.copy(), never.copy(), self.transition.copy()
+        for link in (MBS, GEO):
+            if first[HOLE, link] < 0:
+                spend[HOLE, link] = first[HOLE, link]
+                first[HOLE, link], later[HOLE, link] = NO_ARC, 0
+        return _frozen(np.block([[first, spend], [never, later]]))
+
     @cached_property
     def enter(self) -> IntArray:
         """Cost of entering each cell, zeros if there is none, shape (N*N,)."""
@@ -172,9 +236,16 @@ class Instance:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the problem: canonical JSON of `document` without name and scenario."""
-        document = self.document()
-        del document["name"], document["scenario"]
+        """Hash of the problem: canonical JSON of `document` without what is no part of it.
+
+        It does not depend on the version of the format: a problem that version 1 can state keeps
+        the hash that it had there.
+        """
+        document = self.document() | {"version": 1}
+        for name in ("name", "scenario", "origin", "battery", "extra"):
+            del document[name]
+        if self.cost.hole_bonus == "printed":
+            del document["cost"]["hole_bonus"]
         return files.canonical_sha256(document)
 
     def links(self, cell: int) -> IntArray:
@@ -209,6 +280,9 @@ class Instance:
             "cell_m": float(self.cell_m),
             "association": self.association,
             "scenario": self.scenario,
+            "origin": msgspec.to_builtins(self.origin),
+            "battery": msgspec.to_builtins(self.battery),
+            "extra": self.extra,
         }
 
     def write(self, path: str | Path) -> None:
@@ -230,7 +304,7 @@ _CostNumber = Annotated[int, msgspec.Meta(ge=-MAX_COST, le=MAX_COST)]
 _Energy = Annotated[int, msgspec.Meta(ge=1, le=MAX_ENERGY_MJ)]
 
 
-class _CostFile(msgspec.Struct, forbid_unknown_fields=True):
+class _CostFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     move: tuple[_CostNumber, _CostNumber]
     mbs_to_mbs: _CostNumber
     geo_to_mbs: _CostNumber
@@ -242,7 +316,11 @@ class _CostFile(msgspec.Struct, forbid_unknown_fields=True):
     enter: tuple[_CostNumber, ...] | None = None
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _BonusCostFile(_CostFile, forbid_unknown_fields=True, kw_only=True):
+    hole_bonus: HoleBonus = "printed"
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     format: str
     version: int
     name: str
@@ -261,6 +339,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     scenario: dict[str, Any]
 
 
+class _File2(_File, forbid_unknown_fields=True, kw_only=True):
+    cost: _BonusCostFile
+    origin: Origin | None = None
+    battery: Battery | None = None
+    extra: dict[str, Any] = {}  # msgspec copies it
+
+
+_LATER = ("origin", "battery", "extra")  # fields that version 1 does not know
+_VERSIONS: dict[int, type[_File]] = {1: _File, VERSION: _File2}
+
+
 def from_bytes(data: bytes, source: str = "") -> Instance:
     """Build an instance from the JSON text of its file.
 
@@ -269,7 +358,8 @@ def from_bytes(data: bytes, source: str = "") -> Instance:
     InputError
         Names `source`, the field and the expectation.
     """
-    raw = files.decode_document(data, _File, FORMAT, VERSION, source)
+    raw = files.decode_versions(data, _VERSIONS, FORMAT, source)
+    later = {name: getattr(raw, name) for name in _LATER} if isinstance(raw, _File2) else {}
     lengths = np.fromiter(map(len, raw.links), dtype=np.int64, count=len(raw.links))
     ids = np.fromiter((x for row in raw.links for x in row), np.int64, int(lengths.sum()))
     try:
@@ -289,6 +379,7 @@ def from_bytes(data: bytes, source: str = "") -> Instance:
             cell_m=raw.cell_m,
             association=raw.association,
             scenario=raw.scenario,
+            **later,
         )
     except InputError as error:
         raise InputError(error.field, error.expected, source) from None
@@ -299,79 +390,6 @@ def read(path: str | Path) -> Instance:
     return from_bytes(files.read_bytes(path), str(path))
 
 
-def _check(x: Instance) -> None:
-    """Raise `InputError` for the first field that contradicts the format."""
-    n = x.num_cells
-    _expect(1 <= x.grid <= MAX_GRID, "grid", f"expected 1..{MAX_GRID}, found {x.grid}")
-    _expect(x.num_mbs >= 0, "num_mbs", f"expected at least 0, found {x.num_mbs}")
-    _expect(x.link_ptr.shape == (n + 1,), "links", f"expected {n} cells, one list of links each")
-    _expect(x.strongest.shape == (n,), "strongest", f"expected {n} cells, one MBS each")
-    _expect(np.isfinite(x.cell_m) and x.cell_m > 0, "cell_m", "expected a positive length")
-    _expect(
-        x.association in ("full", "strongest"),
-        "association",
-        f"expected 'full' or 'strongest', found {x.association!r}",
-    )
-    _check_cost(x)
-    _check_links(x)
-    for name, cell in (("start", x.start), ("end", x.end)):
-        _expect(0 <= cell < n, name, f"expected a cell 0..{n - 1}, found {cell}")
-    held = x.links(x.start).tolist()
-    _expect(x.start_link in held, "start_link", f"expected a usable link of cell {x.start}: {held}")
-
-
-def _check_cost(x: Instance) -> None:
-    c = x.cost
-    numbers = {f"move[{i}]": value for i, value in enumerate(c.move)}
-    numbers |= {name: value for name, value in vars(c).items() if name not in ("move", "enter")}
-    for name, value in numbers.items():
-        ok = isinstance(value, int) and abs(value) <= MAX_COST
-        _expect(ok, f"cost.{name}", f"expected an integer within +-{MAX_COST}, found {value}")
-    if c.enter is not None:
-        _expect(len(c.enter) == x.num_cells, "cost.enter", f"expected {x.num_cells} numbers")
-        bad = next((i for i, value in enumerate(c.enter) if abs(value) > MAX_COST), None)
-        _expect(bad is None, f"cost.enter[{bad}]", f"expected an integer within +-{MAX_COST}")
-    for i, energy in enumerate(x.energy_mj):
-        ok = isinstance(energy, int) and 1 <= energy <= MAX_ENERGY_MJ
-        _expect(ok, f"energy_mj[{i}]", f"expected 1..{MAX_ENERGY_MJ} mJ, found {energy}")
-    budget = x.energy_budget_mj
-    ok = budget is None or (isinstance(budget, int) and budget >= 0)
-    _expect(ok, "energy_budget_mj", f"expected null or at least 0 mJ, found {budget}")
-
-
-def _check_links(x: Instance) -> None:
-    cells = np.repeat(np.arange(x.num_cells), np.diff(x.link_ptr))
-    ids, b = x.link_ids, x.num_mbs
-    ordered = (np.diff(ids) > 0) | (np.diff(cells) > 0)
-    _expect_all(ordered, cells[1:], "links[{}]", "expected distinct links in ascending order")
-    in_range = (ids >= 0) & (ids <= b + 1)
-    _expect_all(in_range, cells, "links[{}]", f"expected link numbers 0..{b + 1}")
-    every = np.arange(x.num_cells)
-    has_mbs = np.isin(every, cells[ids < b])
-    has_hole = np.isin(every, cells[ids == b])
-    empty = np.diff(x.link_ptr) == 0
-    rule = f"expected HOLE ({b}) exactly where no MBS is listed (or no link at all: not flyable)"
-    _expect_all((has_hole != has_mbs) | empty, every, "links[{}]", rule)
-    listed = np.zeros(x.num_cells, dtype=bool)
-    listed[cells[ids == x.strongest[cells]]] = True
-    _expect_all(
-        np.where(has_mbs, listed & (x.strongest < b), x.strongest == b),
-        every,
-        "strongest[{}]",
-        f"expected an MBS listed in this cell's links, {b} where there is none",
-    )
-
-
 def _frozen(array: IntArray) -> IntArray:
     array.flags.writeable = False
     return array
-
-
-def _expect(ok: bool | np.bool, name: str, expected: str) -> None:
-    if not ok:
-        raise InputError(name, expected)
-
-
-def _expect_all(ok: NDArray[np.bool], cells: IntArray, name: str, expected: str) -> None:
-    if not ok.all():
-        raise InputError(name.format(cells[np.argmin(ok)]), expected)

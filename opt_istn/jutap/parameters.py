@@ -13,10 +13,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import MAX_GRID, Association
+from opt_istn.jutap.checks import MAX_GRID
+from opt_istn.jutap.instance import Association
 from opt_istn.physics import geo, pathloss
 from opt_istn.physics.antenna import Panel
-from opt_istn.physics.radio import Downlink
+from opt_istn.physics.radio import Downlink, Interference
 
 MAX_MBS = 10_000
 _POSITIVE = (
@@ -32,7 +33,15 @@ _POSITIVE = (
     "geo_bandwidth_hz",
     "geo_half_width_deg",
 )
-_NOT_NEGATIVE = ("w1", "w2", "w3", "separation_m", "geo_polarisation_db", "geo_gas_db")
+_NOT_NEGATIVE = (
+    "w1",
+    "w2",
+    "w3",
+    "separation_m",
+    "geo_polarisation_db",
+    "geo_gas_db",
+    "reserve_j",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Scenario:
     mbs_element_gain_dbi: float = 8.0  # G_E,max
     mbs_down_tilt_deg: float = 10.0  # electrical
     mbs_floor_dbi: float = -30.0  # the array's nulls are filled up to this; more makes more holes
+    interference: Interference = "facing"  # of each MBS the facing sector, or all three of all MBSs
     load: float = 1.0  # share of the time an interfering MBS transmits
     sampled_los: bool = True  # draw line of sight per cell (certain above 100 m)
     shadowing: bool = False  # draw shadow fading per cell
@@ -82,10 +92,18 @@ class Scenario:
     w1: float = 0.4  # weight of energy
     w2: float = 0.2  # weight of handovers
     w3: float = 0.4  # weight of disconnectivity
-    hole_to_geo: Literal["reconnect", "handover"] = "reconnect"  # reading of (8): -0.5 or 5
+    eta_mbs_to_mbs: float = 1.0  # handover costs, equation (8)
+    eta_geo_to_mbs: float = 1.0
+    eta_mbs_to_geo: float = 5.0
+    eta_geo_stay: float = 0.5
+    eta_reconnect: float = -0.5  # of leaving a coverage hole
+    hole_to_geo: Literal["reconnect", "handover"] = "reconnect"  # which of them HOLE to GEO is
+    hole_bonus: Literal["printed", "once", "none"] = "printed"  # how often reconnecting pays
     reward: Literal["objective", "paper"] = "objective"  # problem (4), or the reward (6)-(7)
     association: Association = "full"
     kappa: float | None = None  # energy budget over the energy of the straightest path
+    battery_j: float | None = None  # E_C; the budget is then at most E_C - E_S - 2 E(v, h_UAV)
+    reserve_j: float = 0.0  # E_S, the emergency reserve
     start: int | None = None  # START cell; None is the south-west corner
     end: int | None = None  # END cell; None is the north-east corner
 
@@ -102,8 +120,9 @@ class Scenario:
             _expect(0 <= getattr(self, name) <= 1, name, "expected a share 0..1")
         for name, limit in (("grid", MAX_GRID), ("num_mbs", MAX_MBS)):
             _expect(getattr(self, name) <= limit, name, f"expected at most {limit}")
-        ok = self.kappa is None or self.kappa > 0
-        _expect(ok, "kappa", "expected a positive number or none")
+        for name in ("kappa", "battery_j"):
+            value = getattr(self, name)
+            _expect(value is None or value > 0, name, "expected a positive number or none")
         for name in ("start", "end"):
             cell = getattr(self, name)
             ok = cell is None or 0 <= cell < self.grid**2
@@ -134,6 +153,7 @@ class Scenario:
             noise_dbm_hz=self.noise_dbm_hz,
             user_gain_dbi=self.user_gain_dbi,
             load=self.load,
+            interference=self.interference,
             sampled_los=self.sampled_los,
             shadowing=self.shadowing,
             panel=Panel(

@@ -1,6 +1,7 @@
 """JUTAP from physics: presets, and the step from a radio map to an integer instance.
 
-Budgets are relative to the straightest path: a real battery never binds on 3 km.
+A budget is what a battery leaves for the flight, E_A of the paper, or relative to the straightest
+path, because a real battery never binds on 3 km.
 """
 
 import math
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn import origin
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import Cost, Instance, IntArray
+from opt_istn.jutap.instance import Battery, Cost, Instance, IntArray
 from opt_istn.jutap.parameters import Scenario, from_parameters
 from opt_istn.physics import pathloss
 from opt_istn.physics.layout import sequential_inhibition
@@ -22,14 +24,9 @@ from opt_istn.physics.radio import Coverage, Stations, coverage
 __all__ = ["KAPPAS", "PRESETS", "Scenario", "from_parameters", "generate"]
 
 MILLION = 1_000_000
+BATTERY_J = 321_000.0  # E_C: 89 Wh, a common battery of a 1.4 kg quadcopter; the paper gives none
+RESERVE_J = 64_200.0  # E_S: a fifth of it
 KAPPAS = (1.02, 1.05, 1.10, 1.25)
-ETA = {  # handover cost, equation (8); HOLE to GEO depends on the reading
-    "mbs_to_mbs": 1.0,
-    "geo_to_mbs": 1.0,
-    "mbs_to_geo": 5.0,
-    "geo_stay": 0.5,
-    "hole_to_mbs": -0.5,
-}
 
 
 def _presets() -> dict[str, Scenario]:
@@ -52,7 +49,11 @@ def _presets() -> dict[str, Scenario]:
         for name, scenario in base.items()
         for kappa in KAPPAS
     }
-    return dict(sorted((base | budgets).items()))
+    final = {
+        f"{name}-v2": replace(base[name], battery_j=BATTERY_J, reserve_j=RESERVE_J)
+        for name in ("jutap-paper", "jutap-paper-terrestrial")
+    }
+    return dict(sorted((base | budgets | final).items()))
 
 
 def generate(
@@ -86,7 +87,7 @@ def generate(
     ptr, ids, strongest = _links(scenario, radio)
     start = 0 if scenario.start is None else scenario.start
     end = scenario.grid**2 - 1 if scenario.end is None else scenario.end
-    energy = _energy_mj(scenario)
+    energy, battery = _energy_mj(scenario), _battery(scenario)
     facts = {"seed": seed, **_facts(scenario, stations, radio)}
     return Instance(
         name=name,
@@ -100,10 +101,12 @@ def generate(
         strongest=strongest,
         cost=_cost(scenario, end),
         energy_mj=energy,
-        energy_budget_mj=_budget(scenario, start, end, energy),
+        energy_budget_mj=_budget(scenario, start, end, energy, battery),
         cell_m=scenario.cell_m,
         association=scenario.association,
         scenario={**asdict(scenario), **facts},
+        origin=origin.of(scenario, PRESETS, seed),
+        battery=battery,
     )
 
 
@@ -156,18 +159,54 @@ def _energy_mj(scenario: Scenario) -> tuple[int, int]:
     return int(straight), int(diagonal)
 
 
-def _budget(scenario: Scenario, start: int, end: int, energy: tuple[int, int]) -> int | None:
-    if scenario.kappa is None:
+def _battery(scenario: Scenario) -> Battery | None:
+    """Return E_C, E_S and 2 E(v, h_UAV) in integers, rounded so that the budget is not exceeded."""
+    if scenario.battery_j is None:
         return None
-    apart = np.abs(np.subtract(divmod(start, scenario.grid), divmod(end, scenario.grid)))
-    straightest = int(apart.min()) * energy[1] + int(apart.max() - apart.min()) * energy[0]
-    return math.floor(scenario.kappa * straightest)
+    climb = float(energy_j(scenario.speed_m_s, scenario.altitude_m))
+    return Battery(
+        model="zeng-2019-eq12",
+        capacity_mj=math.floor(1000 * scenario.battery_j),
+        reserve_mj=math.ceil(1000 * scenario.reserve_j),
+        vertical_mj=math.ceil(2 * 1000 * climb),
+    )
+
+
+def _budget(
+    scenario: Scenario, start: int, end: int, energy: tuple[int, int], battery: Battery | None
+) -> int | None:
+    """Return the least of what the battery leaves, E_A, and of kappa times the straightest path."""
+    limits = []
+    if battery is not None:
+        left = battery.capacity_mj - battery.reserve_mj - battery.vertical_mj
+        if left < 0:
+            needed = f"expected at least {(battery.reserve_mj + battery.vertical_mj) / 1000} J"
+            raise InputError("battery_j", f"{needed} for the reserve, climb and descent")
+        limits.append(left)
+    if scenario.kappa is not None:
+        apart = np.abs(np.subtract(divmod(start, scenario.grid), divmod(end, scenario.grid)))
+        straightest = int(apart.min()) * energy[1] + int(apart.max() - apart.min()) * energy[0]
+        limits.append(math.floor(scenario.kappa * straightest))
+    return min(limits, default=None)
+
+
+def eta(scenario: Scenario) -> dict[str, float]:
+    """Return the handover costs, equation (8), under the scenario's readings of leaving a hole."""
+    reconnect = 0.0 if scenario.hole_bonus == "none" else scenario.eta_reconnect
+    to_geo = reconnect if scenario.hole_to_geo == "reconnect" else scenario.eta_mbs_to_geo
+    return {
+        "mbs_to_mbs": scenario.eta_mbs_to_mbs,
+        "geo_to_mbs": scenario.eta_geo_to_mbs,
+        "mbs_to_geo": scenario.eta_mbs_to_geo,
+        "geo_stay": scenario.eta_geo_stay,
+        "hole_to_mbs": reconnect,
+        "hole_to_geo": to_geo,
+    }
 
 
 def _cost(scenario: Scenario, end: int) -> Cost:
     """Weigh and round each term: xi of (4) or (7), eta of (8), delta of (9)."""
-    eta = ETA | {"hole_to_geo": -0.5 if scenario.hole_to_geo == "reconnect" else 5.0}
-    handover = {key: round(MILLION * scenario.w2 * value) for key, value in eta.items()}
+    handover = {key: round(MILLION * scenario.w2 * value) for key, value in eta(scenario).items()}
     xi = (math.sqrt(0.5), 1.0) if scenario.reward == "objective" else (1.0, math.sqrt(0.5))
     enter = None
     if scenario.reward == "paper":
@@ -176,6 +215,7 @@ def _cost(scenario: Scenario, end: int) -> Cost:
         move=(round(MILLION * scenario.w1 * xi[0]), round(MILLION * scenario.w1 * xi[1])),
         hole=round(MILLION * scenario.w3),
         enter=enter,
+        hole_bonus="once" if scenario.hole_bonus == "once" else "printed",
         **handover,
     )
 

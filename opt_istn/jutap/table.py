@@ -1,8 +1,8 @@
 """JUTAP as a Markov decision process: one table behind value iteration and every agent.
 
 `Table` lists, for each state (cell, link) and action (direction, slot of the new cell's links),
-the next state and the integer cost. Value iteration, tabular Q-learning, the batched environment
-`Flights` and the agents' Gymnasium environment all read it, so they solve the same problem.
+the next state and the integer cost. Value iteration, tabular Q-learning, the agents' batched flights
+and their Gymnasium environment all read it, so they solve the same problem.
 Costs come from `opt_istn.jutap.graph`, whose arcs are tested against the evaluator.
 """
 
@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from opt_istn.files import InputError
@@ -60,7 +59,7 @@ class Table:
 
     @property
     def num_states(self) -> int:
-        """S: the usable (cell, link) pairs."""
+        """S: the states of the instance, its usable (cell, link) pairs or two of each."""
         return len(self.next)
 
     @property
@@ -90,7 +89,7 @@ class Table:
         cells = np.flatnonzero(graph.reachable_cells(x))
         cells = cells[cells != x.end]
         matching = ids[ptr[cells]] != x.strongest[cells]
-        found: IntArray = ptr[cells].copy()
+        found: IntArray = x.states[0][cells]
         for i in np.flatnonzero(matching):
             row = ids[ptr[cells[i]] : ptr[cells[i] + 1]]
             found[i] += int(np.searchsorted(row, x.strongest[cells[i]]))
@@ -105,8 +104,9 @@ def table_of(instance: Instance) -> Table:
     InputError
         If the table would not fit into memory.
     """
-    ptr, _ = instance.usable
-    slots, states = int(np.diff(ptr).max()), int(ptr[-1])
+    links = np.diff(instance.usable[0])
+    first, ids, _ = instance.states
+    slots, states = int(links.max()), len(ids)
     if states * _DIRECTIONS * slots > MAX_ENTRIES:
         raise InputError("grid", f"expected at most {MAX_ENTRIES} state-action pairs for a table")
     arcs, cells = graph.state_arcs(instance), graph.state_cells(instance)
@@ -115,7 +115,7 @@ def table_of(instance: Instance) -> Table:
     right = head % instance.grid - tail % instance.grid
     compass = (up + 1) * 3 + right + 1
     direction = compass - (compass > 4)
-    action = direction * slots + arcs.head - ptr[head]
+    action = direction * slots + (arcs.head - first[head]) % links[head]
     shape = (states, _DIRECTIONS * slots)
     table = Table(instance, slots, np.full(shape, -1), np.zeros(shape, int), np.zeros(shape, int))
     for array, values in ((table.next, arcs.head), (table.cost, arcs.cost)):
@@ -162,11 +162,12 @@ def features_of(table: Table, kind: FeatureKind, spent: bool = False) -> Float:
 
     ``raw`` is the paper's [x, y, c], scaled to [-1, 1]; ``onehot`` row, column and link kind;
     ``fourier`` the sines and cosines of k pi x and k pi y, k = 1..12, beside ``raw``.
+    Where a bonus counts once in a flight a column says whether it is spent.
     With `spent` there is one more column, zeros, for the share of the energy budget that is spent.
     """
     x = table.instance
     row, column = np.divmod(table.cell, x.grid)
-    link = x.usable[1]
+    _, link, gone = x.states
     geo = (link - x.num_mbs + 1 == GEO).astype(float)
     scale = max(x.grid - 1, 1)
     place = np.stack([column, row], axis=1) / scale
@@ -178,100 +179,32 @@ def features_of(table: Table, kind: FeatureKind, spent: bool = False) -> Float:
         parts += [np.sin(flat), np.cos(flat)]
     elif kind == "onehot":
         parts = [np.eye(x.grid)[row], np.eye(x.grid)[column], np.eye(2)[geo.astype(int)]]
+    if x.layered:
+        parts.append(np.where(gone, 1.0, -1.0)[:, None])
     if spent:
         parts.append(np.zeros((len(place), 1)))
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def columns_of(kind: FeatureKind) -> list[str]:
-    """Return the names of the columns of `features_of`, `onehot` as one name for each part."""
+def columns_of(kind: FeatureKind, layered: bool) -> list[str]:
+    """Return the names of the columns of `features_of`, `onehot` as one name for each part.
+
+    Parameters
+    ----------
+    layered
+        Whether a bonus counts once in a flight, so that a column says whether it is spent.
+    """
+    spent = ["bonus spent, -1 or 1"] if layered else []
     raw = ["column, -1 to 1", "row, -1 to 1", "GEO, -1 or 1"]
     if kind == "onehot":
-        return [*raw, "row", "column", "terrestrial, GEO"]
+        return [*raw, "row", "column", "terrestrial, GEO", *spent]
     waves = [
         f"{f} {k} pi {x}"
         for f in ("sin", "cos")
         for x in ("column", "row")
         for k in range(1, FREQUENCIES + 1)
     ]
-    return [*raw, *(waves if kind == "fourier" else [])]
-
-
-class Flights:
-    """Many flights at once, each from a random START; compiled, O(n) a step.
-
-    Ended flights begin anew in the same step (Gymnasium's ``SAME_STEP`` autoreset).
-
-    Parameters
-    ----------
-    table
-        The decision process.
-    number
-        n, flights at a time.
-    rng
-        Draws the starts.
-    max_steps
-        Moves after which a flight is truncated.
-    """
-
-    def __init__(
-        self, table: Table, number: int, rng: np.random.Generator, max_steps: int = MAX_STEPS
-    ) -> None:
-        self._table, self._rng, self._max_steps = table, rng, max_steps
-        self.state = rng.choice(table.starts, number)
-        self.steps = np.zeros(number, dtype=np.int64)
-
-    def step(
-        self, action: IntArray
-    ) -> tuple[IntArray, IntArray, NDArray[np.bool], NDArray[np.bool]]:
-        """Fly one move in every flight; an impossible action keeps the UAV in place at no cost.
-
-        Parameters
-        ----------
-        action
-            Shape (n,).
-
-        Returns
-        -------
-        State arrived at (the final one where a flight ends), integer cost, whether it is END, and
-        whether the flight is truncated; all of shape (n,). `state` holds where the next move
-        begins.
-        """
-        t, n = self._table, len(self.state)
-        fresh = self._rng.choice(t.starts, n)
-        out = (np.empty(n, np.int64), np.empty(n, np.int64), np.empty(n, bool), np.empty(n, bool))
-        _step(t.next, t.cost, t.done, self.state, self.steps, action, fresh, self._max_steps, *out)
-        return out
-
-
-@njit(cache=True)
-def _step(
-    onward: IntArray,
-    cost: IntArray,
-    done: Mask,
-    state: IntArray,
-    steps: IntArray,
-    action: IntArray,
-    fresh: IntArray,
-    max_steps: int,
-    final: IntArray,
-    paid: IntArray,
-    ended: Mask,
-    cut: Mask,
-) -> None:
-    for i in range(len(state)):
-        s, a = state[i], action[i]
-        to = onward[s, a]
-        paid[i] = 0 if to < 0 else cost[s, a]
-        to = s if to < 0 else to
-        steps[i] += 1
-        final[i] = to
-        ended[i] = done[to]
-        cut[i] = not done[to] and steps[i] >= max_steps
-        state[i] = to
-        if ended[i] or cut[i]:
-            state[i] = fresh[i]
-            steps[i] = 0
+    return [*raw, *(waves if kind == "fourier" else []), *spent]
 
 
 def value_iteration(table: Table) -> IntArray:
@@ -330,5 +263,5 @@ def flown(table: Table, action: IntArray, start: int, max_steps: int = MAX_STEPS
         if onward < 0:
             break
         states.append(onward)
-    links = table.instance.usable[1][states]
+    links = table.instance.states[1][states]
     return Plan(table.instance.sha256, tuple(table.cell[states].tolist()), tuple(links.tolist()))

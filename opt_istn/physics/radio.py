@@ -1,14 +1,15 @@
 """Radio map of a grid: which base stations reach which cell, SINR of equation (1) of the paper.
 
 All stations share the band, so every other one interferes. Gains towards a cell are those of the
-sector that faces it. The map is computed in blocks of cells on all cores; only what an instance
-needs of it is kept.
+sector that faces it; the other sectors interfere too if that is asked for. The map is computed in
+blocks of cells on all cores; only what an instance needs of it is kept.
 """
 
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from opt_istn.physics.antenna import Panel, array_gain_dbi, facing_sector_deg
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Interference = Literal["facing", "all"]
 
 _BLOCK = 1 << 17  # cell-station pairs a block: the temporaries stay in the cache
 
@@ -54,6 +56,9 @@ class Downlink:
     ----------
     load
         Share of the time an interfering station transmits.
+    interference
+        What of the stations interferes: the sector that faces the cell (``facing``), or all three
+        sectors, those of the serving station but the serving one included (``all``).
     sampled_los
         Draw line of sight per cell and station from its probability (it is certain above 100 m);
         otherwise the more likely of the two is taken.
@@ -68,6 +73,7 @@ class Downlink:
     noise_dbm_hz: float = -173.9  # N_0
     user_gain_dbi: float = 0.0  # G_r
     load: float = 1.0
+    interference: Interference = "facing"
     sampled_los: bool = True
     shadowing: bool = False
     panel: Panel = field(default_factory=Panel)
@@ -100,12 +106,8 @@ def received_dbm(
     stations: Stations, cells_xy_m: Array, link: Downlink, rng: np.random.Generator
 ) -> Array:
     """Return the received power P_M |h|^2, |h|^2 = G G_r / L, shape (cells, B)."""
-    dx = cells_xy_m[:, :1] - stations.xy_m[:, 0]
-    dy = cells_xy_m[:, 1:] - stations.xy_m[:, 1]
-    ground = np.hypot(dx, dy)
-    distance = np.hypot(ground, link.altitude_m - stations.height_m)
-    theta = np.degrees(np.arccos((link.altitude_m - stations.height_m) / distance))
-    phi = facing_sector_deg(np.degrees(np.arctan2(dy, dx)), stations.boresight_deg)
+    ground, distance, theta, azimuth = _directions(stations, cells_xy_m, link)
+    phi = facing_sector_deg(azimuth, stations.boresight_deg)
     gain = array_gain_dbi(link.panel, theta, phi)
     loss = np.empty_like(ground)
     sites: tuple[tuple[pathloss.Site, NDArray[np.bool]], ...] = (
@@ -134,10 +136,38 @@ def _loss_db(
     return loss
 
 
-def sinr_db(received: Array, link: Downlink) -> Array:
-    """Return the SINR of every station in every cell, equation (1), shape as `received`."""
+def _directions(
+    stations: Stations, cells_xy_m: Array, link: Downlink
+) -> tuple[Array, Array, Array, Array]:
+    """Return ground distance, distance, zenith angle and azimuth from the masts, (cells, B)."""
+    dx = cells_xy_m[:, :1] - stations.xy_m[:, 0]
+    dy = cells_xy_m[:, 1:] - stations.xy_m[:, 1]
+    ground = np.hypot(dx, dy)
+    distance = np.hypot(ground, link.altitude_m - stations.height_m)
+    theta = np.degrees(np.arccos((link.altitude_m - stations.height_m) / distance))
+    return ground, distance, theta, np.degrees(np.arctan2(dy, dx))
+
+
+def sectors_over_facing(stations: Stations, cells_xy_m: Array, link: Downlink) -> Array:
+    """Return the power of a station's three sectors over that of the facing one, (cells, B)."""
+    _, _, theta, azimuth = _directions(stations, cells_xy_m, link)
+    phi = facing_sector_deg(azimuth, stations.boresight_deg)
+    gains = [10 ** (array_gain_dbi(link.panel, theta, phi + turn) / 10) for turn in (0, 120, -120)]
+    return np.asarray(sum(gains) / gains[0])
+
+
+def sinr_db(received: Array, link: Downlink, sectors: Array | None = None) -> Array:
+    """Return the SINR of every station in every cell, equation (1), shape as `received`.
+
+    Parameters
+    ----------
+    sectors
+        What each station sends towards the cell over what it sends from the facing sector; by
+        default 1.
+    """
     power = 10 ** (received / 10)
-    interference = link.load * (power.sum(axis=1, keepdims=True) - power)
+    sent = power if sectors is None else power * sectors
+    interference = link.load * (sent.sum(axis=1, keepdims=True) - power)
     return np.asarray(10 * np.log10(power / (interference + link.noise_mw)))
 
 
@@ -179,6 +209,7 @@ def _reach(
     stations: Stations, block: Array, link: Downlink, beta_db: float, rng: np.random.Generator
 ) -> tuple[IntArray, Array, IntArray, IntArray]:
     """Return strongest station, its SINR, number of stations above beta, and those, by cell."""
-    sinr = sinr_db(received_dbm(stations, block, link, rng), link)
+    sectors = None if link.interference == "facing" else sectors_over_facing(stations, block, link)
+    sinr = sinr_db(received_dbm(stations, block, link, rng), link, sectors)
     above = sinr >= beta_db
     return sinr.argmax(axis=1), sinr.max(axis=1), above.sum(axis=1), np.nonzero(above)[1]

@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array
 
 WEIBULL = {  # name: shape v, scale w in dB
@@ -23,7 +24,7 @@ KINDS = ("constant", "rainy", *WEIBULL)
 _RAINY_SHAPE = 0.311
 
 
-def rain_db(kind: str, mean_db: float, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+def rain_db(kind: str, mean_db: float, shape: tuple[int, ...], rng: Chance) -> Array:
     """Return attenuations.
 
     Parameters
@@ -38,4 +39,5 @@ def rain_db(kind: str, mean_db: float, shape: tuple[int, ...], rng: np.random.Ge
         v, w = _RAINY_SHAPE, mean_db / math.gamma(1 + 1 / _RAINY_SHAPE)
     else:
         v, w = WEIBULL[kind]
-    return w * rng.weibull(v, shape)
+    drawn: Array = w * rng.weibull(v, shape)
+    return drawn

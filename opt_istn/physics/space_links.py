@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import WGS84_RADIUS_M, Array
 from opt_istn.physics.orbits import Shell
 
@@ -133,8 +134,8 @@ class Radio:
         return gain
 
 
-def slot_rates_bps(full_bps: Array, outage: float, rng: np.random.Generator) -> Array:
+def slot_rates_bps(full_bps: Array, outage: float, rng: Chance) -> Array:
     """Return the rates of links in one slot: U[R/3, R], or 0 with probability `outage`."""
     drawn: Array = full_bps * rng.uniform(1 / 3, 1, np.shape(full_bps))
-    up = rng.random(np.shape(full_bps)) >= outage
-    return drawn * up
+    rates: Array = drawn * (rng.random(np.shape(full_bps)) >= outage)
+    return rates

@@ -46,8 +46,13 @@ def see(world: World, observation: Observation, contents: Sequence[int]) -> Sigh
 
 
 def class_probability(world: World, codes: Array) -> Array:
-    """Return P(class | code) for equally likely classes, shape (n, classes)."""
+    """Return P(class | code) for equally likely classes, shape (n, classes).
+
+    Codes of length 0 tell nothing.
+    """
     number = world.scenario.num_classes
+    if codes.shape[1] == 0:
+        return np.full((len(codes), number), 1 / number)
     pure = [_with_class({}, c) for c in range(number)]
     book = demand.image_codes(pure, number, 0.0)
     distance = ((codes[:, None, :] - book) ** 2).sum(axis=2)

@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn.files import InputError
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array
 from opt_istn.push.constellation import ground_track
 from opt_istn.push.demand import Features
 from opt_istn.push.instance import IntArray
 from opt_istn.push.parameters import Scenario
-from opt_istn.push.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+from opt_istn.push.users import PAYLOADS, RESOLUTIONS_M, kinds
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Births:
     image_seed: IntArray
 
 
-def births(scenario: Scenario, position_m: Array, rng: np.random.Generator) -> Births:
+def births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
     """Draw the contents of an instance.
 
     Parameters
@@ -73,8 +74,7 @@ def births(scenario: Scenario, position_m: Array, rng: np.random.Generator) -> B
     # A slot is so short that the chord is as good as the orbit: 0.1 km lower in the middle.
     a, b = position_m[release, satellite], position_m[release + 1, satellite]
     lat, lon = ground_track(a + within[:, None] * (b - a))
-    sizes = (len(PAYLOADS), len(RESOLUTIONS_M), NUM_LEVELS, scenario.num_classes)
-    traits = Features(*(rng.integers(n, size=F) for n in sizes))
+    traits = Features(*(rng.integers(n, size=F) for n in kinds(scenario)))
     time_s = (release + within) * scenario.slot_s
     seeds = rng.integers(2**31, size=F)
     return Births(release, time_s, satellite, lat, lon, traits, seeds)
@@ -113,7 +113,7 @@ def _over_region(scenario: Scenario, position_m: Array) -> NDArray[np.bool]:
     return over
 
 
-def _releases(scenario: Scenario, possible: NDArray[np.bool], rng: np.random.Generator) -> IntArray:
+def _releases(scenario: Scenario, possible: NDArray[np.bool], rng: Chance) -> IntArray:
     """Draw the slots of birth, ascending: multinomial with gamma-distributed rates."""
     if not possible.any():
         raise InputError("south_deg", "expected a region that remote-sensing satellites pass over")

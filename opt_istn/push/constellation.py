@@ -7,6 +7,7 @@ during a slot and taken at its start.
 import math
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 from sgp4.api import Satrec, jday
@@ -64,6 +65,16 @@ def constellation_of(scenario: Scenario) -> Constellation:
     InputError
         If the epoch, the clusters or the constellation's files make no sense.
     """
+    return _built(scenario) if scenario.constellation else _cached(scenario)
+
+
+@lru_cache(maxsize=4)
+def _cached(scenario: Scenario) -> Constellation:
+    """Return a constellation that depends on no file."""
+    return _built(scenario)
+
+
+def _built(scenario: Scenario) -> Constellation:
     remote = scenario.remote_shell()
     own = hypatia.read(scenario.constellation) if scenario.constellation else None
     epoch_jd = own.epoch_jd if own else _julian_day(scenario.epoch)

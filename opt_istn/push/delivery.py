@@ -1,11 +1,15 @@
 """Delays of serving a request from the satellites, equations (5)-(11) of the paper.
 
     access         dis(u, s0) / v_a + C_f / R_(s0,u)                     s0 stores f and sees u
-    collaborative  dis(u, s1) / v_a + C_f / R_(s1,u) + sum over hops dis / v_b + C_f / R
+    collaborative  dis(u, s0) / v_a + C_f / R_(s0,u) + sum over hops dis / v_b + C_f / R
 
 A collaborative delivery takes the fastest path from the satellite that stores the content over
-any inter-satellite links to another satellite that the user sees. Every hop receives the whole
-content before it sends it on.
+any inter-satellite links to s0. Every hop receives the whole content before it sends it on.
+
+Which satellite is s0 is the parameter ``access``. The paper has one a user, the "access remote
+sensing satellite", and does not say which: with ``single`` it is the nearest one that the user
+sees over a working link. With ``any`` every satellite of either shell that the user sees may
+be the last one.
 """
 
 from dataclasses import dataclass
@@ -15,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array, distance_m, elevation_rad, geodetic_to_ecef
 from opt_istn.physics.rain import rain_db
 from opt_istn.physics.space_links import slot_rates_bps
@@ -33,14 +38,17 @@ class SlotNetwork:
     between_s
         Inter-satellite links, both directions, shape (N, N).
     seen
-        Satellites with a working link to each user.
+        Satellites with a working link that may serve each user.
     down_s
         Delays of these links.
+    single
+        Whether that is at most one satellite a user.
     """
 
     between_s: csr_array
     seen: tuple[IntArray, ...]
     down_s: tuple[Array, ...]
+    single: bool = False
 
 
 def slot_network(
@@ -48,7 +56,7 @@ def slot_network(
     constellation: Constellation,
     users: Users,
     position_m: Array,
-    rng: np.random.Generator,
+    rng: Chance,
 ) -> SlotNetwork:
     """Draw the rates of one slot's links.
 
@@ -67,7 +75,7 @@ def slot_network(
     both = (np.concatenate([a, b]), np.concatenate([b, a]))
     between = csr_array((np.concatenate([delay, delay]), both), shape=(n, n))
     seen, down = _user_links(scenario, constellation, users, position_m, rng)
-    return SlotNetwork(between, seen, down)
+    return SlotNetwork(between, seen, down, scenario.access == "single")
 
 
 def slot_delays_s(network: SlotNetwork, holders: IntArray, limit_s: float) -> tuple[Array, Array]:
@@ -84,7 +92,7 @@ def slot_delays_s(network: SlotNetwork, holders: IntArray, limit_s: float) -> tu
     access, collab = np.full(shape, np.inf), np.full(shape, np.inf)
     if not len(holders):
         return access, collab
-    reach = np.atleast_2d(dijkstra(network.between_s, indices=holders, limit=limit_s))
+    reach = _reach_s(network, holders, limit_s)
     for u, (seen, down) in enumerate(zip(network.seen, network.down_s, strict=True)):
         own = holders[:, None] == seen
         direct = np.where(own, down, np.inf)
@@ -94,9 +102,20 @@ def slot_delays_s(network: SlotNetwork, holders: IntArray, limit_s: float) -> tu
     return access, collab
 
 
-def link_up(
-    scenario: Scenario, networks: list[SlotNetwork], rng: np.random.Generator
-) -> NDArray[np.bool]:
+def _reach_s(network: SlotNetwork, holders: IntArray, limit_s: float) -> Array:
+    """Return delays from holders to satellites, shape (len(holders), N); links go both ways."""
+    n = network.between_s.shape[0]
+    if not network.single:  # any satellite may be the last one: as many searches as holders
+        return np.atleast_2d(dijkstra(network.between_s, indices=holders, limit=limit_s))
+    ends = np.unique(np.concatenate(network.seen))
+    reach = np.full((len(holders), n), np.inf)
+    if len(ends):
+        found = np.atleast_2d(dijkstra(network.between_s, indices=ends, limit=limit_s))
+        reach[:, ends] = found[:, holders].T
+    return reach
+
+
+def link_up(scenario: Scenario, networks: list[SlotNetwork], rng: Chance) -> NDArray[np.bool]:
     """Return whether each user has an access link in each slot, shape (M, T).
 
     A link that works a share of the time and fails for `link_down_slots` on average is a Markov
@@ -120,9 +139,11 @@ def _user_links(
     constellation: Constellation,
     users: Users,
     position_m: Array,
-    rng: np.random.Generator,
+    rng: Chance,
 ) -> tuple[tuple[IntArray, ...], tuple[Array, ...]]:
     p = constellation.num_remote
+    if scenario.access == "single":
+        position_m = position_m[:p]  # the access satellite is a remote-sensing one
     place = geodetic_to_ecef(users.lat_deg, users.lon_deg)
     mask = np.full(len(position_m), np.radians(scenario.comm_mask_deg))
     mask[:p] = np.radians(scenario.remote_mask_deg)
@@ -136,6 +157,18 @@ def _user_links(
     fade = rain_db(scenario.rain, scenario.rain_mean_db, apart.shape, rng)
     rate = slot_rates_bps(radio.rate_bps(radio.user_gain(span, fade)), scenario.outage, rng)
     up = rate > 0
+    if scenario.access == "single":
+        up &= _nearest(u, np.where(up, apart, np.inf))
     delay = apart[up] / scenario.propagation_m_s + scenario.content_bytes * 8 / rate[up]
     borders = np.searchsorted(u[up], np.arange(1, len(place)))
     return tuple(np.split(s[up], borders)), tuple(np.split(delay, borders))
+
+
+def _nearest(user: IntArray, apart_m: Array) -> NDArray[np.bool]:
+    """Return which links are the shortest of their user, shape (links,)."""
+    order = np.lexsort((apart_m, user))
+    first = np.ones(len(user), dtype=bool)
+    first[1:] = np.diff(user[order]) > 0
+    chosen = np.zeros(len(user), dtype=bool)
+    chosen[order[first]] = True
+    return chosen

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from opt_istn.files import InputError
+from opt_istn.physics.chance import named
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import IntArray
 from opt_istn.push.parameters import Scenario
@@ -40,7 +41,7 @@ class Demand:
     Parameters
     ----------
     payload, resolution, level, image
-        Preferences, one row a user.
+        Preferences, one row a user; of payloads those that occur.
     beta, image_share, freshness, lag_slots, pre_lag
         As in `Scenario`.
     base
@@ -109,8 +110,17 @@ class _Law(msgspec.Struct):
 
 
 class _Image(msgspec.Struct):
-    number: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="class")
-    seed: Annotated[int, msgspec.Meta(ge=0)]
+    """An image that is drawn from its class and seed, or a file known by its hash."""
+
+    number: Annotated[int, msgspec.Meta(ge=0)] | None = msgspec.field(name="class", default=None)
+    seed: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    path: str | None = None
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+    def __post_init__(self) -> None:
+        missing = {name for name in self.__struct_fields__ if getattr(self, name) is None}
+        if missing not in ({"number", "seed"}, {"path", "sha256"}):
+            raise ValueError("Expected either class and seed, or path and sha256")
 
 
 class _Content(msgspec.Struct):
@@ -125,6 +135,8 @@ def from_document(law: Mapping[str, Any]) -> Demand:
     raw = _convert(law, _Law, "scenario.law")
     sizes = {"payload": len(PAYLOADS), "resolution": len(RESOLUTIONS_M), "level": NUM_LEVELS}
     sizes["image"] = len(raw.image[0]) if raw.image else 0
+    if raw.payload and 0 < len(raw.payload[0]) < len(PAYLOADS):
+        sizes["payload"] = len(raw.payload[0])  # a law of the first few payloads
     for name, size in sizes.items():
         rows = getattr(raw, name)
         if len(rows) != len(raw.payload) or any(len(row) != size for row in rows):
@@ -136,13 +148,14 @@ def from_document(law: Mapping[str, Any]) -> Demand:
 
 
 def features(contents: Sequence[Mapping[str, Any]]) -> Features:
-    """Return the features of an instance's contents."""
+    """Return the features of an instance's contents; of image files no class is known."""
     raw = _convert(list(contents), list[_Content], "contents")
+    classes = [x.image.number for x in raw]
     return Features(
         payload=_index([x.payload for x in raw], PAYLOADS, "payload"),
         resolution=_index([x.resolution_m for x in raw], RESOLUTIONS_M, "resolution_m"),
         level=np.array([x.product_level for x in raw], dtype=np.int64),
-        image_class=np.array([x.image.number for x in raw], dtype=np.int64),
+        image_class=None if None in classes else np.array(classes, dtype=np.int64),
     )
 
 
@@ -190,6 +203,9 @@ def exposure(
     if np.any(traits.image_class >= demand.image.shape[1]):
         most = demand.image.shape[1]
         raise InputError("contents", f"expected image classes below {most}, as in the law")
+    if np.any(traits.payload >= demand.payload.shape[1]):
+        known = ", ".join(PAYLOADS[: demand.payload.shape[1]])
+        raise InputError("contents", f"expected payloads of the law: {known}")
     visible = (
         demand.payload[:, traits.payload]
         + demand.resolution[:, traits.resolution]
@@ -242,12 +258,16 @@ def image_codes(contents: Sequence[Mapping[str, Any]], num_classes: int, noise: 
     """Return a short code of each content's image, shape (F, CODE_LENGTH).
 
     It stands for what a pre-trained network extracts from the image: the code of its class,
-    N(0, 1), plus the image's own N(0, noise^2).
+    N(0, 1), plus the image's own N(0, noise^2). Where an image is a file it takes a real network
+    to tell, and the codes have length 0.
     """
     images = [x.image for x in _convert(list(contents), list[_Content], "contents")]
-    book = np.random.default_rng(_CODE_BOOK).normal(size=(num_classes, CODE_LENGTH))
-    own = [np.random.default_rng(x.seed).normal(size=CODE_LENGTH) for x in images]
-    codes = [book[x.number] + noise * y for x, y in zip(images, own, strict=True)]
+    drawn = [(x.number, x.seed) for x in images if x.number is not None and x.seed is not None]
+    if len(drawn) < len(images):
+        return np.zeros((len(images), 0))
+    book = named([_CODE_BOOK]).normal(size=(num_classes, CODE_LENGTH))
+    own = [named([seed]).normal(size=CODE_LENGTH) for _, seed in drawn]
+    codes = [book[number] + noise * y for (number, _), y in zip(drawn, own, strict=True)]
     return np.array(codes).reshape(-1, CODE_LENGTH)
 
 

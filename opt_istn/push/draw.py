@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array
 from opt_istn.push.births import Births, births
 from opt_istn.push.constellation import Constellation, constellation_of, positions_m
@@ -14,7 +15,7 @@ from opt_istn.push.delivery import SlotNetwork, link_up, slot_delays_s, slot_net
 from opt_istn.push.instance import ABSENT, IntArray
 from opt_istn.push.parameters import Scenario
 from opt_istn.push.storage import Storage, store
-from opt_istn.push.users import Users, inside, users_of
+from opt_istn.push.users import Users, inside, source, users_of
 
 Entropy = tuple[int, ...]
 _START, _BIRTHS, _STORAGE, _NETWORK, _LINKS, REQUESTS = range(6)  # independent streams of a draw
@@ -59,14 +60,14 @@ class Draw:
     @cached_property
     def networks(self) -> list[SlotNetwork]:
         """The network of each slot."""
-        rng = stream(self.entropy, _NETWORK)
+        rng = stream(self.scenario, self.entropy, _NETWORK)
         world = (self.scenario, self.constellation, self.users)
         return [slot_network(*world, position, rng) for position in self.position_m]
 
     @cached_property
     def link_up(self) -> NDArray[np.bool]:
         """Whether user u's access link is up in slot t, shape (M, T)."""
-        return link_up(self.scenario, self.networks, stream(self.entropy, _LINKS))
+        return link_up(self.scenario, self.networks, stream(self.scenario, self.entropy, _LINKS))
 
     def delays_us(self, wanted: NDArray[np.bool]) -> Iterator[IntArray]:
         """Yield for each slot the delays of the three modes, shape (M, F, 3).
@@ -94,9 +95,9 @@ class Draw:
             yield np.where(np.isfinite(delay_s), rounded, ABSENT).astype(np.int64)
 
 
-def stream(entropy: Entropy, purpose: int) -> np.random.Generator:
-    """Return the generator of one purpose of a draw."""
-    return np.random.default_rng([*entropy, purpose])
+def stream(scenario: Scenario, entropy: Entropy, purpose: int) -> Chance:
+    """Return the source of randomness of one purpose of a draw."""
+    return source(scenario, (*entropy, purpose))
 
 
 def slot_borders_s(scenario: Scenario) -> Array:
@@ -109,9 +110,9 @@ def draw(scenario: Scenario, entropy: Entropy) -> Draw:
     """Draw satellites, contents and storage of a scenario."""
     users = users_of(scenario)
     constellation = constellation_of(scenario)
-    start_s = round(float(stream(entropy, _START).uniform(0, scenario.start_window_s)), 3)
+    start_s = round(float(stream(scenario, entropy, _START).uniform(0, scenario.start_window_s)), 3)
     remote = positions_m(constellation.remote(), start_s, slot_borders_s(scenario))
-    found = births(scenario, remote, stream(entropy, _BIRTHS))
-    rng = stream(entropy, _STORAGE)
+    found = births(scenario, remote, stream(scenario, entropy, _BIRTHS))
+    rng = stream(scenario, entropy, _STORAGE)
     stored = store(scenario, found, constellation.cluster, remote[:-1], rng)
     return Draw(scenario, entropy, users, constellation, start_s, found, stored)

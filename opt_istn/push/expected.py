@@ -36,7 +36,7 @@ def expected_instance(instance: Instance) -> Instance:
     where = np.argwhere(weight > 0)
     absent = np.full((len(where), 2), ABSENT)
     requests = np.column_stack([where, absent, weight[weight > 0]])
-    return replace(instance, requests=requests)
+    return replace(instance, requests=requests, link_us=None)
 
 
 def expected_cost(instance: Instance, plan: Plan) -> int:

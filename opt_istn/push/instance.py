@@ -5,7 +5,7 @@ Satellites push remote-sensing contents into users' caches ahead of their reques
 integer microseconds. Users share nothing, so the problem is one problem a user.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +17,13 @@ from numpy.typing import NDArray
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.origin import Origin
+from opt_istn.push import link_states
 
 FORMAT = "opt-istn/push"
-VERSION = 1
+VERSION = 2  # what is written; version 1 is read, too
+_HASHED_VERSION = 1  # problems of both versions have one hash
+_OUTSIDE_HASH = ("name", "scenario", "origin", "extra")
 MAX_DELAY_US = 10**9  # 1000 s
 ABSENT = -1  # delay of a mode that is not available
 MODES = ("access", "collab", "ground")  # how a miss can be served, columns 3.. of a request
@@ -84,6 +88,13 @@ class Instance:
         Attributes and image name of each content: the learners' input.
     scenario
         Parameters and seed the instance came from; not part of the hash.
+    link_us
+        Delay of a miss in microseconds by user, content of the region of interest and slot from
+        the release on, in one row (see `link_states`); None if the instance does not say.
+    origin
+        What generated it, None if nothing did; not part of the hash.
+    extra
+        Whatever else somebody wants to keep; not part of the hash.
 
     Raises
     ------
@@ -104,11 +115,14 @@ class Instance:
     requests: IntArray
     contents: tuple[dict[str, Any], ...] = ()
     scenario: dict[str, Any] = field(default_factory=dict)
+    link_us: IntArray | None = None
+    origin: Origin | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         kinds = {"roi": np.bool_, "link_up": np.bool_}
-        names = ("cache_size", "release", "cluster", "roi", "link_up", "requests")
-        for name in names:
+        names = ["cache_size", "release", "cluster", "roi", "link_up", "requests"]
+        for name in names if self.link_us is None else [*names, "link_us"]:
             array = np.array(getattr(self, name), dtype=kinds.get(name, np.int64))
             if name == "requests" and array.ndim == 2 and array.shape[1] == 6:
                 array = array[np.lexsort(array[:, 2::-1].T)]
@@ -140,10 +154,24 @@ class Instance:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the problem: canonical JSON of `document` without name and scenario."""
-        document = self.document()
-        del document["name"], document["scenario"]
-        return files.canonical_sha256(document)
+        """Hash of the problem: canonical JSON of what `document` says of it, as version 1."""
+        document = {k: v for k, v in self.document().items() if k not in _OUTSIDE_HASH}
+        return files.canonical_sha256(document | {"version": _HASHED_VERSION})
+
+    @cached_property
+    def _link_start(self) -> IntArray:
+        return link_states.starts(self.roi, self.release, self.num_slots)
+
+    def miss_in_slot_us(self, slot: int) -> IntArray | None:
+        """Return the delays of a miss of the contents born by a slot in that slot, shape (M, n).
+
+        It is `link_states.OUTSIDE` outside a region of interest; None without link states.
+        """
+        if self.link_us is None:
+            return None
+        n = int(np.searchsorted(self.release, slot, side="right"))
+        known = self._link_start[:, :n], self.roi[:, :n], self.release[:n]
+        return link_states.in_slot(self.link_us, *known, slot)
 
     def pushable(self, user: int) -> NDArray[np.bool]:
         """Return whether each content may be pushed to `user` in each slot, shape (F, T)."""
@@ -161,6 +189,14 @@ class Instance:
     def document(self) -> dict[str, Any]:
         """Return the instance as the JSON document of its file format."""
         rows = self.requests.tolist()
+        optional: dict[str, Any] = {}
+        if self.link_us is not None:
+            sizes = self.roi, self.release, self.num_slots
+            optional[link_states.FIELD] = link_states.nested(self.link_us, *sizes)
+        if self.origin is not None:
+            optional["origin"] = msgspec.structs.asdict(self.origin)
+        if self.extra:
+            optional["extra"] = self.extra
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -177,6 +213,7 @@ class Instance:
             "requests": [[None if x == ABSENT else x for x in row] for row in rows],
             "contents": list(self.contents),
             "scenario": self.scenario,
+            **optional,
         }
 
     def write(self, path: str | Path) -> None:
@@ -211,7 +248,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 _Delay = Annotated[int, msgspec.Meta(ge=1, le=MAX_DELAY_US)]
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True):
+class _First(msgspec.Struct, forbid_unknown_fields=True):
     format: str
     version: int
     name: str
@@ -229,11 +266,17 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     scenario: dict[str, Any]
 
 
+class _Second(_First, forbid_unknown_fields=True):
+    miss_us: list[list[list[_Delay]]] | None = None
+    origin: Origin | None = None
+    extra: dict[str, Any] = {}
+
+
 def from_bytes(data: bytes, source: str = "") -> Instance:
     """Build an instance from the JSON text of its file; raises `InputError` naming the field."""
-    raw = files.decode_document(data, _File, FORMAT, VERSION, source)
+    raw = files.decode_versions(data, {1: _First, VERSION: _Second}, FORMAT, source)
     try:
-        return _build(raw)
+        return _completed(_build(raw), raw) if isinstance(raw, _Second) else _build(raw)
     except InputError as error:
         raise InputError(error.field, error.expected, source) from None
 
@@ -243,7 +286,7 @@ def read(path: str | Path) -> Instance:
     return from_bytes(files.read_bytes(path), str(path))
 
 
-def _build(raw: _File) -> Instance:
+def _build(raw: _First) -> Instance:
     users, contents, slots = raw.num_users, raw.num_contents, raw.num_slots
     for name, count in (("cache_size", users), ("roi", users), ("link_up", users)):
         _expect(len(getattr(raw, name)) == count, name, f"expected {count} entries, one a user")
@@ -274,6 +317,15 @@ def _build(raw: _File) -> Instance:
     )
 
 
+def _completed(built: Instance, raw: _Second) -> Instance:
+    """Return an instance with what came with version 2 of the format."""
+    if raw.miss_us is None:
+        return replace(built, origin=raw.origin, extra=raw.extra)
+    sizes = built.roi, built.release, built.num_slots
+    link_us = link_states.from_nested(raw.miss_us, *sizes)
+    return replace(built, link_us=link_us, origin=raw.origin, extra=raw.extra)
+
+
 def _check(x: Instance) -> None:
     """Raise `InputError` for the first field that contradicts the format."""
     m, f, t = x.num_users, x.num_contents, x.num_slots
@@ -292,6 +344,10 @@ def _check(x: Instance) -> None:
     found = len(x.contents)
     _expect(found in (0, f), "contents", f"expected {f} entries (or none), found {found}")
     _check_requests(x)
+    if x.link_us is not None:
+        size = int((x.roi * (t - x.release)).sum())
+        known = x.requests, x.release, x.miss_us, x.roi
+        link_states.check(x.link_us, x._link_start, size, MAX_DELAY_US, *known)
 
 
 def _check_requests(x: Instance) -> None:

@@ -5,6 +5,7 @@ future of the instance at hand. `expectation` is for judges: it knows the instan
 network, and prices a plan by what its requests would cost on average.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -19,8 +20,6 @@ from opt_istn.push.draw import Draw, Entropy, draw
 from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.parameters import Scenario
 from opt_istn.push.users import users_of
-
-REFERENCE_DRAWS = 12  # births over which the base rate is calibrated
 
 
 @dataclass(frozen=True)
@@ -72,14 +71,14 @@ def law_of(scenario: Scenario) -> Law:
     uncalibrated = demand_of(scenario, users, base=1.0)
     # Bursts change how births cluster, not how many a slot has on average: leave out the noise.
     even = replace(scenario, burst=0.0)
-    draws = [draw(even, (scenario.world_seed, 2, i)) for i in range(REFERENCE_DRAWS)]
+    draws = [draw(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)]
     slots = scenario.num_slots
     exposures = [
         demand.exposure(uncalibrated, x.births.traits, x.births.release, x.roi, slots)
         for x in draws
     ]
     base = demand.base_for(exposures, scenario.requests_per_user * scenario.num_users)
-    return Law(demand_of(scenario, users, base), _miss_by_age(draws[0]))
+    return Law(demand_of(scenario, users, base), _miss_by_age(draws[: scenario.miss_draws]))
 
 
 def expectation(instance: Instance) -> Expectation:
@@ -110,17 +109,30 @@ def entropy_of(seed: int) -> Entropy:
 def miss_us(drawn: Draw) -> IntArray:
     """Return the delay of a miss of every content in every slot, shape (M, F, T)."""
     every = np.ones((drawn.scenario.num_slots, drawn.scenario.num_contents), dtype=bool)
-    slots = [np.where(x == ABSENT, x.max(), x).min(axis=2) for x in drawn.delays_us(every)]
-    return np.stack(slots, axis=2)
+    return np.stack([fastest_us(x) for x in drawn.delays_us(every)], axis=2)
 
 
-def _miss_by_age(drawn: Draw) -> tuple[int, ...]:
+def fastest_us(delay_us: IntArray) -> IntArray:
+    """Return the fastest of the modes on the last axis, of which the ground is always there."""
+    fastest: IntArray = np.where(delay_us == ABSENT, delay_us.max(), delay_us).min(axis=-1)
+    return fastest
+
+
+def _miss_by_age(draws: Sequence[Draw]) -> tuple[int, ...]:
     """Return mean delays over users' regions; an age that does not occur counts as the ground."""
-    delay = miss_us(drawn)
-    age = np.arange(delay.shape[2]) - drawn.births.release[:, None]
-    ages = np.broadcast_to(age, delay.shape)
-    counted = drawn.roi[:, :, None] & (ages >= 0)
-    total = np.bincount(ages[counted], delay[counted], minlength=delay.shape[2])
-    number = np.bincount(ages[counted], minlength=delay.shape[2])
-    mean = np.where(number > 0, total / np.maximum(number, 1), drawn.scenario.ground_s * 1e6)
+    scenario = draws[0].scenario
+    total, number = np.zeros(scenario.num_slots), np.zeros(scenario.num_slots, dtype=np.int64)
+    for drawn in draws:
+        delay = miss_us(drawn)
+        ages = np.broadcast_to(_ages(drawn), delay.shape)
+        counted = drawn.roi[:, :, None] & (ages >= 0)
+        total += np.bincount(ages[counted], delay[counted], minlength=len(total))
+        number += np.bincount(ages[counted], minlength=len(total))
+    mean = np.where(number > 0, total / np.maximum(number, 1), scenario.ground_s * 1e6)
     return tuple(np.rint(mean).astype(int).tolist())
+
+
+def _ages(drawn: Draw) -> IntArray:
+    """Return the age of each content in each slot, negative before its birth, shape (F, T)."""
+    ages: IntArray = np.arange(drawn.scenario.num_slots) - drawn.births.release[:, None]
+    return ages

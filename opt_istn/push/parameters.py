@@ -25,6 +25,9 @@ Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=360)]
 Mask = Annotated[float, msgspec.Meta(ge=0, lt=90)]
 
+REFERENCE_DRAWS = 12  # births over which a law is calibrated
+# Parameters that files of version 1 do not name: their defaults are what held before.
+NEWER = frozenset({"access", "payloads", "miss_draws", "link_states", "randomness"})
 CLOSEST_M = 5e3  # satellites of a shell that come closer than this are a mistake in the phasing
 
 
@@ -73,6 +76,19 @@ class Scenario:
         Distance for users' rates: the shell's ``altitude`` (the paper's) or ``geometric``.
     propagation_m_s, ground_s
         v_a = v_b, and the delay of a ground station, varsigma.
+    access
+        Who serves a user in a slot: ``single``, the nearest remote-sensing satellite with a
+        working link, s0 of the paper's equations (5) to (9); or ``any`` satellite in sight.
+    payloads
+        ``visible-sar``, the paper's two, or ``all`` of `users.PAYLOADS`.
+    miss_draws
+        Reference draws over which the law's delay of a miss is averaged, at most
+        `REFERENCE_DRAWS`.
+    link_states
+        Whether instances carry the delay of a miss of every content in every slot, so that
+        policies observe that of the slot at hand.
+    randomness
+        ``pinned``: bits of PCG64 and transforms of our own; ``numpy``: those of its `Generator`.
 
     Raises
     ------
@@ -143,6 +159,11 @@ class Scenario:
     slant: Literal["altitude", "geometric"] = "altitude"
     propagation_m_s: Positive = 3e8
     ground_s: Annotated[float, msgspec.Meta(ge=1e-6, le=1000)] = 1.0
+    access: Literal["any", "single"] = "any"
+    payloads: Literal["all", "visible-sar"] = "all"
+    miss_draws: Annotated[int, msgspec.Meta(ge=1, le=REFERENCE_DRAWS)] = 1
+    link_states: bool = False
+    randomness: Literal["numpy", "pinned"] = "numpy"
 
     def __post_init__(self) -> None:
         _validated(vars(self))
@@ -186,12 +207,19 @@ class Scenario:
 
 
 def from_document(document: dict[str, Any]) -> Scenario:
-    """Return the scenario an instance came from, of its ``scenario`` field."""
+    """Return the scenario an instance came from, of its ``scenario`` field.
+
+    Raises
+    ------
+    InputError
+        If a parameter is missing that every generator knew, or out of range.
+    """
     known = {f.name for f in fields(Scenario)}
-    missing = known - set(document)
+    missing = known - set(document) - NEWER
     if missing:
         raise InputError("scenario", f"expected the parameter {min(missing)}: it was not generated")
-    return Scenario(**_validated({name: document[name] for name in known}))
+    given = {name: document[name] for name in known & set(document)}
+    return Scenario(**_validated({**asdict(Scenario()), **given}))
 
 
 def parse(values: dict[str, Any]) -> Scenario:

@@ -87,6 +87,10 @@ class Observation:
         Attributes of the contents known, without their images; empty if there are none.
     codes
         Codes of the contents' images, shape (n, CODE_LENGTH); (n, 0) if there are none.
+    miss_us
+        Delay of a miss of each content known in this slot, microseconds, shape (M, n);
+        `link_states.OUTSIDE` outside a user's region of interest, and None if the instance has
+        no link states. What it will be in later slots is not known.
     requests
         Rows of the instance's requests in slots before this one.
     pushed
@@ -102,6 +106,7 @@ class Observation:
     stored: NDArray[np.bool]
     attributes: tuple[Mapping[str, Any], ...]
     codes: Array
+    miss_us: IntArray | None
     requests: IntArray
     pushed: tuple[tuple[tuple[int, int], ...], ...]
 
@@ -164,6 +169,7 @@ class Game:
         """Return what is known in the current slot. Arrays are copies: nothing hides behind."""
         x, slot = self._instance, self.slot
         known = int(np.searchsorted(x.release, slot, side="right"))
+        miss_us = x.miss_in_slot_us(slot)
         return Observation(
             slot=slot,
             release=_frozen(x.release[:known]),
@@ -173,6 +179,7 @@ class Game:
             stored=_frozen(self._leaves[:known] > slot),
             attributes=self._attributes[:known],
             codes=_frozen(self._codes[:known]),
+            miss_us=None if miss_us is None else _frozen(miss_us),
             requests=_frozen(x.requests[x.requests[:, 2] < slot]),
             pushed=tuple(tuple(pushes) for pushes in self._pushed),
         )

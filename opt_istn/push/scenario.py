@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn import origin
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
 from opt_istn.push import parameters
@@ -16,11 +17,9 @@ from opt_istn.push.constellation import heads, utc
 from opt_istn.push.demand import request_probability
 from opt_istn.push.draw import REQUESTS, Draw, draw, stream
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.law import Law, entropy_of, law_of
+from opt_istn.push.law import Law, entropy_of, fastest_us, law_of
+from opt_istn.push.link_states import row
 from opt_istn.push.parameters import Scenario
-
-_PAPER = Scenario()
-_WIDE = replace(_PAPER, cache_items=30)
 
 
 def _flat(scenario: Scenario) -> Scenario:
@@ -28,29 +27,37 @@ def _flat(scenario: Scenario) -> Scenario:
     return replace(scenario, freshness=0.7, lag_slots=0, burst=0.0)
 
 
-PRESETS: dict[str, Scenario] = {
-    "push-tiny": replace(
-        _PAPER,
-        num_users=2,
-        num_contents=6,
-        num_slots=4,
-        cache_items=2,
-        requests_per_user=6.0,
-        roi_fraction=0.8,
-        lag_slots=0,
-        burst=0.0,
-    ),
-    "push-paper": _PAPER,
-    "push-paper-flat": _flat(_PAPER),
-    "push-paper-wide": _WIDE,
-    "push-paper-wide-flat": _flat(_WIDE),
-    **{f"push-cache-{items}": replace(_PAPER, cache_items=items) for items in range(20, 46, 5)},
-    **{f"push-users-{users}": replace(_WIDE, num_users=users) for users in range(6, 19, 3)},
-    "push-day": replace(
-        _PAPER, num_users=1, num_slots=180, requests_per_user=547.0, roi_fraction=1.0
-    ),
-    "push-fleet": replace(_PAPER, num_users=600),
-}
+def _family(paper: Scenario) -> dict[str, Scenario]:
+    """Return the presets that are built on a reading of the paper."""
+    wide = replace(paper, cache_items=30)
+    tiny = replace(paper, num_users=2, num_contents=6, num_slots=4, cache_items=2)
+    day = replace(paper, num_users=1, num_slots=180, requests_per_user=547.0)
+    caches, crowds = range(20, 46, 5), range(6, 19, 3)
+    return {
+        "push-tiny": replace(tiny, requests_per_user=6.0, roi_fraction=0.8, lag_slots=0, burst=0.0),
+        "push-paper": paper,
+        "push-paper-flat": _flat(paper),
+        "push-paper-wide": wide,
+        "push-paper-wide-flat": _flat(wide),
+        **{f"push-cache-{items}": replace(paper, cache_items=items) for items in caches},
+        **{f"push-users-{users}": replace(wide, num_users=users) for users in crowds},
+        "push-day": replace(day, roi_fraction=1.0),
+        "push-fleet": replace(paper, num_users=600),
+    }
+
+
+def _presets() -> dict[str, Scenario]:
+    """Return all presets: the families of the first reading and of the second one."""
+    first = Scenario()
+    second = replace(
+        first, access="single", payloads="visible-sar", miss_draws=12, randomness="pinned"
+    )
+    links = replace(second, link_states=True, outage=0.1, link_up_share=0.8, link_down_slots=2.0)
+    again = {f"{name}-v2": scenario for name, scenario in _family(second).items()}
+    return {**_family(first), **again, "push-paper-links-v2": links}
+
+
+PRESETS: dict[str, Scenario] = _presets()
 
 
 def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
@@ -90,7 +97,9 @@ def generate(
     births = drawn.births
     known = (births.traits, births.release, drawn.roi, scenario.num_slots)
     probability = request_probability(law.demand, *known)
-    lot = stream(drawn.entropy, REQUESTS).random(probability.shape)
+    lot = stream(scenario, drawn.entropy, REQUESTS).random(probability.shape)
+    requests, delay_us = _requests(drawn, np.less(lot, probability), progress)
+    link_us = row(delay_us, drawn.roi, births.release) if scenario.link_states else None
     return Instance(
         name=name,
         num_slots=scenario.num_slots,
@@ -100,23 +109,35 @@ def generate(
         cluster=drawn.constellation.cluster[births.satellite],
         roi=drawn.roi,
         link_up=drawn.link_up,
-        requests=_requests(drawn, np.less(lot, probability), progress),
+        requests=requests,
         contents=contents(births, scenario.footprint_deg),
         scenario=_document(drawn, law, seed),
+        link_us=link_us,
+        origin=origin.of(scenario, PRESETS, seed),
     )
 
 
 def _requests(
     drawn: Draw, asked: NDArray[np.bool], progress: Callable[[float], None] | None
-) -> IntArray:
-    """Return the rows of an instance's requests for those asked, shape (M, F, T)."""
-    rows = [np.zeros((0, 6), dtype=np.int64)]
-    for slot, delay in enumerate(drawn.delays_us(np.any(asked, axis=0).T)):
+) -> tuple[IntArray, IntArray]:
+    """Return the rows of an instance's requests for those asked, and link states if wanted.
+
+    Returns
+    -------
+    The rows, shape (R, 6), and the delays of a miss, shape (M, F, T), or (M, F, 0) unless the
+    scenario has link states.
+    """
+    states = drawn.scenario.link_states
+    rows, misses = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((*drawn.roi.shape, 0), dtype=int)]
+    wanted = np.any(asked, axis=0).T | states
+    for slot, delay in enumerate(drawn.delays_us(wanted)):
         u, f = np.nonzero(asked[:, :, slot])
         rows.append(np.column_stack([u, f, np.full_like(u, slot), delay[u, f]]))
+        if states:
+            misses.append(fastest_us(delay)[:, :, None])
         if progress:
             progress((slot + 1) / drawn.scenario.num_slots)
-    return np.concatenate(rows)
+    return np.concatenate(rows), np.concatenate(misses, axis=2)
 
 
 def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array
 from opt_istn.push.births import Births
 from opt_istn.push.instance import IntArray
@@ -59,7 +60,7 @@ def store(
     found: Births,
     cluster: IntArray,
     position_m: Array,
-    rng: np.random.Generator,
+    rng: Chance,
 ) -> Storage:
     """Store contents in order of generation.
 
@@ -72,12 +73,13 @@ def store(
     """
     choose = _RULES[scenario.placement]
     caches: Caches = {i: deque() for i in range(len(cluster))}
+    of_cluster = [np.flatnonzero(cluster == k) for k in range(int(cluster.max()) + 1)]
     chosen = np.empty(len(found.release), dtype=np.int64)
     evicted = np.full(len(found.release), NEVER)
     for f, (slot, origin) in enumerate(zip(found.release, found.satellite, strict=True)):
-        members = np.flatnonzero(cluster == cluster[origin])
+        members = of_cluster[cluster[origin]]
         apart = np.linalg.norm(position_m[slot, members] - position_m[slot, origin], axis=1)
-        near = [int(i) for i in members[np.argsort(apart, kind="stable")]]
+        near = members[np.argsort(apart, kind="stable")].tolist()
         keeper = choose(near, caches, scenario.satellite_items, rng)
         if len(caches[keeper]) == scenario.satellite_items:
             evicted[caches[keeper].popleft()] = slot
@@ -86,20 +88,20 @@ def store(
     return Storage(chosen, evicted, found.release)
 
 
-def _origin(near: list[int], _caches: Caches, _size: int, _rng: np.random.Generator) -> int:
+def _origin(near: list[int], _caches: Caches, _size: int, _rng: Chance) -> int:
     return near[0]
 
 
-def _nearest(near: list[int], caches: Caches, size: int, _rng: np.random.Generator) -> int:
-    free = (i for i in near if len(caches[i]) < size)
-    return next(free, min(near, key=lambda i: caches[i][0] if caches[i] else NEVER))
+def _nearest(near: list[int], caches: Caches, size: int, _rng: Chance) -> int:
+    free = next((i for i in near if len(caches[i]) < size), None)
+    return min(near, key=lambda i: caches[i][0]) if free is None else free
 
 
-def _random(near: list[int], _caches: Caches, _size: int, rng: np.random.Generator) -> int:
+def _random(near: list[int], _caches: Caches, _size: int, rng: Chance) -> int:
     return near[int(rng.integers(len(near)))]
 
 
-_RULES: dict[str, Callable[[list[int], Caches, int, np.random.Generator], int]] = {
+_RULES: dict[str, Callable[[list[int], Caches, int, Chance], int]] = {
     "origin": _origin,
     "nearest": _nearest,
     "random": _random,

@@ -4,11 +4,14 @@ They belong to the scenario's world, not to an instance: user u of a world is th
 instance, and however many users there are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn.physics.chance import Chance, Pinned, named
 from opt_istn.physics.frames import Array
 from opt_istn.push.parameters import Scenario
 
@@ -29,8 +32,8 @@ class Users:
     box_deg
         Region of interest: south, north, west, east, shape (M, 4).
     payload, resolution, level, image
-        Preferences over payloads, resolutions, product levels and image classes; each row has
-        mean 0 and variance 1.
+        Preferences over the payloads that occur, resolutions, product levels and image classes;
+        each row has mean 0 and variance 1.
     """
 
     lat_deg: Array
@@ -42,6 +45,18 @@ class Users:
     image: Array
 
 
+def kinds(scenario: Scenario) -> tuple[int, int, int, int]:
+    """Return how many payloads, resolutions, product levels and image classes occur."""
+    payloads = {"all": len(PAYLOADS), "visible-sar": 2}[scenario.payloads]
+    return payloads, len(RESOLUTIONS_M), NUM_LEVELS, scenario.num_classes
+
+
+def source(scenario: Scenario, seed: Sequence[int]) -> Chance:
+    """Return the source of randomness that a scenario draws from."""
+    return Pinned(seed) if scenario.randomness == "pinned" else named(seed)
+
+
+@lru_cache(maxsize=4)
 def users_of(scenario: Scenario) -> Users:
     """Draw the users of a scenario's world."""
     rows = [_user(scenario, u) for u in range(scenario.num_users)]
@@ -65,7 +80,7 @@ def inside(users: Users, lat_deg: Array, lon_deg: Array, half_deg: float) -> NDA
 
 def _user(scenario: Scenario, number: int) -> tuple[object, ...]:
     """Draw one user: place, region of interest around it, tables."""
-    rng = np.random.default_rng([scenario.world_seed, _STREAM, number])
+    rng = source(scenario, (scenario.world_seed, _STREAM, number))
     height = scenario.north_deg - scenario.south_deg
     width = scenario.east_deg - scenario.west_deg
     side = np.sqrt(scenario.roi_fraction)
@@ -74,8 +89,7 @@ def _user(scenario: Scenario, number: int) -> tuple[object, ...]:
     west = scenario.west_deg + u[1] * width * (1 - side)
     box = (south, south + side * height, west, west + side * width)
     lat, lon = south + side * height / 2, west + side * width / 2
-    sizes = (len(PAYLOADS), len(RESOLUTIONS_M), NUM_LEVELS, scenario.num_classes)
-    return (lat, lon, box, *(_standard(rng.normal(size=n)) for n in sizes))
+    return (lat, lon, box, *(_standard(rng.normal(size=n)) for n in kinds(scenario)))
 
 
 def _standard(values: Array) -> Array:

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from opt_istn.jutap.evaluate import step_cost
-from opt_istn.jutap.instance import Association, Cost, Instance
+from opt_istn.jutap.evaluate import pays_bonus, step_cost
+from opt_istn.jutap.instance import Association, Cost, HoleBonus, Instance
 from opt_istn.solver import Status
 from opt_istn.testing.truth import Truth
 
 BudgetKind = Literal["none", "binding", "tight", "infeasible", "loose"]
 CostKind = Literal["paper", "negative", "cyclic", "ties"]
-State = tuple[int, int]
+State = tuple[int, int, bool]  # cell, link, whether a bonus that counts once is spent
 Step = tuple[State, int, int]  # next state, cost, energy
 
 # the paper's weightings, then some that make detours, and so budgets, matter more
@@ -45,6 +45,11 @@ _FAMILY: tuple[dict[str, Any], ...] = (
     {"one_row": True, "budget": "none", "costs": "cyclic"},
     {"budget": "binding", "association": "strongest", "costs": "negative"},
     {"budget": "binding", "grid": 4},
+    {"budget": "binding", "hole_bonus": "once", "costs": "cyclic"},
+    {"budget": "none", "hole_bonus": "once", "costs": "cyclic", "start_in_hole": True},
+    {"budget": "loose", "hole_bonus": "once", "costs": "negative", "hole_to_geo": "handover"},
+    {"budget": "none", "hole_bonus": "once", "costs": "negative", "association": "strongest"},
+    {"budget": "tight", "hole_bonus": "once", "costs": "cyclic", "enter": True, "grid": 3},
 )
 
 
@@ -62,6 +67,7 @@ def random_jutap(
     budget: BudgetKind | None = None,
     costs: CostKind = "paper",
     hole_to_geo: Literal["reconnect", "handover"] = "reconnect",
+    hole_bonus: HoleBonus = "printed",
     association: Association = "full",
     enter: bool = False,
     no_fly: float = 0.0,
@@ -86,7 +92,7 @@ def random_jutap(
         ``cyclic``: HOLE -> MBS so rewarding that negative cycles are likely; ``ties``: 0..2.
     hole_to_geo
         Whether HOLE -> GEO is priced as a reconnection or as a handover.
-    association
+    hole_bonus, association
         As in `Instance`.
     enter
         Whether cells have a cost of entering, of either sign.
@@ -128,7 +134,7 @@ def random_jutap(
         link_ptr=np.cumsum([0, *map(len, rows)]),
         link_ids=np.array([x for row in rows for x in row], dtype=np.int64),
         strongest=np.array(best),
-        cost=_cost(rng, costs, hole_to_geo, n * n if enter else 0),
+        cost=replace(_cost(rng, costs, hole_to_geo, n * n if enter else 0), hole_bonus=hole_bonus),
         energy_mj=(straight, diagonal),
         energy_budget_mj=None,
         cell_m=120.0,
@@ -144,7 +150,7 @@ def truth(instance: Instance) -> Truth:
     With a budget: all (energy, cost) labels that are not dominated, in order of energy. Without:
     Bellman-Ford, which goes on improving after as many rounds as states only on a negative cycle.
     """
-    start: State = (instance.start, instance.start_link)
+    start: State = (instance.start, instance.start_link, False)
     if instance.start == instance.end:
         return Truth(Status.OPTIMAL, 0)
     steps = _reachable_steps(instance, start)
@@ -196,10 +202,14 @@ def _reachable_steps(instance: Instance, start: State) -> dict[State, list[Step]
 
 
 def _steps(instance: Instance, state: State) -> list[Step]:
-    cell, link = state
+    cell, link, spent = state
     n, (row, column) = instance.grid, divmod(cell, instance.grid)
     return [
-        ((r * n + c, to), step_cost(instance, link, r * n + c, to, turn), instance.energy_mj[turn])
+        (
+            (r * n + c, to, spent or pays_bonus(instance, link, to)),
+            step_cost(instance, link, r * n + c, to, turn, spent),
+            instance.energy_mj[turn],
+        )
         for r in range(max(row - 1, 0), min(row + 2, n))
         for c in range(max(column - 1, 0), min(column + 2, n))
         if (r, c) != (row, column)
@@ -231,7 +241,7 @@ def _least_energy(instance: Instance) -> int:
             return energy
         if cell not in seen:
             seen.add(cell)
-            around = {(step[0][0], step[2]) for step in _steps(instance, (cell, 0))}
+            around = {(step[0][0], step[2]) for step in _steps(instance, (cell, 0, False))}
             for near, used in around:
                 heapq.heappush(queue, (energy + used, near))
     return 0

@@ -21,13 +21,13 @@ from formulations.jutap.lagrangian import Lagrangian
 from opt_istn import Budget, Claims, InputError, Solver, Status
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.instance import HoleBonus, Instance
 from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import brute_force, every_simple_path, every_walk
 
 ENGINES: tuple[Solver, ...] = (Labels(), CpSat(), ArcFlow())
-BLOCKS, BLOCK = 26, 22  # 572 instances
+BLOCKS, BLOCK = 26, 27  # 702 instances
 
 
 def outcome(claims: Claims) -> tuple[str, int | None]:
@@ -63,6 +63,7 @@ def test_engines_agree_with_brute_force(block: int) -> None:
     costs=st.sampled_from(["paper", "negative", "cyclic", "ties"]),
     enter=st.booleans(),
     no_fly=st.sampled_from([0.0, 0.3]),
+    hole_bonus=st.sampled_from(["printed", "once"]),
 )
 def test_labels_are_exact(seed: int, **options: Any) -> None:
     """Label setting finds brute force's integer whatever the instance looks like."""
@@ -75,7 +76,9 @@ def test_labels_agree_with_networkx() -> None:
     for seed in range(150):
         rng = np.random.default_rng([3, seed])
         costs = ("paper", "negative", "cyclic", "ties")[seed % 4]
-        instance = random_jutap(rng, budget="none", costs=costs, grid=int(rng.integers(1, 6)))
+        bonus: HoleBonus = "once" if seed % 3 == 0 else "printed"
+        sizes = {"grid": int(rng.integers(1, 6))}
+        instance = random_jutap(rng, budget="none", costs=costs, hole_bonus=bonus, **sizes)
         exported = graph.to_networkx(instance)
         ends = exported.graph["source"], exported.graph["target"]
         claims = solve(Labels(), instance)
@@ -89,11 +92,13 @@ def test_labels_agree_with_networkx() -> None:
             assert outcome(claims) == ("optimal", cost), seed
 
 
+@pytest.mark.parametrize("bonus", ["printed", "once"])
 @pytest.mark.parametrize("budget", ["none", "tight", "binding"])
-def test_engines_agree_on_a_larger_grid(budget: Any) -> None:
+def test_engines_agree_on_a_larger_grid(budget: Any, bonus: HoleBonus) -> None:
     """On 9 x 9 cells the three engines prove the same integer."""
     for seed in range(3):
-        instance = random_jutap(np.random.default_rng(seed), grid=9, num_mbs=4, budget=budget)
+        rng = np.random.default_rng(seed)
+        instance = random_jutap(rng, grid=9, num_mbs=4, budget=budget, hole_bonus=bonus)
         found = {(claims.cost, claims.bound) for claims in (solve(e, instance) for e in ENGINES)}
         (cost, bound), *others = found
         assert cost == bound
@@ -106,7 +111,9 @@ def test_oracle_is_literal_enumeration() -> None:
         rng = np.random.default_rng([7, seed])
         budget = "binding" if seed % 2 else "none"
         costs = "cyclic" if seed % 4 == 1 else "negative"
-        instance = random_jutap(rng, grid=2, num_mbs=1, budget=budget, costs=costs)
+        bonus: HoleBonus = "once" if seed % 3 == 0 else "printed"
+        options: dict[str, Any] = {"budget": budget, "costs": costs, "hole_bonus": bonus}
+        instance = random_jutap(rng, grid=2, num_mbs=1, **options)
         document = instance.document()
         status, cost = brute_force(document)
         if budget == "binding":
@@ -135,7 +142,7 @@ def test_negative_cycles_are_found_exactly() -> None:
 def test_negative_cycles_are_refused() -> None:
     """The arc-flow engines name the cycle they refuse; labels solve the instance."""
     instance = draw(0, 8)
-    for index in range(8, 500, 22):
+    for index in range(8, 500, 27):
         instance = draw(0, index)
         if brute_force(instance.document())[0] == "unbounded":
             break

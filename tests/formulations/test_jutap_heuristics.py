@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight, Terrestrial
+from formulations.jutap.heuristics import Blind, Greedy, RandomWalk, Straight
 from formulations.jutap.labels import Labels
 from formulations.jutap.routes import Routes, best_links
+from formulations.jutap.terrestrial import Terrestrial
 from opt_istn import Budget, Claims, Solver, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Cost, Instance

@@ -14,7 +14,7 @@ from opt_istn.jutap.evaluate import evaluate, handover_cost, step_cost
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.testing import random_jutap
-from tests.oracles import Walks
+from tests.oracles import State, Walks
 
 HOLE, GEO = 2, 3  # with two MBSs
 
@@ -51,13 +51,14 @@ def plan(instance: Instance, cells: tuple[int, ...], links: tuple[int, ...]) -> 
     enter=st.booleans(),
     no_fly=st.sampled_from([0.0, 0.4]),
     cut_off=st.booleans(),
+    hole_bonus=st.sampled_from(["printed", "once"]),
 )
 def test_arcs_are_the_moves_and_cost_the_same(seed: int, **options: Any) -> None:
     """The arcs are exactly the moves a walk can make; step_cost and brute force price them so."""
     instance = random_jutap(np.random.default_rng(seed), **options)
     arcs = graph.state_arcs(instance)
-    cells, (_, links) = graph.state_cells(instance).tolist(), instance.usable
-    states = list(zip(cells, links.tolist(), strict=True))
+    cells, (_, links, gone) = graph.state_cells(instance).tolist(), instance.states
+    states = list(zip(cells, links.tolist(), gone.tolist(), strict=True))
     walks = Walks(instance.document())
     expected, waiting = {}, [walks.start]
     while waiting:
@@ -65,16 +66,18 @@ def test_arcs_are_the_moves_and_cost_the_same(seed: int, **options: Any) -> None
         if state not in expected:
             expected[state] = list(walks.moves(state))
             waiting += [move[0] for move in expected[state]]
-    found: dict[tuple[int, int], list[tuple[tuple[int, int], int, int]]] = {}
+    found: dict[State, list[tuple[State, int, int]]] = {}
     for a, b, cost, energy in zip(*(x.tolist() for x in dataclasses.astuple(arcs)), strict=True):
         turn = instance.energy_mj.index(energy)
         if instance.energy_mj[0] != instance.energy_mj[1]:
-            assert step_cost(instance, states[a][1], *states[b], turn) == cost
+            (_, held, spent), (cell, link, _) = states[a], states[b]
+            assert step_cost(instance, held, cell, link, turn, spent) == cost
         found.setdefault(states[a], []).append((states[b], cost, energy))
     for state, moves in expected.items():
         assert sorted(found.pop(state, [])) == sorted(moves)
-    # left over: other links of START where no walk returns to it
-    assert {cell for cell, _ in found} <= {instance.start}
+    # left over: other links of START where no walk returns to it; and where a bonus counts once,
+    # the layer that its reachable cells cannot be in
+    assert instance.layered or {cell for cell, _, _ in found} <= {instance.start}
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
@@ -82,7 +85,9 @@ def test_arcs_are_the_moves_and_cost_the_same(seed: int, **options: Any) -> None
 def test_a_walk_costs_the_sum_of_its_arcs(seed: int, moves: int) -> None:
     """Cost and energy of a random walk are the sums over the moves brute force makes."""
     rng = np.random.default_rng(seed)
-    instance = random_jutap(rng, costs="negative", enter=True, budget="binding")
+    bonus = ("printed", "once")[seed % 2]
+    options = {"enter": True, "hole_bonus": bonus, "start_in_hole": seed % 3 == 0}
+    instance = random_jutap(rng, costs="negative", budget="binding", **options)
     walks = Walks(instance.document())
     state, cost, energy = walks.start, 0, 0
     states = [state]
@@ -93,7 +98,7 @@ def test_a_walk_costs_the_sum_of_its_arcs(seed: int, moves: int) -> None:
         state, more, used = possible[int(rng.integers(len(possible)))]
         states.append(state)
         cost, energy = cost + more, energy + used
-    judged = evaluate(instance, Plan(instance.sha256, *zip(*states, strict=True)))
+    judged = evaluate(instance, Plan(instance.sha256, *list(zip(*states, strict=True))[:2]))
     assert (judged.cost, judged.energy_mj, judged.moves) == (cost, energy, len(states) - 1)
     late = instance.energy_budget_mj is not None and energy > instance.energy_budget_mj
     assert judged.feasible == (state[0] == instance.end and not late)

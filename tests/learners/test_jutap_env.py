@@ -1,22 +1,24 @@
 """The JUTAP environments against the evaluator, Gymnasium's checker and each other."""
 
 from dataclasses import replace
+from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from learners.jutap.env import JutapEnv
+from formulations.jutap.labels import Labels
+from learners.jutap.env import Flights, JutapEnv
 from learners.jutap.starts import judge
-from opt_istn import InputError
+from opt_istn import Budget, InputError
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.graph import start_state
+from opt_istn.jutap.instance import HoleBonus, Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
 from opt_istn.jutap.table import (
     FREQUENCIES,
-    Flights,
     features_of,
     greedy,
     rewarded,
@@ -24,7 +26,7 @@ from opt_istn.jutap.table import (
     table_of,
     value_iteration,
 )
-from opt_istn.testing.jutap import random_jutap
+from opt_istn.testing.jutap import CostKind, random_jutap
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,10 @@ def fly(env: JutapEnv, rng: np.random.Generator) -> tuple[Plan, int, float, bool
 def test_rollouts_cost_what_the_evaluator_says(seed: int) -> None:
     """Minus the summed objective reward of a random flight is the evaluator's integer cost."""
     rng = np.random.default_rng(seed)
-    x = random_jutap(rng, budget="none", no_fly=0.1, association="strongest")
+    bonus: HoleBonus = "once" if seed % 2 else "printed"
+    costs: CostKind = "cyclic" if seed % 4 == 1 else "paper"
+    options: dict[str, Any] = {"costs": costs, "hole_bonus": bonus, "start_in_hole": seed % 3 == 1}
+    x = random_jutap(rng, budget="none", no_fly=0.1, association="strongest", **options)
     x = replace(x, start_link=int(x.strongest[x.start]))
     env = JutapEnv(x, max_steps=60)
     if x.start == x.end or x.start not in env.table.cell[env.table.starts]:
@@ -66,6 +71,19 @@ def test_rollouts_cost_what_the_evaluator_says(seed: int) -> None:
     judged = evaluate(env.table.instance, plan)
     assert judged.cost == cost == round(-reward * MILLION)
     assert (not judged.violations) == ended
+
+
+def test_values_know_a_bonus_that_counts_once() -> None:
+    """Value iteration and labels, which share no code, agree where a bonus counts once."""
+    for seed in range(3):
+        x = generate(replace(PRESETS["jutap-paper"], hole_bonus="once", w2=0.6, w1=0.2), seed)
+        table = table_of(strongest(x))
+        assert table.num_actions == 16
+        exact = Labels().solve(table.instance, Budget())
+        assert value_iteration(table)[start_state(table.instance)] == exact.cost
+        seen = features_of(table, "raw")
+        assert seen.shape[1] == 4  # place, GEO, and whether the bonus is spent
+        assert set(seen[:, 3].tolist()) == {-1.0, 1.0}
 
 
 def test_shaping_moves_every_return_by_the_same_amount(paper: Instance) -> None:

@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.origin import Origin
 from opt_istn.push import instance as push
 from opt_istn.push.instance import ABSENT, Instance
 
@@ -165,3 +167,29 @@ def test_no_users_and_no_contents():
     empty = small(cache_size=[], release=[], cluster=[], contents=(), **shape)
     assert empty.base_us == 0
     assert push.from_bytes(json.dumps(empty.document()).encode()).sha256 == empty.sha256
+
+
+def test_origin_and_extra_are_kept_and_not_hashed():
+    """Where an instance came from and what somebody adds survive, and change no hash."""
+    told = small(origin=Origin("push-tiny", 7, "opt-istn 9"), extra={"note": [1, {"a": None}]})
+    back = push.from_bytes(json.dumps(told.document()).encode())
+    assert (back.origin, back.extra) == (told.origin, told.extra)
+    assert back.sha256 == told.sha256 == small().sha256
+
+
+def test_unknown_fields_are_refused_outside_extra():
+    """A field that the format does not have is an error, wherever but under `extra`."""
+    for field, value in (("note", 1), ("origin", {"preset": None, "seed": 1, "who": "me"})):
+        document = small().document() | {field: value}
+        with pytest.raises(InputError) as caught:
+            push.from_bytes(json.dumps(document).encode())
+        assert "unknown field" in str(caught.value) or "origin" in str(caught.value)
+
+
+def test_the_hash_is_that_of_version_1():
+    """The hash is of the document as version 1 wrote it: without what is no problem field."""
+    document = small().document()
+    assert document["version"] == 2
+    for name in ("name", "scenario"):
+        del document[name]
+    assert small().sha256 == files.canonical_sha256(document | {"version": 1})

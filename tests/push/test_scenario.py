@@ -28,7 +28,7 @@ def several():
 
 def test_presets():
     """The presets have the sizes they are named after."""
-    assert len(PRESETS) == 18
+    assert len(PRESETS) == 37
     assert Scenario() == PAPER
     assert (PAPER.num_users, PAPER.num_contents, PAPER.num_slots, PAPER.cache_items) == (
         6,
