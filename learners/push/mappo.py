@@ -408,7 +408,7 @@ class MappoCourse(PushCourse):
             group = torch.arange(len(log_ratio))
         loss = policy_loss(log_ratio, advantage, config.clip, group)
         entropy = nets.entropy(log_probs).mean()
-        self.entropy = round(float(entropy), 4)
+        self.entropy = round(float(entropy.detach()), 4)
         loss = loss - config.entropy * entropy
         self.take(0, self.actor, loss, config.grad_norm)
         self.norm.update(found.returns)

@@ -1,8 +1,8 @@
 """JUTAP as a Markov decision process: one table behind value iteration and every agent.
 
 `Table` lists, for each state (cell, link) and action (direction, slot of the new cell's links),
-the next state and the integer cost. Value iteration, tabular Q-learning, the agents' batched flights
-and their Gymnasium environment all read it, so they solve the same problem.
+the next state and the integer cost. Value iteration, tabular Q-learning, the agents' batched
+flights and their Gymnasium environment all read it, so they solve the same problem.
 Costs come from `opt_istn.jutap.graph`, whose arcs are tested against the evaluator.
 """
 
