@@ -112,7 +112,7 @@ def judged(job: Job, x: Instance, method: str) -> dict[str, int]:
     """Return what the plans of the last and of the best weights cost, microseconds."""
     costs = {}
     for weights in ("last", "best"):
-        solver = registry.make(method, "push", {"agent": job.out, "weights": weights})
+        solver = registry.make(method, "push", {"agent": str(job.out), "weights": weights})
         plan = solver.solve(x, Budget(), 0).plan
         costs[weights] = evaluate(x, plan).cost
     return costs
