@@ -19,6 +19,7 @@ flights run at once, targets are double (van Hasselt, Guez & Silver, AAAI 2016),
 Huber's and the learning rate falls to 0.
 """
 
+import copy
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -48,6 +49,7 @@ from opt_istn.training import Report, Task
 METHOD = "jutap.dqn"
 Output = Literal["linear", "relu"]
 _CHECKS = 50  # rows of the training curve
+_KEPT = ("updates", "episodes", "steps", "seconds", "returns", "best", "history")
 _LEARNED = ("online", "target", "optimizer")
 _VALIDATED = 64  # STARTs by which the best weights are chosen
 STRONG: dict[str, Any] = (
@@ -164,13 +166,7 @@ def network(
 
 
 class Buffer:
-    """The last L_B transitions: rows of state, action, next state and integer cost.
-
-    Parameters
-    ----------
-    capacity
-        L_B.
-    """
+    """The last `capacity` transitions: rows of state, action, next state and integer cost."""
 
     def __init__(self, capacity: int) -> None:
         self.rows = torch.zeros((capacity, 4), dtype=torch.int64)
@@ -204,21 +200,18 @@ class DqnCourse:
     def __init__(
         self, config: Dqn, table: Table, seed: int, about: Mapping[str, Any] | None = None
     ) -> None:
-        config = config.settled()
-        self.config, self.table, self.seed = config, table, seed
-        self.about = dict(about or {})
+        self.config = config = config.settled()
+        self.table, self.seed, self.about = table, seed, dict(about or {})
         self.process = mdp.rewarded(table, config.reward)
         self.rng = np.random.default_rng(seed)
         self.torch_rng = torch.Generator().manual_seed(seed)
         self.flights = Flights(self.process, config.flights, self.rng)
         self.seen = torch.from_numpy(mdp.features_of(table, config.features))
-        self.shut = torch.from_numpy(table.next < 0)
-        self.ended = torch.from_numpy(table.done)
+        self.shut, self.ended = (torch.from_numpy(x) for x in (table.next < 0, table.done))
         shape = (self.seen.shape[1], config.hidden, table.num_actions, config.output)
         self.online, self.target = (network(*shape, self.torch_rng) for _ in range(2))
         self.target.load_state_dict(self.online.state_dict())
-        self.parameters = list(self.online.parameters())
-        self.slow = list(self.target.parameters())
+        self.parameters, self.slow = (list(x.parameters()) for x in (self.online, self.target))
         self.soften = get_ema_multi_avg_fn(1 - config.tau)  # type: ignore[no-untyped-call]
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, fused=True)
         self.replay = Buffer(config.buffer)
@@ -227,7 +220,7 @@ class DqnCourse:
         self.updates, self.episodes, self.steps, self.seconds = 0, 0, 0, 0.0
         self.returns: list[float] = []
         self.flown = np.zeros(config.flights)
-        self.best = (np.inf, {k: v.clone() for k, v in self.online.state_dict().items()})
+        self.best: list[Any] = [np.inf, copy.deepcopy(self.online.state_dict())]
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -261,15 +254,13 @@ class DqnCourse:
 
     def summary(self) -> str:
         """Return how training stands."""
-        if not self.history:
-            return "filling the buffer"
-        row = self.history[-1]
+        row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
         return f"{row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""
-        tensors = {"last": self.online.state_dict(), "best": self.best[1]}
-        state = {**tensors, "returns": torch.tensor(self.returns)}
+        state = {"last": self.online.state_dict(), "best": self.best[1]}
+        state |= {"returns": torch.tensor(self.returns)}
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
         contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
@@ -344,13 +335,14 @@ class DqnCourse:
         judged = judge(self.table, self.actions(), self.optimum)
         cost = float(judged.cost[self.validated].mean())
         if cost < self.best[0]:
-            self.best = (cost, {k: v.clone() for k, v in self.online.state_dict().items()})
-        recent = self.returns[-100:]
+            self.best = [cost, copy.deepcopy(self.online.state_dict())]
         row: dict[str, Any] = {"updates": self.updates, "episodes": self.episodes}
         row |= {"steps": self.steps, "seconds": round(self.seconds, 2)}
         row |= {"success": judged.success, "gap": judged.mean_gap}
         row |= {"total_gap": judged.total_gap, "validation": cost / MILLION}
-        self.history.append(row | {"return": float(np.mean(recent)) if recent else None})
+        self.history.append(
+            row | {"return": float(np.mean(self.returns[-100:])) if self.returns else None}
+        )
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""
@@ -360,12 +352,8 @@ class DqnCourse:
             "numpy": self.rng.bit_generator.state,
             "torch": self.torch_rng.get_state(),
             "flights": [torch.from_numpy(self.flights.state), torch.from_numpy(self.flights.steps)],
-            "counts": [self.updates, self.episodes, self.steps],
-            "seconds": self.seconds,
-            "returns": self.returns,
             "flown": self.flown.tolist(),
-            "best": list(self.best),
-            "history": self.history,
+            **{name: getattr(self, name) for name in _KEPT},
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -378,23 +366,17 @@ class DqnCourse:
         self.rng.bit_generator.state = state["numpy"]
         self.torch_rng.set_state(state["torch"])
         self.flights.state, self.flights.steps = (x.numpy().copy() for x in state["flights"])
-        self.updates, self.episodes, self.steps = state["counts"]
-        self.seconds, self.returns = state["seconds"], list(state["returns"])
         self.flown = np.array(state["flown"])
-        self.best = (state["best"][0], state["best"][1])
-        self.history = list(state["history"])
+        for name in _KEPT:
+            setattr(self, name, state[name])
 
 
 @dataclass(frozen=True)
 class DqnAgent(AgentSolver):
     """Solver ``jutap.dqn``: flies greedily on the values of an agent file.
 
-    Parameters
-    ----------
-    agent, elsewhere
-        As in `AgentSolver`.
-    weights
-        ``last``, or the ``best`` on the STARTs used for validation.
+    Parameters beside those of `AgentSolver`: `weights`, the ``last`` ones, or the ``best`` on the
+    STARTs used for validation.
     """
 
     weights: Literal["last", "best"] = "last"

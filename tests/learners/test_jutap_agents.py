@@ -287,7 +287,7 @@ def test_the_length_of_a_training_is_what_is_given() -> None:
 def test_epsilon_follows_its_schedule(tiny: Instance) -> None:
     """Epsilon decays per episode or per step down to its minimum, or linearly over half of it."""
     table = table_of(strongest(tiny))
-    run = DqnCourse(PROFILES["paper"], table, 0)
+    run = DqnCourse(Dqn(profile="paper"), table, 0)
     run.episodes, run.steps = 400, 10_000
     assert run._epsilon() == pytest.approx(0.999**400)
     run.episodes = 3000
@@ -295,7 +295,7 @@ def test_epsilon_follows_its_schedule(tiny: Instance) -> None:
     run = DqnCourse(Dqn(profile="paper", epsilon_by="step"), table, 0)
     run.steps = 700
     assert run._epsilon() == pytest.approx(0.999**700)
-    run = DqnCourse(PROFILES["strong"], table, 0)
+    run = DqnCourse(Dqn(), table, 0)
     run.updates = 5_000
     assert run._epsilon() == pytest.approx(0.6)
     run.updates = 15_000
