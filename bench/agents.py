@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from scipy import stats
 
-from learners.dqn import DqnAgent, Training
-from learners.starts import judge, split
+from learners.jutap.dqn import Dqn, DqnAgent
+from learners.jutap.starts import judge, split
 from opt_istn.problems import of_preset
 from opt_istn.runs.environment import cpu_model
 from opt_istn.training import Task
@@ -36,7 +36,7 @@ def train(profile: str, number: int, seed: int, updates: int | None) -> dict[str
     problem = of_preset(PRESET)
     instance = problem.generate(problem.scenario(PRESET, {}), number, f"{PRESET}-{number}")
     path = OUT / f"dqn-{profile}-{number}-{seed}.pt"
-    settings = Training(profile=profile, updates=updates)
+    settings = Dqn(profile=profile, updates=updates)
     row = settings.train(Task("jutap", instance.name, instance=instance), seed, path, _silent)
     result = {"profile": profile, "map": number, "seed": seed, **row, "cpu": cpu_model()}
     for weights in ("last", "best"):
