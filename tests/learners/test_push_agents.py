@@ -278,7 +278,7 @@ def test_what_is_given_is_kept(kind: Any, profiles: Any, other: str, field: str)
         if named[field] == "head":  # goes with the linear reward alone
             given["reward_log"] = False
         if given.get("reward_log"):
-            given["reward_credit"] = "shared"
+            given |= {"reward_credit": "shared"} if "reward_credit" in named else {}
         found = kind(profile=other, **given).settled()
         assert {name: getattr(found, name) for name in given} == given
         tied = {*given, "reward_log", "minibatches"}  # these two follow credit and episodes
