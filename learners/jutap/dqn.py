@@ -25,7 +25,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -127,8 +127,6 @@ class Dqn:
     warm_up: int = BY_PROFILE
     updates: int = BY_PROFILE
     episodes: int | None = BY_PROFILE
-
-    method: ClassVar[str] = METHOD
 
     def __post_init__(self) -> None:
         counts = ("patience", "flights", "batch", "buffer", "updates", "episodes")
@@ -340,9 +338,8 @@ class DqnCourse:
         row |= {"steps": self.steps, "seconds": round(self.seconds, 2)}
         row |= {"success": judged.success, "gap": judged.mean_gap}
         row |= {"total_gap": judged.total_gap, "validation": cost / MILLION}
-        self.history.append(
-            row | {"return": float(np.mean(self.returns[-100:])) if self.returns else None}
-        )
+        flown = float(np.mean(self.returns[-100:])) if self.returns else None
+        self.history.append(row | {"return": flown})
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""

@@ -36,9 +36,9 @@ from torch import Tensor, nn
 from learners import agent, training
 from learners.push.batch import anneal, counterfactuals, replay
 from learners.push.draws import Problems
-from learners.push.features import CURVES, SCALARS, Choose, Decided, decide
+from learners.push.features import CURVES, SCALARS, ChooseSlot, Decided, decide
 from learners.push.planner import METHOD, Planner, PlannerInput, after_birth, chooser, sight
-from learners.push.sources import Drawing, Fixed, Source
+from learners.push.sources import DrawnProblems, KnownProblems, Source
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -269,7 +269,7 @@ class CounterfactualCourse(Rounds):
         optimizer.step()
         self.counts["gradient_steps"] += 1
 
-    def _decide(self, problems: Problems, choose: Choose) -> Decided:
+    def _decide(self, problems: Problems, choose: ChooseSlot) -> Decided:
         never = np.full(len(problems.batch.release), problems.batch.num_slots)
         return decide(problems, self.source.unit_us, self.source.num_users, choose, 0, never)
 
@@ -281,6 +281,6 @@ class CounterfactualCourse(Rounds):
 def _source(config: Counterfactual, task: Task) -> Source:
     """Return where the training problems of a task come from."""
     if task.scenario is None:
-        return Fixed(task.instance)
+        return KnownProblems(task.instance)
     demand_steps = config.demand_steps if config.demand == "learned" else 0
-    return Drawing(task.scenario, config.redraws, demand_steps)
+    return DrawnProblems(task.scenario, config.redraws, demand_steps)

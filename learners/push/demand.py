@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from learners import nets
-from learners.push.draws import Drawer, Drawn
+from learners.push.draws import Drawer, DrawnBirths
 from opt_istn.physics.frames import Array
 from opt_istn.push.world.demand import CODE_LENGTH, Features, request_probability
 from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
@@ -97,7 +97,9 @@ def fit(model: DemandModel, drawer: Drawer, steps: int, rng: np.random.Generator
         optimizer.step()
 
 
-def _surprise(model: DemandModel, drawer: Drawer, drawn: Drawn, rng: np.random.Generator) -> Tensor:
+def _surprise(
+    model: DemandModel, drawer: Drawer, drawn: DrawnBirths, rng: np.random.Generator
+) -> Tensor:
     """Return -log P(requests) of an instance, per possible request."""
     slots, law = drawer.scenario.num_slots, drawer.world.law.demand
     chance = request_probability(law, drawn.traits, drawn.release, drawn.roi, slots)

@@ -82,7 +82,7 @@ class LawSaving:
         return saving
 
 
-class Drawn(NamedTuple):
+class DrawnBirths(NamedTuple):
     """The births of an instance.
 
     Parameters
@@ -128,7 +128,7 @@ class Drawer:
         pure = [_pure(c) for c in range(scenario.num_classes)]
         self._book = image_codes(pure, scenario.num_classes, 0.0)
 
-    def draw(self, rng: np.random.Generator) -> Drawn:
+    def draw(self, rng: np.random.Generator) -> DrawnBirths:
         """Draw the births of an instance, as `opt_istn.push.world.draw` does."""
         scenario = self.scenario
         if scenario.link_up_share < 1:  # link states need the whole network
@@ -144,16 +144,16 @@ class Drawer:
         codes = self._codes(found.traits, rng)
         places = found.lat_deg, found.lon_deg
         stored = self._storage(found, track, rng)
-        return Drawn(found.release, found.traits, codes, roi, links, *places, *stored)
+        return DrawnBirths(found.release, found.traits, codes, roi, links, *places, *stored)
 
-    def redrawn(self, drawn: Drawn, rng: np.random.Generator) -> Drawn:
+    def redrawn(self, drawn: DrawnBirths, rng: np.random.Generator) -> DrawnBirths:
         """Return the same births with other attributes and images: they do not depend on births."""
         law, number = self.world.law.demand, len(drawn.release)
         sizes = (t.shape[1] for t in (law.payload, law.resolution, law.level, law.image))
         traits = Features(*(rng.integers(n, size=number) for n in sizes))
         return drawn._replace(traits=traits, codes=self._codes(traits, rng))
 
-    def problems(self, drawn: Drawn, saving: Saving) -> Problems:
+    def problems(self, drawn: DrawnBirths, saving: Saving) -> Problems:
         """Return the problems of all users of an instance."""
         scenario = self.scenario
         weight = by_slot(saving(drawn.traits, drawn.codes), drawn.release)

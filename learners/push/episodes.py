@@ -6,8 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 
-from learners.push import draws as push_draws
-from learners.push.draws import Drawer, LawSaving, memorised, together
+from learners.push.draws import Drawer, DrawnBirths, LawSaving, memorised, together
 from learners.push.scene import Contents, Scene, Sight, Stage, joined, rows_of, scene_of
 from learners.push.view import NUM_META, Float
 from learners.push.vision import Vision
@@ -89,7 +88,7 @@ class Scenes(Protocol):
         ...
 
 
-class Drawn:
+class DrawnScenes:
     """Protocol ``generalise``: instances drawn from a scenario; delays are those expected.
 
     Parameters
@@ -114,7 +113,7 @@ class Drawn:
 
     def scene(self, number: int, rng: np.random.Generator) -> Scene:
         """Draw births, and attributes and images for them, until there are enough instances."""
-        found: list[push_draws.Drawn] = []
+        found: list[DrawnBirths] = []
         while len(found) < number:
             found.append(self._drawer.draw(rng))
             more = min(self._redraws - 1, number - len(found))
@@ -123,13 +122,13 @@ class Drawn:
         contents = _joined([self._contents(x, rng) for x in found])
         return scene_of(contents, problems, self.num_users)
 
-    def _contents(self, x: push_draws.Drawn, rng: np.random.Generator) -> Contents:
+    def _contents(self, x: DrawnBirths, rng: np.random.Generator) -> Contents:
         rows: Float = rows_of(x.traits, x.lat_deg, x.lon_deg)
         none, codes = np.zeros(len(x.release), dtype=np.int64), self._vision.of_drawn(x, rng)
         return Contents(none, x.release, x.cluster, x.evicted, rows, codes)
 
 
-class Fixed:
+class KnownScenes:
     """Protocol ``memorise``: one instance, with its requests as they fell.
 
     Parameters

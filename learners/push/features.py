@@ -33,7 +33,7 @@ CURVES = ("worth", "own", "gain", "load", "held", "rest")
 SCALARS = ("total", "undecided", "births to come", "slots left", "link up")
 
 # heads, features, gains -> slots in which they are pushed, T for never
-Choose = Callable[[IntArray, Float, Float], IntArray]
+ChooseSlot = Callable[[IntArray, Float, Float], IntArray]
 
 
 class Decided(NamedTuple):
@@ -78,7 +78,12 @@ class Insertions(NamedTuple):
 
 
 def decide(
-    problems: Problems, unit_us: float, num_users: int, choose: Choose, since: int, plan: IntArray
+    problems: Problems,
+    unit_us: float,
+    num_users: int,
+    choose: ChooseSlot,
+    since: int,
+    plan: IntArray,
 ) -> Decided:
     """Decide on the heads of all problems, side by side.
 

@@ -49,47 +49,23 @@ from learners.training import (
     check_device,
     check_one,
     check_ranges,
-    settled,
     timed,
 )
 from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
 Credit = Literal["shared", "user", "head"]
-FAIR = {
-    "reward_credit": "head",
-    "reward_log": False,
-    "ratio": "per_head",
-    "episodes": 4,
-    "epochs": 4,
-    "minibatches": 1,
-    "clip": 0.2,
-    "gamma": 0.99,
-    "gae_lambda": 0.95,
-    "entropy": 0.01,
-    "huber": 10.0,
-    "grad_norm": 10.0,
-    "actor_rate": 2e-3,
-    "critic_rate": 2e-3,
-    "decay": True,
-    "hidden": 64,
-    "redraws": 4,
-}
-PROFILES = {
-    "fair": FAIR,
-    "paper": FAIR  # Table 2 of the paper, and on-policy's values where it is silent
-    | {
-        "hidden": 256,
-        "actor_rate": 1e-4,
-        "critic_rate": 5e-4,
-        "epochs": 5,
-        "episodes": 16,
-        "minibatches": 16,
-        "reward_credit": "shared",
-        "reward_log": True,
-        "decay": False,
-    },
-}
+FAIR: dict[str, Any] = (
+    {"reward_credit": "head", "reward_log": False, "ratio": "per_head", "episodes": 4}
+    | {"epochs": 4, "minibatches": 1, "clip": 0.2, "gamma": 0.99, "gae_lambda": 0.95}
+    | {"entropy": 0.01, "huber": 10.0, "grad_norm": 10.0, "actor_rate": 2e-3}
+    | {"critic_rate": 2e-3, "decay": True, "hidden": 64, "redraws": 4}
+)
+PAPER = (  # Table 2, shuffled minibatches as in Algorithm 1, on-policy's values beyond that
+    {"hidden": 256, "actor_rate": 1e-4, "critic_rate": 5e-4, "epochs": 5, "episodes": 16}
+    | {"minibatches": 16, "reward_credit": "shared", "reward_log": True, "decay": False}
+)
+PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
 
 @dataclass(frozen=True)
@@ -190,10 +166,13 @@ class Mappo:
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        found = timed(settled(self, PROFILES))
-        linear = found.reward_credit == "head" and self.reward_log is None
-        parts = found.minibatches if self.minibatches else min(found.minibatches, found.episodes)
-        return replace(found, reward_log=found.reward_log and not linear, minibatches=parts)
+        filled = {name: by_profile(self, PROFILES, name) for name in FAIR}
+        given = vars(self)
+        if given["minibatches"] is None:
+            filled["minibatches"] = min(filled["minibatches"], filled["episodes"])
+        if given["reward_log"] is None and filled["reward_credit"] == "head":
+            filled["reward_log"] = False
+        return timed(replace(self, **filled))
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""

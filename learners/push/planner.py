@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from learners import agent, nets
 from learners.push.batch import Batch, batch_of
 from learners.push.draws import Problems
-from learners.push.features import Choose, Float, decide, width
+from learners.push.features import ChooseSlot, Float, decide, width
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Knowledge, knowledge_of
 from opt_istn.files import InputError
@@ -104,7 +104,7 @@ def sight(
     return PlannerInput(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
-def chooser(planner: Planner, problems: Problems, rng: torch.Generator | None = None) -> Choose:
+def chooser(planner: Planner, problems: Problems, rng: torch.Generator | None = None) -> ChooseSlot:
     """Return the policy of a network: its likeliest choices, or with `rng` a sample of them."""
     slots, release = problems.batch.num_slots, problems.batch.release
     device = planner.trust.device

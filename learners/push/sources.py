@@ -60,7 +60,7 @@ class Source(Protocol):
         ...
 
 
-class Fixed:
+class KnownProblems:
     """Protocol ``memorise``: one instance, whose requests are known from having been served once.
 
     Parameters
@@ -92,7 +92,7 @@ class Fixed:
         """Nothing was learned."""
 
 
-class Drawing:
+class DrawnProblems:
     """Protocol ``generalise``: instances drawn from a scenario.
 
     Parameters

@@ -11,7 +11,7 @@ from torch import nn
 
 from learners import agent
 from learners.push.actor import Curve
-from learners.push.episodes import Drawn, Fixed, Scenes
+from learners.push.episodes import DrawnScenes, KnownScenes, Scenes
 from learners.push.nets import Actor, Shape
 from learners.push.scene import columns
 from learners.push.vision import Images, classes_of, vision_of
@@ -126,5 +126,5 @@ def _scenes(config: Config, task: Task) -> tuple[Scenes, Mapping[str, Any] | Non
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
     vision = vision_of(config.images, number, config.backbone)
     if task.scenario is None:
-        return Fixed(task.instance, vision), vision.backbone
-    return Drawn(task.scenario, config.redraws, vision), vision.backbone
+        return KnownScenes(task.instance, vision), vision.backbone
+    return DrawnScenes(task.scenario, config.redraws, vision), vision.backbone

@@ -16,7 +16,7 @@ from learners import agent
 from learners.images.aircraft import CHANNELS, CLASSES, Modality
 from learners.images.features import content_classes
 from learners.images.mobilenet import MobileNet
-from learners.push.draws import Drawn
+from learners.push.draws import DrawnBirths
 from learners.push.view import Float
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
@@ -96,7 +96,7 @@ class Vision:
         widths = {"label": num_classes, "pixels": len(CLASSES)}
         self.width = widths.get(images, CODE_LENGTH)  # numbers seen of an image
 
-    def of_drawn(self, x: Drawn, rng: np.random.Generator) -> Float:
+    def of_drawn(self, x: DrawnBirths, rng: np.random.Generator) -> Float:
         """Return what is seen of contents of a training, shape (F, width).
 
         Pixels are not drawn anew: the networks' answers to images of a class come from a store.

@@ -69,7 +69,7 @@ def test_trains_elsewhere_as_here(kind: str, tmp_path: Path) -> None:
 def parameters(training: Any) -> list[torch.Tensor]:
     """Return what a training learns."""
     planner = getattr(training, "planner", None)
-    modules = training.modules.values() if planner is None else [planner]
+    modules = training.learned.values() if planner is None else [planner]
     return [x for module in modules for x in module.parameters()]
 
 

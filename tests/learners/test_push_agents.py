@@ -18,7 +18,7 @@ from learners.push.backbone import BackboneTrainer
 from learners.push.counterfactual import Counterfactual
 from learners.push.draws import Drawer
 from learners.push.env import PushEnv
-from learners.push.episodes import Drawn, Fixed, again, choose_at_random, perform
+from learners.push.episodes import DrawnScenes, KnownScenes, again, choose_at_random, perform
 from learners.push.maac import Maac
 from learners.push.mappo import Mappo, MultiModal
 from learners.push.nets import Actor, Shape
@@ -116,7 +116,7 @@ def test_plays_as_it_is_trained(images: Images, share: float) -> None:
     scenario = replace(PAPER, link_up_share=share, num_contents=120)
     instance = generate(scenario, 3, "x")
     vision = Vision(images, 16, random_backbone() if images == "pixels" else None, "")
-    scenes = Fixed(instance, vision)
+    scenes = KnownScenes(instance, vision)
     sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
     actor = biased(Shape(*sizes, code=scenes.code), 0)
     plan = play(instance, ActorPolicy(actor, 120, vision.of_instance(instance)), 0)
@@ -132,7 +132,7 @@ def test_scenes_are_served_as_the_evaluator_serves() -> None:
     for seed in range(20):
         instance = random_push(np.random.default_rng(seed), num_users=3, num_contents=12)
         rng = np.random.default_rng(seed)
-        scene = Fixed(instance, BLIND).scene(1, rng)
+        scene = KnownScenes(instance, BLIND).scene(1, rng)
         played = perform(scene, choose_at_random(rng))
         nothing = again(scene, np.full_like(played.plan, instance.num_slots))
         made = push_batch.effective(played.scene.problems.batch, played.plan)
@@ -148,7 +148,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
     instance = generate(replace(PAPER, num_contents=100, link_up_share=0.7), seed, "x")
     slots, rng = instance.num_slots, np.random.default_rng(seed)
     wanted = rng.random((*instance.roi.shape, slots + 1))
-    env, allowed, delay = PushEnv(instance), {}, 0
+    env, allowed, delay = PushEnv(instance), {}, np.zeros(slots, dtype=np.int64)
     observations, infos = env.reset(seed=0)
     while env.agents:
         choices, group = {}, int(np.argmax(observations["head_0"]["group"]))
@@ -160,8 +160,9 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
                 user = 3 * group + int(row % 3)
                 allowed[user, content] = mask[row]
                 choices[name][row] = np.argmax(np.where(mask[row], wanted[user, content], -1))
+        now = int(np.argmax(observations["head_0"]["slot"]))
         observations, _, _, _, infos = env.step(choices)
-        delay += infos["head_0"]["delay_us"]
+        delay[now] += infos["head_0"]["delay_us"]
     seen = {}
 
     def choose(sight: Sight, heads: np.ndarray) -> np.ndarray:  # noqa: ARG001
@@ -174,17 +175,18 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
             after.append(choice - birth if choice < slots else slots)
         return np.array(after, dtype=np.int64)
 
-    played = perform(Fixed(instance, BLIND).scene(1, rng), choose)
+    played = perform(KnownScenes(instance, BLIND).scene(1, rng), choose)
     made = push_batch.effective(played.scene.problems.batch, played.plan)
     assert push_batch.plan_of(instance, made) == env.plan()
-    assert played.delay.sum() == delay == evaluate(instance, env.plan()).cost
+    assert played.delay.sum(axis=1).tolist() == delay.tolist()
+    assert delay.sum() == evaluate(instance, env.plan()).cost
     assert set(allowed) == {key for key, mask in seen.items() if mask[:slots].any()}
     assert all((seen[key] == mask).all() for key, mask in allowed.items())
 
 
 def test_an_episode_is_played_again_from_its_plan() -> None:
     """What is kept of an episode, its plan, gives back everything that was seen in it."""
-    scene = Drawn(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
+    scene = DrawnScenes(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
     first = perform(scene, choose_at_random(np.random.default_rng(1)))
     second = again(scene, first.plan)
     assert all(torch.equal(a, b) for a, b in zip(first.sight, second.sight, strict=True))
@@ -194,7 +196,7 @@ def test_an_episode_is_played_again_from_its_plan() -> None:
 
 def seen() -> tuple[Actor, Sight]:
     """Return an actor, and what is seen in a random episode."""
-    scene = Drawn(TINY, 1, CODES).scene(4, np.random.default_rng(0))
+    scene = DrawnScenes(TINY, 1, CODES).scene(4, np.random.default_rng(0))
     sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
     return biased(Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, True), 2), sight
 
@@ -278,7 +280,7 @@ def test_what_is_given_is_kept(kind: Any, profiles: Any, other: str, field: str)
         if named[field] == "head":  # goes with the linear reward alone
             given["reward_log"] = False
         if given.get("reward_log"):
-            given["reward_credit"] = "shared"
+            given |= {"reward_credit": "shared"} if "reward_credit" in named else {}
         found = kind(profile=other, **given).settled()
         assert {name: getattr(found, name) for name in given} == given
         tied = {*given, "reward_log", "minibatches"}  # these two follow credit and episodes
