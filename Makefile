@@ -41,10 +41,13 @@ identity: .venv/.lowest .venv/.newest
 	.venv/lowest/bin/python -m pytest -q tests/identity $(IDENTITY)
 	.venv/newest/bin/python -m pytest -q tests/identity $(IDENTITY)
 
-# What takes minutes: the slow tests, and the identity of every preset and seed.
+# What takes hours: kills, broken inputs and liars, the slow tests, the coverage of all intervals
+# that are printed, mutations, and the identity of every preset and seed.
 torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
+	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/test_intervals.py
+	$(BIN)/python -m tests.mutate
 	$(MAKE) identity IDENTITY="-m ''"
 
 bench-smoke: .venv/.dev

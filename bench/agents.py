@@ -1,132 +1,110 @@
-"""`python -m bench.agents`: how close DQN agents come, over maps, seeds and all STARTs.
+"""`python -m bench.agents`: how close DQN agents come, on maps and seeds, as `bench/agents.md`.
 
-Every training is one process on one thread; its result is a line of ``out/agents.jsonl``, so that
-an interrupted run goes on where it stopped. The tables go to ``bench/agents.md``.
+Every map has agents of its own, one a seed; they fly it from several STARTs. Trainings are files,
+and flights are records in ``out/agents-PROFILE.jsonl``: what is there is not done again.
 """
 
 import argparse
-import json
 import os
-import platform
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
-from scipy import stats
 
-from learners.jutap.dqn import Dqn, DqnAgent
-from learners.jutap.starts import judge, split
+from bench import pages
+from opt_istn import registry
+from opt_istn.jutap.instance import Instance
 from opt_istn.problems import of_preset
-from opt_istn.runs.environment import cpu_model
+from opt_istn.runs import ledger
+from opt_istn.runs.compare import Choice, Comparison
+from opt_istn.runs.ledger import Record, Source
 from opt_istn.training import Task
 
-HERE = Path(__file__).parent
-OUT = HERE.parent / "out"
+OUT = pages.HERE.parent / "out" / "agents"
 PRESET = "jutap-paper"
+RULES = ("labels", "straight", "greedy", "blind")
 
 
-def train(profile: str, number: int, seed: int, updates: int | None) -> dict[str, Any]:
-    """Train one agent on one map and judge it over every START."""
-    torch.set_num_threads(1)
+def subject(number: int) -> Instance:
+    """Return a map."""
     problem = of_preset(PRESET)
-    instance = problem.generate(problem.scenario(PRESET, {}), number, f"{PRESET}-{number}")
-    path = OUT / f"dqn-{profile}-{number}-{seed}.pt"
-    settings = Dqn(profile=profile, updates=updates)
-    row = settings.train(Task("jutap", instance.name, instance=instance), seed, path, _silent)
-    result = {"profile": profile, "map": number, "seed": seed, **row, "cpu": cpu_model()}
-    for weights in ("last", "best"):
-        table, action = DqnAgent(path, weights=weights).policy(instance, seed)
-        judged = judge(table, action)
-        parts = asdict(split(instance, action, settings.settings().reward))
-        result[weights] = {"success": judged.success, "gap": judged.mean_gap, **parts}
-        result[weights]["total_gap"] = judged.total_gap
-    return result
+    made: Instance = problem.generate(problem.scenario(PRESET, {}), number, f"{PRESET}-{number}")
+    return made
 
 
-def _silent(share: float, text: str) -> None:
-    """Report nothing."""
+def starts(number: int, count: int) -> Iterator[Path]:
+    """Write a map with drawn STARTs, the strongest MBS held there, and yield the files."""
+    whole = subject(number)
+    cells = np.delete(np.arange(whole.num_cells), whole.end)
+    drawn = np.random.default_rng(number).choice(cells, count, replace=False)
+    for cell in drawn.tolist():
+        path = OUT / f"map{number}-start{cell}.json"
+        name = (
+            f"{PRESET}-{number} from STARTs/{cell}"  # a group for each map: STARTs of one are alike
+        )
+        held = int(whole.strongest[cell])
+        replace(whole, name=name, start=cell, start_link=held).write(path)
+        yield path
 
 
-def collect(tasks: list[tuple[str, int, int, int | None]], path: Path, jobs: int) -> list[Any]:
-    """Return the results of all tasks, running those that the file does not hold."""
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    done = {(row["profile"], row["map"], row["seed"]) for row in rows}
-    left = [task for task in tasks if task[:3] not in done]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(train, *task) for task in left]):
-            rows.append(future.result())
-            with path.open("a") as stream:
-                stream.write(json.dumps(rows[-1]) + "\n")
-            last = rows[-1]["last"]
-            name = " ".join(str(rows[-1][key]) for key in ("profile", "map", "seed"))
-            print(f"{name}: gap {last['gap']:.3%}, success {last['success']:.1%}", flush=True)
-    return [row for row in rows if any(row["profile"] == task[0] for task in tasks)]
+def train(profile: str, number: int, seed: int, updates: int | None) -> Path:
+    """Train an agent on a map, if its file is not there yet."""
+    path = OUT / f"{profile}-map{number}-{seed}.pt"
+    if not path.exists():
+        whole = subject(number)
+        settings = {"profile": profile} | ({} if updates is None else {"updates": updates})
+        trainer = registry.trainer("jutap.dqn", "jutap", settings)
+        trainer.train(Task("jutap", whole.name, instance=whole), seed, path, _silent)
+    return path
 
 
-def table(rows: list[dict[str, Any]], weights: str) -> str:
-    """Return the markdown table of one profile's agents, a row a map."""
-    names = ("map", "seeds", "least success", "mean gap: median [min, max]", "summed gap")
-    names += ("of it association", "reward", "learning", "seconds")
-    lines = ["| " + " | ".join(names) + " |", "|---" * len(names) + "|"]
-    for number in sorted({row["map"] for row in rows}):
-        mine = [row for row in rows if row["map"] == number]
-        of: Callable[[str], Any] = lambda key, m=mine: np.array([r[weights][key] for r in m])  # noqa: E731
-        gap, share = of("gap"), [of(key) / of("optimum") for key in ("association", "reward")]
-        total = sum(of(key) for key in ("association", "reward", "learning")) / of("optimum")
-        parts = [*share, of("learning") / of("optimum")]
-        cells = [number, len(mine), f"{of('success').min():.1%}"]
-        cells.append(f"{np.median(gap):.3%} [{gap.min():.3%}, {gap.max():.3%}]")
-        cells += [f"{x.mean():.3%}" for x in (total, *parts)]
-        cells.append(f"{np.mean([row['seconds'] for row in mine]):.0f}")
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    gaps = np.array([row[weights]["gap"] for row in rows])
-    share = np.mean([row[weights]["success"] for row in rows])
-    lines += ["", f"Median over all {len(rows)} agents: {np.median(gaps):.3%}"]
-    if len(gaps) > 1:
-        rng = np.random.default_rng(0)
-        drawn = stats.bootstrap((gaps,), np.median, rng=rng, method="percentile")
-        low, high = drawn.confidence_interval
-        lines[-1] += f", 95 % bootstrap interval [{low:.3%}, {high:.3%}]"
-    lines[-1] += f"; success {share:.2%}."
-    return "\n".join(lines)
+def fly(profile: str, maps: int, seeds: int, count: int, jobs: int) -> list[Record]:
+    """Let all agents and the rules fly, and return the records."""
+    runs = OUT.parent / f"agents-{profile}.jsonl"
+    for number in range(maps):
+        agent = OUT / f"{profile}-map{number}-{{seed}}.pt"
+        choices = [Choice("dqn", {"agent": str(agent), "elsewhere": True})]
+        choices += [Choice(name) for name in RULES]
+        sources = [Source(file=str(path)) for path in starts(number, count)]
+        for run in Comparison(sources, choices, seeds).run(runs, jobs):
+            print(run.solver, run.instance, run.seed, run.status, run.cost, flush=True)
+    return ledger.read(runs)
 
 
 def main() -> int:
-    """Train what is missing and write the report."""
+    """Train what is missing, fly what is missing, and write the page."""
     parser = argparse.ArgumentParser(prog="python -m bench.agents")
     parser.add_argument("--maps", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--starts", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     parser.add_argument("--profiles", default="strong,paper")
     parser.add_argument("--updates", type=int)
     given = parser.parse_args()
-    OUT.mkdir(exist_ok=True)
+    OUT.mkdir(parents=True, exist_ok=True)
+    profiles = given.profiles.split(",")
+    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+        tasks = [(p, m, s) for p in profiles for m in range(given.maps) for s in range(given.seeds)]
+        for future in [pool.submit(train, *task, given.updates) for task in tasks]:
+            print(future.result(), flush=True)
     parts = []
-    for profile in given.profiles.split(","):
-        seeds = range(given.seeds)
-        tasks = [(profile, m, s, given.updates) for m in range(given.maps) for s in seeds]
-        rows = collect(tasks, OUT / "agents.jsonl", given.jobs)
-        cpus = ", ".join(sorted({row["cpu"] for row in rows}))
-        parts += [f"## Profile `{profile}`", f"Trained on {cpus}; weights of the last update."]
-        parts += [table(rows, "last"), "With the weights that were best on 64 STARTs:"]
-        parts += [table(rows, "best")]
-    (HERE / "agents.md").write_text(f"{_head()}\n\n" + "\n\n".join(parts) + "\n")
+    for profile in profiles:
+        runs = fly(profile, given.maps, given.seeds, given.starts, given.jobs)
+        words = (
+            f"Written by `python -m bench.agents`: {given.maps} maps of `{PRESET}` with "
+            f"{given.seeds} agents each, from {given.starts} STARTs. Agents of different maps have "
+            "nothing in common but the number of their seed, so every map has a table of its own."
+        )
+        parts.append(pages.page(f"DQN agents, profile `{profile}`", words, runs))
+    pages.write(pages.HERE / "agents.md", "\n".join(parts))
     return 0
 
 
-def _head() -> str:
-    return f"""# DQN agents on `{PRESET}`
-
-Written by `python -m bench.agents`, Python {platform.python_version()}, torch {torch.__version__},
-one thread a training. The gap of a START is (cost - optimum) / optimum with the exact optimum of
-the strongest association from there; its mean runs over all 624 STARTs, failures charged with what
-they flew. The summed gap compares the summed cost with that of the exact optimum with every link
-allowed, and is the sum of its three parts."""
+def _silent(share: float, text: str) -> None:
+    """Report nothing."""
 
 
 if __name__ == "__main__":

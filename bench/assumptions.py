@@ -149,7 +149,7 @@ ROWS: dict[str, Row] = {
     "order": Row(
         PUSH,
         ("optimum, s", "with a free order, s", "less %"),
-        {"increasing f": {}},
+        {"increasing f, seeds 0 to 2": {}},
         effects.order,
     ),
     "geo-band": Row(
@@ -294,12 +294,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"expected rows of {', '.join(ROWS)}; found {', '.join(unknown)}")
     for name in names:
-        known = json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}
-        known[name] = measured(name)
+        numbers = measured(name)
+        known = {**(json.loads(NUMBERS.read_text()) if NUMBERS.exists() else {}), name: numbers}
         ordered = {key: known[key] for key in ROWS if key in known}
         files.write_bytes(NUMBERS, (json.dumps(ordered, indent=1) + "\n").encode())
-        PAGE.write_text(with_table(PAGE.read_text(), name, table(known[name])))
-        print(f"{name}\n{table(known[name])}\n", flush=True)
+        PAGE.write_text(with_table(PAGE.read_text(), name, table(numbers)))
+        print(f"{name}\n{table(numbers)}\n", flush=True)
     return 0
 
 

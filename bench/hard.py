@@ -2,26 +2,25 @@
 
 One user and one thread a run; the cache, the slots and the requests grow. Every run is a record in
 `out/hard.jsonl`, appended when it ends: killed and started again, the measurement goes on where it
-was. The text of `bench/hard.md` below the marker is written by hand and kept.
+was. The page is written whole; what it means is in `bench/hard-notes.md`, by hand.
 """
 
 import argparse
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import pages
 from opt_istn import Budget, Status
+from opt_istn.report import statistics
 from opt_istn.runs import ledger
-from opt_istn.runs.audit import audited, gap, summarise
+from opt_istn.runs.audit import audited, summarise
 from opt_istn.runs.compare import Choice, Comparison
-from opt_istn.runs.environment import cpu_model
 from opt_istn.runs.ledger import Record, Source
 
 HERE = Path(__file__).parent
 RUNS = HERE.parent / "out" / "hard.jsonl"
-MARKER = "<!-- below this line the text is kept -->"
 LIMIT_S, CHECK_LIMIT_S = 60.0, 120.0
 MEMORY_MB = 4096
 ENGINES = ("labels", "forward", "cpsat", "highs")
@@ -91,7 +90,7 @@ def cell_of(run: Record) -> Cell:
 def grid(runs: list[Record], limit_s: float) -> str:
     """Return the runs with a limit as a markdown table."""
     names = ("T", "requests", "L", "engine", "status", "cost, s", "bound, s", "gap %")
-    lines = [_line(*names, "of saving %", "seconds", "MiB"), "|---" * 11 + "|"]
+    lines = [_line(*names, "left of saving %", "seconds", "MiB"), "|---" * 11 + "|"]
     mine = [run for run in runs if run.limits.time_s == limit_s]
     for run in sorted(mine, key=lambda run: (*_place(run), ORDER.index(_engine(run)))):
         cell = cell_of(run)
@@ -127,14 +126,16 @@ def _engine(run: Record) -> str:
 
 def _outcome(run: Record) -> Iterable[str]:
     """Return status, cost, bound, both gaps, seconds and memory of a run as texts."""
-    left, saved = gap(run.cost, run.bound), None
-    if run.cost is not None and run.bound is not None:
-        most = run.terms["no_push_us"] - run.bound
-        saved = (run.cost - run.bound) / max(most, 1)
+    never = run.terms.get("reference", run.terms.get("no_push_us"))
+    apart, left = None, None
+    if run.cost is not None and run.bound is not None and never is not None:
+        apart = statistics.relative_gap(run.cost, run.bound, never)
+        left = statistics.saving_left(run.cost, run.bound, never)
     memory = "" if run.peak_memory_mb is None else f"{run.peak_memory_mb:.0f}"
     yield run.failure or ("refused" if run.error else run.status)
     yield from ("" if value is None else f"{value / 1e6:.6f}" for value in (run.cost, run.bound))
-    yield from ("" if value is None else f"{100 * value:.2f}" for value in (left, saved))
+    absent = "" if run.cost is None or run.bound is None else "n/a"
+    yield from (absent if value is None else f"{100 * value:.2f}" for value in (apart, left))
     yield from ("" if run.wall_s is None else f"{run.wall_s:.3g}", memory)
 
 
@@ -143,16 +144,11 @@ def _line(*cells: object) -> str:
 
 
 def write(runs: list[Record]) -> None:
-    """Write the tables into `bench/hard.md`; the text below the marker stays."""
-    page = HERE / "hard.md"
-    kept = page.read_text().partition(MARKER)[2] if page.exists() else "\n"
-    head = f"""# The hard regime of PUSH
-
-Measured by `python -m bench.hard` on {cpu_model()}, Python {platform.python_version()}.
-"""
-    parts = [head + f"Limit {LIMIT_S:g} s.", grid(runs, LIMIT_S)]
-    parts += ["## Cross-checks", checks(runs)]
-    page.write_text("\n\n".join(parts) + f"\n\n{MARKER}{kept}")
+    """Write `bench/hard.md`."""
+    words = f"Written by `python -m bench.hard`; limit {LIMIT_S:g} s, one user, one thread."
+    parts = ["# The hard regime of PUSH", words, grid(runs, LIMIT_S)]
+    parts += ["## Cross-checks", checks(runs), "## Runs", pages.provenance(runs)]
+    pages.write(HERE / "hard.md", "\n\n".join(parts) + "\n")
 
 
 def main() -> int:

@@ -59,12 +59,11 @@ def main() -> None:
         told = ", ".join(f"{key} = {value}" for key, value in changes.items())
         print(f"| {preset} | {told} | " + " | ".join(_row(scenario)) + " |")
         sys.stdout.flush()
-    for preset, draws in (("push-paper", 1), ("push-paper", 12), ("push-paper-v2", 1)):
-        scenario = from_parameters(PRESETS[preset], {"miss_draws": str(draws)})
-        print(f"\n{preset}, miss_draws = {draws}, delay of a miss by age in ms: ", end="")
-        print(*(round(x / 1000) for x in law_of(scenario).miss_us))
-    print("\npush-paper-v2, delay of a miss by age in ms: ", end="")
-    print(*(round(x / 1000) for x in law_of(PRESETS["push-paper-v2"]).miss_us))
+    for preset in ("push-paper", "push-paper-v2"):
+        for draws in ("1", "12"):
+            law = law_of(from_parameters(PRESETS[preset], {"miss_draws": draws}))
+            print(f"\n{preset}, miss_draws = {draws}, delay of a miss by age in ms: ", end="")
+            print(*(round(x / 1000) for x in law.miss_us))
     for preset in ("push-paper", "push-paper-v2"):
         dearer = [100 * x for x in _reversed(PRESETS[preset])]
         print(f"\n{preset}: optimum if a slot's pushes enter in decreasing order, more by ", end="")

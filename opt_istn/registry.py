@@ -22,12 +22,13 @@ import msgspec
 
 from opt_istn.files import InputError, explain
 from opt_istn.problems import unknown
-from opt_istn.solver import Solver
+from opt_istn.solver import Budget, Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
+PROVERS = "opt_istn.provers"
 _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
 _TRAINER = ("supports", "train")
 
@@ -148,6 +149,20 @@ def model(name: str, problem: str) -> Callable[[Any, Path], None]:
         raise InputError("model", unknown("model", name, names))
     write: Callable[[Any, Path], None] = _load(known[full])
     return write
+
+
+def prover(problem: str) -> Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]]:
+    """Import what makes certificates, ``prove(instance, budget, plan)``.
+
+    Provers are entry points of the group `PROVERS`, named like their problem. They return a
+    certificate for `opt_istn.verifier` and the best plan that they know, None for what they do
+    not find.
+    """
+    known = _entry_points(PROVERS)
+    if problem not in known:
+        raise InputError("problem", unknown("prover", problem, known))
+    made: Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]] = _load(known[problem])
+    return made
 
 
 @cache

@@ -1,6 +1,8 @@
 """What a solver is: the protocol, the work it is allowed, and what it may claim."""
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -26,9 +28,16 @@ class Status(StrEnum):
     FAILED = "failed"  # crashed, killed, or claimed something that is refuted
 
 
+_TOLERATED_S = 0.25  # beyond a time limit, where nothing could be returned otherwise
+Listener = Callable[[Any, int | None], None]  # told of a better plan (or None) and of a bound
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Work a solver is allowed.
+    """Work a solver is allowed, and its clock.
+
+    A solver begins with ``budget = budget.start()`` and asks ``budget.expired()`` now and then;
+    `left_s` is what it hands on to an engine that keeps time itself.
 
     Parameters
     ----------
@@ -41,6 +50,10 @@ class Budget:
         Resident memory of the run's process tree in MiB, enforced by the harness.
     threads
         Threads the solver may use.
+    began_s
+        When the clock started, on `time.perf_counter`; None before `start`.
+    listener
+        Whom `report` tells; None is nobody.
 
     Examples
     --------
@@ -53,12 +66,49 @@ class Budget:
     work: int | None = None
     memory_mb: int | None = None
     threads: int = 1
+    began_s: float | None = field(default=None, compare=False, repr=False)
+    listener: Listener | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         limits = {"time_s": self.time_s, "work": self.work, "memory_mb": self.memory_mb}
         for name, value in {**limits, "threads": self.threads}.items():
             if value is not None and not value > 0:
                 raise ValueError(f"Budget.{name}: expected a positive number, found {value}")
+
+    def start(self) -> "Budget":
+        """Return this budget with its clock started now."""
+        return replace(self, began_s=time.perf_counter())
+
+    def used_s(self) -> float:
+        """Return the seconds since the clock started; 0 if it has not."""
+        return 0.0 if self.began_s is None else time.perf_counter() - self.began_s
+
+    def left_s(self) -> float | None:
+        """Return the seconds left, at least 0; None for no limit."""
+        return None if self.time_s is None else max(self.time_s - self.used_s(), 0.0)
+
+    def expired(self, work: int = 0) -> bool:
+        """Return whether the time is up, or `work` units of work are all there are."""
+        late = self.time_s is not None and self.used_s() >= self.time_s
+        return late or (self.work is not None and work >= self.work)
+
+    def overdue(self) -> bool:
+        """Return whether the time has been up for a while, but for less than is tolerated.
+
+        For what must be done before there is any plan at all: it may take a quarter of a second
+        more than the limit, or a twentieth.
+        """
+        return self.time_s is not None and self.used_s() >= self.time_s + max(
+            _TOLERATED_S, self.time_s / 20
+        )
+
+    def report(self, plan: Any, bound: int | None) -> None:
+        """Tell the listener of a better plan (None if there is none) or of a better bound.
+
+        Whoever runs the solver may keep it, should the solver be killed before it returns.
+        """
+        if self.listener is not None:
+            self.listener(plan, bound)
 
 
 @dataclass(frozen=True)

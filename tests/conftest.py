@@ -1,6 +1,38 @@
 """What holds for all tests."""
 
+import os
+import re
 import signal
+
+import pytest
 
 # A shell's background jobs ignore interrupts, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ALLOWED_SKIPS = (  # reasons for which a test may be skipped where everything is installed
+    r"memory files are Linux's",
+    r"no GPU",
+)
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note tests that were skipped for a reason that is not allowed."""
+    if report.skipped and isinstance(report.longrepr, tuple) and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if not any(re.search(allowed, reason) for allowed in ALLOWED_SKIPS):
+            _skipped.append(f"{report.nodeid}: {reason}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail in CI if a test was skipped that should have run."""
+    if _skipped and "CI" in os.environ and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name them."""
+    if _skipped and "CI" in os.environ:
+        terminalreporter.section("Skipped, and should not have been", red=True)
+        for line in _skipped:
+            terminalreporter.write_line(line)

@@ -1,5 +1,6 @@
 """Brute force on the plain JSON documents of instances; imports nothing of the code under test."""
 
+import heapq
 import math
 from collections.abc import Iterator
 from functools import cache
@@ -138,3 +139,34 @@ def _free(document: dict[str, Any]) -> Outcome:
     if document["start"] == document["end"]:
         return "optimal", 0
     return "optimal", int(min(distance[walks.start, state] for state in ends))
+
+
+def by_energy(document: dict[str, Any], most_moves: int = 20_000) -> Outcome:
+    """Return the true outcome of a JUTAP document by labels in order of energy, Python integers.
+
+    Walks beyond `most_moves` raise a `ValueError`. Without a negative cycle an optimal walk repeats
+    no state, so a large budget is cut down to what such a walk may need.
+    """
+    budget = document["energy_budget_mj"]
+    free = _free(document)
+    if budget is None or free[0] == "infeasible":
+        return free
+    walks, dearest = Walks(document), max(document["energy_mj"])
+    if free[0] == "optimal":
+        budget = min(budget, dearest * sum(map(len, document["links"])))
+    elif budget // min(document["energy_mj"]) > most_moves:
+        raise ValueError("too many moves")
+    waiting: list[tuple[int, int, State]] = [(0, 0, walks.start)]
+    least: dict[State, int] = {}
+    found: list[int] = []
+    while waiting:
+        energy, cost, state = heapq.heappop(waiting)
+        if state[0] == document["end"]:
+            found.append(cost)
+        if cost >= least.get(state, cost + 1):
+            continue
+        least[state] = cost
+        for following, more, used in walks.moves(state):
+            if energy + used <= budget:
+                heapq.heappush(waiting, (energy + used, cost + more, following))
+    return ("optimal", min(found)) if found else ("infeasible", None)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from bench import push_tables
 from opt_istn import cli
 from opt_istn.report.table import gap_table
 from opt_istn.runs import ledger
@@ -29,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 GLOSSARY = {  # page: how the headings begin under which the words are defined
+    "docs/certificates.md": ("Certificates: bounds that a stranger can check", "The file"),
     "docs/jutap.md": ("Agreed and certified",),
     "docs/files.md": ("Runs: ",),
     "docs/reliability.md": ("Who decides what",),
@@ -172,11 +172,3 @@ def test_first_example_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None
     exec(compile(example, "README.md", "exec"), {})
     printed = example.rstrip().rpartition("\n# ")[2].partition("      (")[0]
     assert capsys.readouterr().out.strip() == printed
-
-
-def test_generated_prose_is_on_its_page() -> None:
-    """What `bench.push_agents` would write between its tables is what its page says."""
-    page = (ROOT / "bench" / "push_agents.md").read_text()
-    for text in (push_tables.INTRO, push_tables.SPLIT, push_tables.IMAGES):
-        assert text in page
-    assert all(f"| {label} |" in page for label in push_tables.LABELS.values())

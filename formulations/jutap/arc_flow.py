@@ -4,36 +4,34 @@ Problem (4) with (5a) of arXiv:2603.22127 on the graph of (cell, link) states: a
 START to END. Right only without negative cycles, so such instances are refused.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import highspy
 import numpy as np
 import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import TerminationCondition
-from pyomo.contrib.solver.solvers.highs import Highs
 
+from formulations import exporting, highs_engine
 from formulations.jutap import flow
+from formulations.jutap.ranges import dearest
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
 from opt_istn.solver import Budget, Claims
 
 PROOF = "highs"
-WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
-_MAX_SEED = 2**31 - 1
 
 
-def build(instance: Instance) -> pyo.ConcreteModel:
+def build(instance: Instance, budget: Budget | None = None) -> pyo.ConcreteModel:
     """Return the arc-flow model of `instance`; ``x[a]`` is arc a of `graph.state_arcs`.
 
     Raises
     ------
     InputError
         If START is END or END cannot be reached: then there is nothing to model.
+    OutOfTimeError
+        If the budget's time is up before.
     """
     if instance.start == instance.end or not graph.reachable_cells(instance)[instance.end]:
         raise InputError("end", "expected an END that is not START and that START can reach")
@@ -42,7 +40,7 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     start = graph.start_state(instance)
     ends = np.flatnonzero(graph.state_cells(instance) == instance.end).tolist()
 
-    model = pyo.ConcreteModel()
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.ARCS = pyo.RangeSet(0, len(arcs.tail) - 1)
     model.STATES = pyo.Set(initialize=sorted({*leaving, *entering} - {start, *ends}))
     model.x = pyo.Var(model.ARCS, domain=pyo.Binary)
@@ -55,29 +53,27 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     def flow_row(_: pyo.ConcreteModel, s: int) -> Any:
         return pyo.quicksum(x[a] for a in leaving[s]) == pyo.quicksum(x[a] for a in entering[s])
 
-    model.FLOW = pyo.Constraint(model.STATES, rule=flow_row)
+    model.FLOW = pyo.Constraint(model.STATES, rule=highs_engine.in_time(budget, flow_row))
     out, back = (pyo.quicksum(x[a] for a in side[start]) for side in (leaving, entering))
     model.START = pyo.Constraint(expr=out - back == 1)
     model.END = pyo.Constraint(expr=pyo.quicksum(x[a] for s in ends for a in entering[s]) == 1)
     if instance.energy_budget_mj is not None:
-        energy = arcs.energy.tolist()
+        weights, limit = flow.energy_row(instance)
+        energy = np.where(arcs.energy == instance.energy_mj[0], *weights).tolist()
         used = pyo.quicksum(energy[a] * x[a] for a in model.ARCS)
-        model.ENERGY_5a = pyo.Constraint(expr=used <= flow.energy_limit(instance))
+        model.ENERGY_5a = pyo.Constraint(expr=used <= limit)
     return model
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one, or there is nothing to model.
     """
-    suffix = Path(path).suffix
-    if suffix not in (".mps", ".lp"):
-        raise InputError("", "expected a file name ending in .mps or .lp", str(path))
-    build(instance).write(str(path), io_options={"symbolic_solver_labels": True})
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)
@@ -96,43 +92,30 @@ class ArcFlow:
     knows = "link states"
 
     def supports(self, instance: Instance) -> str | None:
-        """Refuse negative cycles, too many arcs, and a HiGHS known to return wrong optima."""
-        return _version_refusal() or flow.refusal(instance, self.max_arcs)
+        """Refuse negative cycles, too many arcs, too large costs, and a wrong HiGHS."""
+        refused = highs_engine.refusal() or flow.refusal(instance, self.max_arcs)
+        most = dearest(instance) * len(instance.states[1])
+        if refused or most <= highs_engine.LARGEST:
+            return refused
+        return f"a path may cost {most}, more than the {highs_engine.LARGEST} that floats certify"
 
     def prepare(self) -> None:
         """Nothing to do: the engine is imported with this module."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build, solve with both gaps at 0, and read the plan off the chosen arcs."""
-        refused = _version_refusal()
-        if refused:
-            raise RuntimeError(refused)
+        highs_engine.check()
         trivial = flow.without_engine(instance, PROOF)
-        return trivial or flow.claims(instance, _run(instance, budget, seed), PROOF)
+        return trivial or flow.claims(instance, _run(instance, budget.start(), seed), PROOF)
 
 
 def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
-    started = time.perf_counter()
-    model = build(instance)
-    options = {"random_seed": seed % _MAX_SEED}
-    if budget.work is not None:
-        options["mip_max_nodes"] = budget.work
-    left = None
-    if budget.time_s is not None:
-        left = max(budget.time_s - (time.perf_counter() - started), 0.0)
-    # the thread pool of HiGHS outlives a solve and refuses another number of threads
-    highspy.Highs.resetGlobalScheduler(True)
-    outcome = Highs().solve(
-        model,
-        time_limit=left,
-        threads=budget.threads,
-        rel_gap=0.0,
-        abs_gap=0.0,
-        solver_options=options,
-        load_solutions=False,
-        raise_exception_on_nonoptimal_result=False,
-    )
-    result = flow.Result(bound=flow.round_up(outcome.objective_bound))
+    try:
+        model = build(instance, budget)
+        outcome = highs_engine.solve(model, budget, seed)
+    except highs_engine.OutOfTimeError:
+        return flow.Result(seconds=budget.used_s())
+    result = flow.Result(bound=highs_engine.round_up(outcome.objective_bound))
     result.infeasible = outcome.termination_condition == TerminationCondition.provenInfeasible
     if outcome.incumbent_objective is not None:
         outcome.solution_loader.load_vars()
@@ -143,13 +126,5 @@ def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
         "nodes": int(getattr(outcome.extra_info, "mip_node_count", None) or 0),
         "engine_s": float(outcome.timing_info.highs_time),
     }
-    result.seconds = time.perf_counter() - started
+    result.seconds = budget.used_s()
     return result
-
-
-def _version_refusal() -> str | None:
-    solver: Callable[[], Any] = Highs
-    version = tuple(solver().version())
-    if version not in WRONG_VERSIONS:
-        return None
-    return f"HiGHS {'.'.join(map(str, version))} returns wrong optima; install highspy 1.12"

@@ -14,7 +14,8 @@ faster way: 25 x 25 cells solve in 0.03 s, with presolve in 0.5 s, without 2 and
 are no slower than `add_circuit`.
 """
 
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,15 +26,18 @@ from ortools.sat.python import cp_model
 from formulations.jutap import flow
 from formulations.jutap.labels import Labels
 from formulations.jutap.multipliers import relax
-from formulations.jutap.potentials import Potentials, grid_of, potentials
+from formulations.jutap.potentials import OutOfTimeError, grid_of, potentials
+from formulations.jutap.ranges import LARGEST
 from opt_istn.jutap import graph
 from opt_istn.jutap.graph import Arcs
-from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.routes import Routes
 from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"
 _MAX_SEED = 2**31 - 1
+_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class CpSat:
         """Build and solve; bound and cost are integers."""
         trivial = flow.without_engine(instance, PROOF)
         return trivial or flow.claims(
-            instance, _run(instance, budget, seed, guided=self.guided), PROOF
+            instance, _run(instance, budget.start(), seed, guided=self.guided), PROOF
         )
 
 
@@ -83,35 +87,53 @@ class _Model:
 class _Trace(cp_model.CpSolverSolutionCallback):
     """Collects incumbents and bounds as they improve."""
 
-    def __init__(self, constant: int, started: float) -> None:
+    def __init__(self, constant: int, budget: Budget) -> None:
         super().__init__()
         self.rows: list[tuple[float, int | None, int | None]] = []
         self._constant = constant
-        self._started = started
+        self._budget = budget
 
     def on_solution_callback(self) -> None:
         """Note a new incumbent."""
-        cost = round(self.objective_value) + self._constant  # CP-SAT reports integers as doubles
         known = self.rows[-1][2] if self.rows else None
-        self.rows.append((time.perf_counter() - self._started, cost, known))
+        self._note(self.objective_value, lambda cost: (cost, known))
 
     def note_bound(self, bound: float) -> None:
         """Note a new bound."""
-        proven = _add(flow.round_up(bound), self._constant)
         known = self.rows[-1][1] if self.rows else None
-        self.rows.append((time.perf_counter() - self._started, known, proven))
+        self._note(bound, lambda proven: (known, proven))
+
+    def _note(self, value: float, row: Callable[[int], tuple[int | None, int | None]]) -> None:
+        # CP-SAT reports its integers as doubles, which hold them up to 2**53
+        if abs(value) < _EXACT:
+            self.rows.append((self._budget.used_s(), *row(round(value) + self._constant)))
 
 
 def _run(instance: Instance, budget: Budget, seed: int, *, guided: bool) -> flow.Result:
-    started = time.perf_counter()
-    model = _build(instance, guided=guided)
-    solver = _engine(budget, seed, time.perf_counter() - started)
-    trace = _Trace(model.constant, started)
+    result, arcs = flow.Result(), graph.state_arcs(instance)
+    togo, walk = np.zeros(len(instance.states[1]), dtype=np.int64), list[int]()
+    with suppress(OutOfTimeError):
+        if guided:
+            arcs = _select(arcs, _within_budget(instance, arcs))
+            togo, walk = _guide(instance, budget)
+        if walk:
+            result.plan = _flown(instance, walk)
+        _solve(instance, _build(instance, arcs, togo, walk, budget), budget, seed, result)
+    result.seconds = budget.used_s()
+    return result
+
+
+def _solve(
+    instance: Instance, model: _Model, budget: Budget, seed: int, result: flow.Result
+) -> None:
+    """Run CP-SAT and put what it finds into `result`."""
+    solver = _engine(budget, seed)
+    trace = _Trace(model.constant, budget)
     solver.best_bound_callback = trace.note_bound
     status = solver.solve(model.proto, trace)
     if status == cp_model.MODEL_INVALID:
         raise RuntimeError(f"CP-SAT refuses the model: {model.proto.validate()}")
-    result = flow.Result(infeasible=status == cp_model.INFEASIBLE)
+    result.infeasible = status == cp_model.INFEASIBLE
     result.detail = {
         "arcs": len(model.use),
         "conflicts": solver.num_conflicts,
@@ -122,12 +144,17 @@ def _run(instance: Instance, budget: Budget, seed: int, *, guided: bool) -> flow
         # not solver.boolean_values, which goes through a pandas index and fails beyond 10**6
         chosen = np.array(solver.response_proto.solution, dtype=bool)
         result.plan = flow.decode(instance, model.arcs, chosen)
-        result.bound = _add(flow.round_up(solver.best_objective_bound), model.constant)
-    result.trace, result.seconds = tuple(trace.rows), time.perf_counter() - started
-    return result
+        # the integer itself; solver.best_objective_bound is a double
+        result.bound = solver.response_proto.inner_objective_lower_bound + model.constant
+    result.trace = tuple(trace.rows)
 
 
-def _engine(budget: Budget, seed: int, spent: float) -> cp_model.CpSolver:
+def _flown(instance: Instance, walk: list[int]) -> Plan:
+    cells, links = graph.state_cells(instance)[walk], instance.states[1][walk]
+    return Plan(instance.sha256, tuple(cells.tolist()), tuple(links.tolist()))
+
+
+def _engine(budget: Budget, seed: int) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
     parameters = solver.parameters
     parameters.num_workers = budget.threads
@@ -135,20 +162,18 @@ def _engine(budget: Budget, seed: int, spent: float) -> cp_model.CpSolver:
     parameters.absolute_gap_limit = 0.0
     parameters.cp_model_presolve = False
     parameters.presolve_inclusion_work_limit = 0  # the step at fault, should presolve return
-    if budget.time_s is not None:
-        parameters.max_time_in_seconds = max(budget.time_s - spent, 0.0)
+    left = budget.left_s()
+    if left is not None:
+        parameters.max_time_in_seconds = left
     if budget.work is not None:
         parameters.max_deterministic_time = budget.work
     return solver
 
 
-def _build(instance: Instance, *, guided: bool) -> _Model:
-    arcs = graph.state_arcs(instance)
-    togo, walk = np.zeros(len(instance.states[1]), dtype=np.int64), list[int]()
-    if guided:
-        arcs = _select(arcs, _within_budget(instance, arcs))
-        cheapest, walk = _guide(instance)
-        togo = np.where(np.abs(cheapest.value) < 2**60, cheapest.value, 0)
+def _build(
+    instance: Instance, arcs: Arcs, togo: IntArray, walk: list[int], budget: Budget
+) -> _Model:
+    """Return the model; raise `OutOfTimeError` if the time is up before it is built."""
     start = graph.start_state(instance)
     at_end = graph.state_cells(instance) == instance.end
 
@@ -156,6 +181,8 @@ def _build(instance: Instance, *, guided: bool) -> _Model:
     use = [model.new_bool_var("") for _ in range(len(arcs.tail))]
     leaving, entering = flow.incidence(arcs)
     for state in {*leaving, *entering, start} - set(np.flatnonzero(at_end).tolist()):
+        if budget.expired():
+            raise OutOfTimeError
         out = cp_model.LinearExpr.sum([use[a] for a in leaving[state]])
         back = cp_model.LinearExpr.sum([use[a] for a in entering[state]])
         model.add(out - back == int(state == start))
@@ -164,6 +191,8 @@ def _build(instance: Instance, *, guided: bool) -> _Model:
         limit = min(instance.energy_budget_mj, int(arcs.energy.sum()))
         model.add(cp_model.LinearExpr.weighted_sum(use, arcs.energy.tolist()) <= limit)
     reduced = arcs.cost + togo[arcs.head] - togo[arcs.tail]
+    if np.abs(reduced).sum(dtype=float) >= LARGEST:  # CP-SAT's sums have to fit into 64 bits
+        reduced, togo = arcs.cost, np.zeros_like(togo)
     model.minimize(cp_model.LinearExpr.weighted_sum(use, reduced.tolist()))
     flown = set(pairwise(walk))
     for variable, tail, head in zip(use, arcs.tail.tolist(), arcs.head.tolist(), strict=True):
@@ -171,17 +200,18 @@ def _build(instance: Instance, *, guided: bool) -> _Model:
     return _Model(model, use, arcs, int(togo[start]))
 
 
-def _guide(instance: Instance) -> tuple[Potentials, list[int]]:
+def _guide(instance: Instance, budget: Budget) -> tuple[IntArray, list[int]]:
     """Return the cost to go of every state and a walk to start from (empty if none is known)."""
     grid, start, limit = grid_of(instance), graph.start_state(instance), instance.energy_budget_mj
-    cheapest = potentials(instance, 1, 0, grid)
+    cheapest = potentials(instance, 1, 0, grid, budget.overdue)
+    togo = np.where(np.abs(cheapest.value) < LARGEST, cheapest.value, 0)
     if limit is None:
-        return cheapest, cheapest.walk(start)
-    frugal = potentials(instance, 0, 1, grid)
+        return togo, cheapest.walk(start)
+    frugal = potentials(instance, 0, 1, grid, budget.overdue)
     if frugal.energy(start) > limit:
-        return cheapest, []
-    found = relax(instance, grid, start, limit, cheapest, frugal, lambda: False)
-    return cheapest, found.incumbent.walk(start)
+        return togo, []
+    found = relax(instance, grid, start, limit, cheapest, frugal, budget.expired)
+    return togo, found.incumbent.walk(start)
 
 
 def _within_budget(instance: Instance, arcs: Arcs) -> NDArray[np.bool]:
@@ -196,7 +226,3 @@ def _within_budget(instance: Instance, arcs: Arcs) -> NDArray[np.bool]:
 
 def _select(arcs: Arcs, keep: NDArray[np.bool]) -> Arcs:
     return Arcs(arcs.tail[keep], arcs.head[keep], arcs.cost[keep], arcs.energy[keep])
-
-
-def _add(bound: int | None, constant: int) -> int | None:
-    return None if bound is None else bound + constant

@@ -1,6 +1,5 @@
 """What the arc-flow engines share: which instances they take, and reading a plan off its arcs."""
 
-import math
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.jutap.cycles import negative_cycle
+from formulations.jutap.ranges import too_far
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.graph import Arcs
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.solver import Claims, Status
+
+_ROOM = 1e-3  # least distance of walks within and beyond the energy budget, to a move's energy
 
 
 @dataclass
@@ -60,7 +62,9 @@ def num_arcs(instance: Instance) -> int:
 
 def refusal(instance: Instance, max_arcs: int) -> str | None:
     """Return why an arc-flow model of `instance` would be wrong or too large, else None."""
-    count = num_arcs(instance)
+    far, count = too_far(instance), num_arcs(instance)
+    if far:
+        return far
     if count > max_arcs:
         return f"the arc-flow model would have {count} arc variables, more than {max_arcs}"
     arcs = graph.state_arcs(instance)
@@ -106,34 +110,43 @@ def decode(instance: Instance, arcs: Arcs, chosen: NDArray[np.bool]) -> Plan:
     return Plan(instance.sha256, tuple(cells[path].tolist()), tuple(ids[path].tolist()))
 
 
-def energy_limit(instance: Instance) -> float:
-    """Return a limit that separates the same walks as the energy budget, but robustly in floats.
+def energy_row(instance: Instance) -> tuple[tuple[int, int], float]:
+    """Return what a straight and a diagonal move weigh, and a limit on their sum: (5a) for floats.
 
-    Half-way between the largest energy within the budget and the smallest one beyond it that any
-    number of straight and diagonal moves can have. An engine's feasibility tolerance, which is
-    relative to the row, then cannot admit a walk that is 1 mJ too long, unless there is no room.
+    The limit lies half-way between the heaviest walk within the energy budget and the lightest one
+    beyond it. Weights are millijoules if that leaves room for an engine's feasibility tolerance,
+    which is relative to the weights; else smaller numbers in nearly the same ratio that separate
+    the same numbers of moves with more room, say 1 and 1 where both moves need about the same.
     """
     budget, (straight, diagonal) = instance.energy_budget_mj, instance.energy_mj
     if budget is None:
-        return math.inf
+        raise ValueError("energy_row: expected an instance with an energy budget")
     most = len(instance.states[1])  # a simple path enters each state once
     budget = min(budget, most * max(straight, diagonal))
-    straights = np.arange(min(most, budget // straight) + 2) * straight
-    diagonals = np.maximum(budget - straights, -1) // diagonal  # -1: too long already
-    within = (straights + diagonals * diagonal)[diagonals >= 0]
-    beyond = straights + (diagonals + 1) * diagonal
-    return float(within.max() + beyond.min()) / 2
+    straights = np.arange(min(most, budget // straight) + 2)
+    diagonals = np.maximum(budget - straights * straight, -1) // diagonal  # -1: too long already
+
+    def row(weights: tuple[int, int]) -> tuple[float, tuple[int, int], float]:
+        heavy = straights * weights[0] + diagonals * weights[1]
+        within = int(heavy[diagonals >= 0].max())
+        beyond = int((heavy + weights[1]).min())
+        return (beyond - within) / max(weights), weights, (within + beyond) / 2
+
+    rows = [row((straight, diagonal))]
+    if rows[0][0] < _ROOM:
+        rows += [row(weights) for weights in _ratios(straight, diagonal)]
+    _, weights, limit = max(rows)
+    return weights, limit
 
 
-def round_up(bound: float | None) -> int | None:
-    """Return the integer lower bound that a float bound on an integer cost proves.
-
-    The slack for the engine's own arithmetic is a hundredth, which costs nothing: only a bound
-    within it above an integer is rounded down.
-    """
-    if bound is None or not math.isfinite(bound):
-        return None
-    return math.ceil(bound - max(1e-2, 1e-12 * abs(bound)))
+def _ratios(a: int, b: int) -> list[tuple[int, int]]:
+    """Return the continued-fraction approximations p / q of a / b, the coarsest first."""
+    found, (p, q), (r, s) = list[tuple[int, int]](), (0, 1), (1, 0)
+    while b:
+        whole, (a, b) = a // b, (b, a % b)
+        (p, q), (r, s) = (r, s), (whole * r + p, whole * s + q)
+        found.append((r, s))
+    return found
 
 
 def without_engine(instance: Instance, proof: str) -> Claims | None:

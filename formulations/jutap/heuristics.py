@@ -14,7 +14,7 @@ from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate, pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
-from opt_istn.jutap.routes import Held, Routes, best_links, neighbours
+from opt_istn.jutap.routes import MAX_ENERGY_MJ, Held, Routes, best_links, neighbours
 from opt_istn.solver import Budget, Claims, Status
 
 Move = tuple[int, int, int]  # cell, link, 1 if diagonal
@@ -22,15 +22,18 @@ Choose = Callable[[list[Move], Held], Move]  # from the possible moves and the l
 
 
 class _Heuristic:
-    """What the heuristics share: they take every instance and need no preparation."""
+    """What the heuristics share: what they take, and that they need no preparation."""
 
     stochastic = False
     kind = "heuristic"
     knows = "link states"
 
-    def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
-        """Every JUTAP instance is supported."""
-        return None
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse energies whose sums floats do not hold exactly (see `routes`)."""
+        most = instance.num_cells * max(instance.energy_mj)
+        if most <= MAX_ENERGY_MJ:
+            return None
+        return f"a route may need {most} mJ, more than the {MAX_ENERGY_MJ} that floats count"
 
     def prepare(self) -> None:
         """Nothing to do."""

@@ -8,26 +8,28 @@
 
 Negative arcs are handled as such. With a negative cycle and a budget the labels are searched in
 order of energy; without a budget the problem is `unbounded`. Stopped by a limit, the solver
-returns its incumbent and the best bound proven by then.
+returns its incumbent and the best bound proven by then. That nothing leaves 64 bits is shown, and
+what could is refused, in `ranges`.
 """
 
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from formulations.jutap import search as kernel
-from formulations.jutap.multipliers import Relaxation, relax
+from formulations.jutap.multipliers import NO_BOUND, Relaxation, relax
 from formulations.jutap.potentials import (
     INFINITE,
     Grid,
+    OutOfTimeError,
     Potentials,
     corridor,
     grid_of,
     potentials,
     restrict_to_end,
 )
+from formulations.jutap.ranges import LARGEST, MAX_MOVES, too_far, too_long
 from opt_istn.jutap.graph import start_state
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
@@ -48,8 +50,16 @@ class Labels:
     knows = "link states"
 
     def supports(self, instance: Any) -> str | None:
-        """Every JUTAP instance is supported."""
-        return None if isinstance(instance, Instance) else "expected a JUTAP instance"
+        """Refuse what could leave 64 bits, and walks of more than `MAX_MOVES` moves."""
+        if not isinstance(instance, Instance):
+            return "expected a JUTAP instance"
+        far = too_far(instance)
+        if far or not too_long(instance) or not potentials(instance, 1, 0).negative_cycle:
+            return far
+        return (
+            "with a negative cycle an optimal walk uses up the energy budget: expected one of at "
+            f"most {MAX_MOVES * min(instance.energy_mj)} mJ ({MAX_MOVES} moves)"
+        )
 
     def prepare(self) -> None:
         """Compile the kernels, or load them from numba's cache."""
@@ -58,21 +68,11 @@ class Labels:
 
     def solve(self, instance: Instance, budget: Budget, seed: int = 0) -> Claims:  # noqa: ARG002
         """Return the optimum with its proof, or the best known when `budget` runs out."""
-        run = _Run(instance, budget, grid_of(instance), start_state(instance))
-        limit = instance.energy_budget_mj
-        reached = bool(run.grid.active[instance.end])
-        if reached and limit is not None:
-            run.grid = corridor(instance, run.grid, limit)
-            reached = bool(run.grid.active[instance.end])
-        if not reached:
-            return run.claims(Status.INFEASIBLE)
-        cheapest = potentials(instance, 1, 0, run.grid)
-        if not cheapest.negative_cycle and (limit is None or cheapest.energy(run.start) <= limit):
-            cost = cheapest.cost(run.start)
-            return run.claims(Status.OPTIMAL, cheapest.walk(run.start), cost, cost)
-        if limit is None:
-            return run.claims(Status.UNBOUNDED)
-        return _search(run, limit, cheapest)
+        run = _Run(instance, budget.start(), grid_of(instance), start_state(instance))
+        try:
+            return _solve(run)
+        except OutOfTimeError:
+            return run.claims(Status.NO_PLAN)
 
 
 def value_table(instance: Instance) -> Potentials:
@@ -103,17 +103,13 @@ class _Run:
     budget: Budget
     grid: Grid
     start: int
-    began: float = field(default_factory=time.perf_counter)
     trace: list[tuple[float, int | None, int | None]] = field(default_factory=list)
     detail: dict[str, int | float | str] = field(default_factory=dict)
 
-    def expired(self) -> bool:
-        limit = self.budget.time_s
-        return limit is not None and time.perf_counter() - self.began >= limit
-
     def note(self, cost: int | None, bound: int | None) -> None:
-        if not self.trace or self.trace[-1][1:] != (cost, bound):
-            self.trace.append((time.perf_counter() - self.began, cost, bound))
+        known = None if bound == NO_BOUND else bound
+        if not self.trace or self.trace[-1][1:] != (cost, known):
+            self.trace.append((self.budget.used_s(), cost, known))
 
     def claims(
         self,
@@ -128,13 +124,36 @@ class _Run:
             links = self.grid.link[states].tolist()
             plan = Plan(self.instance.sha256, tuple(cells), tuple(links))
             self.note(cost, bound)
-        return Claims(status, plan, cost, bound, PROOF, tuple(self.trace), self.detail)
+        known = None if bound == NO_BOUND else bound
+        proven = known is not None or status in (Status.INFEASIBLE, Status.UNBOUNDED)
+        proof = PROOF if proven else ""
+        return Claims(status, plan, cost, known, proof, tuple(self.trace), self.detail)
+
+
+def _solve(run: _Run) -> Claims:
+    """Try what needs no search first."""
+    instance, limit = run.instance, run.instance.energy_budget_mj
+    reached = bool(run.grid.active[instance.end])
+    if reached and limit is not None:
+        limit = min(limit, LARGEST)  # more than any walk needs
+        run.grid = corridor(instance, run.grid, limit)
+        reached = bool(run.grid.active[instance.end])
+    if not reached:
+        return run.claims(Status.INFEASIBLE)
+    cheapest = potentials(instance, 1, 0, run.grid, run.budget.overdue)
+    if not cheapest.negative_cycle and (limit is None or cheapest.energy(run.start) <= limit):
+        cost = cheapest.cost(run.start)
+        return run.claims(Status.OPTIMAL, cheapest.walk(run.start), cost, cost)
+    if limit is None:
+        return run.claims(Status.UNBOUNDED)
+    return _search(run, limit, cheapest)
 
 
 def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
     """Close the gap that the multiplier leaves between bound and incumbent."""
-    frugal = potentials(run.instance, 0, 1, run.grid)
-    found = relax(run.instance, run.grid, run.start, limit, cheapest, frugal, run.expired)
+    expired = run.budget.expired
+    frugal = potentials(run.instance, 0, 1, run.grid, run.budget.overdue)
+    found = relax(run.instance, run.grid, run.start, limit, cheapest, frugal, expired)
     by_energy = cheapest.negative_cycle
     rows = (found.tightest if by_energy else cheapest, frugal, found.tightest)
     ends = _completions(rows)
@@ -165,14 +184,12 @@ def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
 
 def _may_go_on(run: _Run, labels: kernel.Search) -> bool:
     """Whether time, work and memory are left for another slice."""
-    work, memory = run.budget.work, run.budget.memory_mb
-    if work is not None and labels.numbers[kernel.EXPANDED] >= work:
-        return False
+    memory = run.budget.memory_mb
     full = len(labels.state) - labels.numbers[kernel.LABELS] < 8 * _SLICE
     after_growing = 3 * _BYTES_PER_LABEL * len(labels.state)
     if memory is not None and full and after_growing > memory * 2**20 // 2:
         return False
-    return not run.expired()
+    return not run.budget.expired(int(labels.numbers[kernel.EXPANDED]))
 
 
 def _slice(run: _Run, labels: kernel.Search) -> int:
@@ -193,8 +210,9 @@ def _split(row: Potentials) -> tuple[Any, Any]:
     if row.cost_scale == 0:
         return row.tie, row.value // row.energy_scale
     known = row.value < INFINITE
-    cost = (row.value - row.energy_scale * row.tie) // row.cost_scale
-    return np.where(known, cost, INFINITE), row.tie
+    cost = np.full_like(row.value, INFINITE)
+    cost[known] = (row.value[known] - row.energy_scale * row.tie[known]) // row.cost_scale
+    return cost, row.tie
 
 
 def _walk(labels: kernel.Search, rows: tuple[Potentials, ...], found: Relaxation) -> list[int]:
@@ -202,10 +220,11 @@ def _walk(labels: kernel.Search, rows: tuple[Potentials, ...], found: Relaxation
     label = int(labels.numbers[kernel.LABEL])
     if label < 0:
         return found.incumbent.walk(found.start)
-    states = rows[int(labels.numbers[kernel.ROW])].walk(int(labels.state[label]))
+    tail = rows[int(labels.numbers[kernel.ROW])].walk(int(labels.state[label]))
+    before = []
     while (label := int(labels.parent[label])) >= 0:
-        states.insert(0, int(labels.state[label]))
-    return states
+        before.append(int(labels.state[label]))
+    return before[::-1] + tail
 
 
 def _tiny(reconnect: int) -> Instance:

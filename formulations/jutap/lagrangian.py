@@ -5,12 +5,12 @@ is left between walk and bound is the duality gap, which only a search closes. W
 or with one that the cheapest walk keeps, there is none.
 """
 
-import time
 from dataclasses import dataclass
 
 from formulations.jutap.labels import Labels
-from formulations.jutap.multipliers import Relaxation, relax
-from formulations.jutap.potentials import Grid, Potentials, grid_of, potentials
+from formulations.jutap.multipliers import relax
+from formulations.jutap.potentials import OutOfTimeError, Potentials, grid_of, potentials
+from formulations.jutap.ranges import LARGEST, too_far
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
@@ -24,17 +24,17 @@ PROOF = "labels"  # the compiled passes are those of jutap.labels: no independen
 class Lagrangian:
     """Solver ``jutap.lagrangian``: polynomial, within the duality gap. `Budget.work` is ignored.
 
-    Every instance is supported, negative cycles included: under a budget the search then stays
-    among multipliers that leave no negative cycle.
+    Negative cycles are supported: under a budget the search then stays among multipliers that leave
+    none.
     """
 
     stochastic = False
     kind = "heuristic"
     knows = "link states"
 
-    def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
-        """Every JUTAP instance is supported."""
-        return None
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse what could leave 64 bits."""
+        return too_far(instance)
 
     def prepare(self) -> None:
         """Compile the kernels."""
@@ -42,56 +42,46 @@ class Lagrangian:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Return the best walk met and the best bound."""
-        started = time.perf_counter()
-        if not graph.reachable_cells(instance)[instance.end]:
-            return Claims(Status.INFEASIBLE, proof=PROOF)
-        grid, start = grid_of(instance), graph.start_state(instance)
-        cheapest = potentials(instance, 1, 0, grid)
-        limit = instance.energy_budget_mj
-        if limit is None and cheapest.negative_cycle:
-            return Claims(Status.UNBOUNDED, proof=PROOF)
-        if limit is None:
-            return _claims(instance, cheapest, cheapest.cost(start), 0, started)
-        frugal = potentials(instance, 0, 1, grid)
-        if frugal.energy(start) > limit:
-            return Claims(Status.INFEASIBLE, proof=PROOF)
-        found = _relax(instance, grid, cheapest, frugal, budget, started)
-        return _claims(instance, found.incumbent, found.bound, found.trials, started)
+        budget = budget.start()
+        try:
+            return _solve(instance, budget)
+        except OutOfTimeError:
+            return Claims(Status.NO_PLAN)
 
 
-def _relax(
-    instance: Instance,
-    grid: Grid,
-    cheapest: Potentials,
-    frugal: Potentials,
-    budget: Budget,
-    started: float,
-) -> Relaxation:
-    """Search the multiplier until it is found or time is up."""
-    limit, start = instance.energy_budget_mj or 0, graph.start_state(instance)
-
-    def expired() -> bool:
-        return budget.time_s is not None and time.perf_counter() - started >= budget.time_s
-
-    return relax(instance, grid, start, limit, cheapest, frugal, expired)
+def _solve(instance: Instance, budget: Budget) -> Claims:
+    if not graph.reachable_cells(instance)[instance.end]:
+        return Claims(Status.INFEASIBLE, proof=PROOF)
+    grid, start = grid_of(instance), graph.start_state(instance)
+    cheapest = potentials(instance, 1, 0, grid, budget.overdue)
+    limit = instance.energy_budget_mj
+    if limit is None and cheapest.negative_cycle:
+        return Claims(Status.UNBOUNDED, proof=PROOF)
+    if limit is None:
+        return _claims(instance, cheapest, cheapest.cost(start), 0, budget)
+    frugal = potentials(instance, 0, 1, grid, budget.overdue)
+    if frugal.energy(start) > limit:
+        return Claims(Status.INFEASIBLE, proof=PROOF)
+    found = relax(instance, grid, start, limit, cheapest, frugal, budget.expired)
+    # so low a bound says nothing, and a record does not hold it
+    bound = found.bound if found.bound > -LARGEST else None
+    return _claims(instance, found.incumbent, bound, found.trials, budget)
 
 
 def _claims(
-    instance: Instance, walk: Potentials, bound: int | None, trials: int, started: float
+    instance: Instance, walk: Potentials, bound: int | None, trials: int, budget: Budget
 ) -> Claims:
     _, ids, _ = instance.states
     states = walk.walk(graph.start_state(instance))
     cells = graph.state_cells(instance)[states].tolist()
     plan = Plan(instance.sha256, tuple(cells), tuple(ids[states].tolist()))
     cost = evaluate(instance, plan).cost
-    status = Status.OPTIMAL if bound == cost else Status.FEASIBLE
-    trace = ((time.perf_counter() - started, cost, bound),)
     return Claims(
-        status,
-        plan,
-        cost,
-        bound,
-        PROOF if bound is not None else "",
-        trace,
-        {"multipliers": trials},
+        status=Status.OPTIMAL if bound == cost else Status.FEASIBLE,
+        plan=plan,
+        cost=cost,
+        bound=bound,
+        proof=PROOF if bound is not None else "",
+        trace=((budget.used_s(), cost, bound),),
+        detail={"multipliers": trials},
     )

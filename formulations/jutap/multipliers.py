@@ -9,18 +9,14 @@ a negative cycle, multipliers are first bisected towards the smallest one withou
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from formulations.jutap.potentials import (
-    INFINITE,
-    Grid,
-    Potentials,
-    largest_scale,
-    potentials,
-)
+from formulations.jutap.potentials import Grid, OutOfTimeError, Potentials, potentials, reach_of
 from opt_istn.jutap.instance import Instance
 
 MAX_TRIALS = 24
+NO_BOUND = -(2**61)  # below the cost of any walk
 
 
 @dataclass
@@ -34,9 +30,10 @@ class Relaxation:
     incumbent
         Potentials whose walk from START is the cheapest known within the budget.
     tightest
-        Potentials that give the bound: ``cost_scale`` is S, ``energy_scale`` is S * lambda.
+        Potentials that give the bound: ``cost_scale`` is S, ``energy_scale`` is S * lambda. While
+        none is known, ``cost_scale`` is 0.
     bound
-        Lower bound on the cost of every walk within the budget.
+        Lower bound on the cost of every walk within the budget; `NO_BOUND` if none is known.
     outside
         Potentials whose walk is the cheapest known in excess of the budget, if any.
     trials
@@ -47,7 +44,7 @@ class Relaxation:
     budget: int
     incumbent: Potentials
     tightest: Potentials
-    bound: int = -int(INFINITE)
+    bound: int = NO_BOUND
     outside: Potentials | None = None
     trials: int = 0
 
@@ -76,6 +73,8 @@ def relax(
 ) -> Relaxation:
     """Search the multiplier; one backward pass a trial, at most `MAX_TRIALS`.
 
+    Where 64 bits leave no room for a multiplier without a negative cycle, there is no bound.
+
     Parameters
     ----------
     cheapest
@@ -83,26 +82,27 @@ def relax(
     frugal
         Pass with scales (0, 1); its walk from `start` must keep the budget.
     expired
-        Asked between trials (never before the first bound is known) whether to stop.
+        Asked in every trial whether to stop.
     """
     found = Relaxation(start, budget, frugal, frugal)
-    if cheapest.negative_cycle:
-        _bisect(instance, grid, found, expired)
-    else:
+    if not cheapest.negative_cycle:
         found.learn(cheapest)
-    _intersect(instance, grid, found, expired)
+    with suppress(OutOfTimeError):
+        if cheapest.negative_cycle:
+            _bisect(instance, grid, found, expired)
+        _intersect(instance, grid, found, expired)
     return found
 
 
 def _bisect(instance: Instance, grid: Grid, found: Relaxation, expired: Callable[[], bool]) -> None:
     """Lower the multiplier from one that makes every arc positive, until a walk overspends."""
     worst = int(grid.move.min() + grid.enter.min() + min(grid.transition.min(), 0))
-    slope = -worst / int(grid.energy.min())
-    scale = largest_scale(grid, slope)
-    cyclic, sound = 0, int(scale * slope) + 1
-    weight = sound
+    least = int(grid.energy.min())
+    scale, most = reach_of(grid).scales(-worst, least)
+    weight = sound = min(scale * -worst // least + 1, most)
+    cyclic = 0
     while found.trials == 0 or (sound - cyclic > 1 and found.trials < MAX_TRIALS):
-        trial = potentials(instance, scale, weight, grid)
+        trial = potentials(instance, scale, weight, grid, expired)
         found.trials += 1
         if trial.negative_cycle:
             cyclic = weight
@@ -123,9 +123,10 @@ def _intersect(
     while found.outside is not None and found.trials < MAX_TRIALS and not expired():
         rise = found.incumbent.cost(start) - found.outside.cost(start)
         run = found.outside.energy(start) - found.incumbent.energy(start)
-        scale = largest_scale(grid, rise / run)
-        weight = max(round(scale * rise / run), 0)
-        trial = potentials(instance, scale, weight, grid)
+        rise = max(rise, 0)
+        scale, most = reach_of(grid).scales(rise, run)
+        weight = min((2 * scale * rise + run) // (2 * run), most)  # to the nearest
+        trial = potentials(instance, scale, weight, grid, expired)
         found.trials += 1
         known = min(
             scale * walk.cost(start) + weight * walk.energy(start)

@@ -8,20 +8,23 @@ cycle shows as a cycle of the successor graph (Cherkassky & Goldberg, Math. Prog
 A sweep costs O(8 * states * links per cell); radio maps need 5 to 30 of them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from formulations.compiling import compiled
+from formulations.jutap.ranges import LARGEST, SWEEPS, Reach, reach
 from opt_istn.jutap.graph import reachable_cells, state_cells
 from opt_istn.jutap.instance import KINDS, NO_ARC, Instance, IntArray
 
-INFINITE = np.int64(2**61)  # two of them still fit into int64
-_OVERFLOW = 2**60
-_RESOLUTION = 4096
-_CHECK_EVERY = 16  # sweeps between looks for a cycle, beyond the powers of two
+INFINITE = np.int64(2**61)  # two of them still fit into int64; all else is below `LARGEST`
+
+
+class OutOfTimeError(Exception):
+    """The time was up before a pass was done."""
 
 
 class Grid(NamedTuple):
@@ -108,33 +111,32 @@ def grid_of(instance: Instance, active: NDArray[np.bool] | None = None) -> Grid:
     )
 
 
-def largest_scale(grid: Grid, slope: float) -> int:
-    """Return a power of two by which costs, and a multiplier of `slope`, are scaled.
-
-    Large enough to resolve both to about 1/4096 where int64 leaves room for the walks' values.
-    """
-    links = np.abs(grid.transition[grid.transition < NO_ARC]).max()
-    arc = np.abs(grid.move).max() + links + np.abs(grid.enter).max()
-    widest = (float(arc) + slope * float(grid.energy.max())) * len(grid.cell) * _CHECK_EVERY
-    scale = 1
-    while min(scale, scale * slope) < _RESOLUTION and 2 * scale * widest < _OVERFLOW:
-        scale *= 2
-    return scale
+def reach_of(grid: Grid) -> Reach:
+    """Return how far the values of passes over `grid` can get."""
+    return reach(grid.move, grid.transition, grid.enter, grid.energy, len(grid.cell))
 
 
 def potentials(
-    instance: Instance, cost_scale: int, energy_scale: int, grid: Grid | None = None
+    instance: Instance,
+    cost_scale: int,
+    energy_scale: int,
+    grid: Grid | None = None,
+    expired: Callable[[], bool] = lambda: False,
 ) -> Potentials:
     """Compute the potentials of every state that START can reach (or of `grid`'s active cells).
 
     Raises
     ------
     ValueError
-        If both scales are 0 or one is negative.
+        If both scales are 0, one is negative, or values could leave 64 bits.
+    OutOfTimeError
+        If `expired`, which is asked after every sweep, says so.
     """
     if cost_scale < 0 or energy_scale < 0 or cost_scale + energy_scale == 0:
         raise ValueError("potentials: expected scales >= 0, not both 0")
     grid = grid_of(instance) if grid is None else grid
+    if reach_of(grid).of(cost_scale, energy_scale) >= LARGEST:
+        raise ValueError(f"potentials: scales {cost_scale}, {energy_scale} leave 64 bits")
     states = len(grid.cell)
     value = np.full(states, INFINITE)
     tie = np.full(states, INFINITE)
@@ -149,8 +151,10 @@ def potentials(
     sweeps, cycle = 0, False
     while not cycle and _sweep(grid, first, second, sweeps % 4, dirty, value, tie, successor):
         sweeps += 1
-        if sweeps % _CHECK_EVERY == 0 or sweeps.bit_count() == 1:
+        if sweeps % SWEEPS == 0 or sweeps.bit_count() == 1:
             cycle = _has_cycle(successor)
+        if expired():
+            raise OutOfTimeError
     return Potentials(value, tie, successor, bool(cycle), *scales)
 
 
@@ -205,7 +209,7 @@ def _weigh(grid: Grid, cost_scale: int, energy_scale: int) -> _Weights:
     )
 
 
-@njit(cache=True)
+@compiled
 def _mark(cell, size, dirty):  # type: ignore[no-untyped-def]
     row, column = cell // size, cell % size
     for r in range(max(row - 1, 0), min(row + 2, size)):
@@ -214,7 +218,7 @@ def _mark(cell, size, dirty):  # type: ignore[no-untyped-def]
     dirty[cell] = False
 
 
-@njit(cache=True)
+@compiled
 def _sweep(grid, first, second, order, dirty, value, tie, successor):  # type: ignore[no-untyped-def]
     size = grid.size
     changed_any = False
@@ -234,7 +238,7 @@ def _sweep(grid, first, second, order, dirty, value, tie, successor):  # type: i
     return changed_any
 
 
-@njit(cache=True)
+@compiled
 def _relax_cell(grid, first, second, row, column, value, tie, successor):  # type: ignore[no-untyped-def]
     size = grid.size
     cell = row * size + column
@@ -264,7 +268,7 @@ def _relax_cell(grid, first, second, row, column, value, tie, successor):  # typ
     return changed
 
 
-@njit(cache=True)
+@compiled
 def _sweep_energy(size, active, energy_of, order, dirty, energy):  # type: ignore[no-untyped-def]
     changed_any = False
     for i in range(size):
@@ -291,7 +295,7 @@ def _sweep_energy(size, active, energy_of, order, dirty, energy):  # type: ignor
     return changed_any
 
 
-@njit(cache=True)
+@compiled
 def _has_cycle(successor):  # type: ignore[no-untyped-def]
     seen = np.zeros(len(successor), dtype=np.int64)
     for first in range(len(successor)):

@@ -16,12 +16,15 @@ known walk of one of the potentials completes a label within the budget, the inc
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.jutap.potentials import INFINITE
 from opt_istn.jutap.instance import KINDS, NO_ARC, IntArray
 
 DONE, PAUSED, FULL = 0, 1, 2
+
+_EXACT = 2.0**52  # sums of two such products are exact in floats
+_ROUNDING = 2e-15  # more than the relative errors of two products and their sum
 
 PER_LABEL = 7  # arrays of Search that grow with the labels
 
@@ -33,7 +36,8 @@ class Completions(NamedTuple):
     """Walks from every state to END, one row each: least cost, least energy, least Lagrangian.
 
     ``cost`` and ``energy`` have shape (3, states). The last row is optimal for
-    ``scale * cost + weight * energy``. By energy order the first row repeats the last one.
+    ``scale * cost + weight * energy``; it cuts nothing if ``scale`` is 0. By energy order the first
+    row repeats the last one.
     """
 
     cost: IntArray
@@ -89,7 +93,7 @@ def grow(search: Search) -> Search:
     return Search._make([*per_label, *search[PER_LABEL:]])
 
 
-@njit(cache=True)
+@compiled
 def offer(grid, search, ends, budget, by_energy, state, cost, energy, parent):  # type: ignore[no-untyped-def]
     """Make a label unless it is cut, and let it improve the incumbent; return nothing."""
     numbers = search.numbers
@@ -128,7 +132,7 @@ def offer(grid, search, ends, budget, by_energy, state, cost, energy, parent):  
         _push(search, cost + ends.cost[0, state], energy, label)
 
 
-@njit(cache=True)
+@compiled
 def expand(grid, search, ends, budget, by_energy, limit):  # type: ignore[no-untyped-def]
     """Expand up to `limit` labels; return DONE, PAUSED (limit reached) or FULL (no room).
 
@@ -188,28 +192,35 @@ def expand(grid, search, ends, budget, by_energy, limit):  # type: ignore[no-unt
     return DONE
 
 
-@njit(cache=True)
+@compiled
 def _hopeless(incumbent, ends, budget, by_energy, state, cost, energy):  # type: ignore[no-untyped-def]
     if not by_energy and cost + ends.cost[0, state] >= incumbent:
         return True
-    value = ends.scale * (cost + ends.cost[2, state] - incumbent)
-    return value + ends.weight * (energy + ends.energy[2, state] - budget) >= 0
+    if ends.scale == 0:  # no multiplier is known
+        return False
+    # scale times weighted sums may leave 64 bits: floats, exact while small, else with their error
+    saved = ends.scale * float(cost + ends.cost[2, state] - incumbent)
+    spent = ends.weight * float(energy + ends.energy[2, state] - budget)
+    size = max(abs(saved), abs(spent))
+    if size < _EXACT:
+        return saved + spent >= 0
+    return saved + spent > _ROUNDING * size
 
 
-@njit(cache=True)
+@compiled
 def _before(search, i, j):  # type: ignore[no-untyped-def]
     if search.first[i] != search.first[j]:
         return search.first[i] < search.first[j]
     return search.second[i] < search.second[j]
 
 
-@njit(cache=True)
+@compiled
 def _swap(search, i, j):  # type: ignore[no-untyped-def]
     for array in (search.first, search.second, search.label):
         array[i], array[j] = array[j], array[i]
 
 
-@njit(cache=True)
+@compiled
 def _push(search, first, second, label):  # type: ignore[no-untyped-def]
     i = search.numbers[QUEUE]
     search.first[i], search.second[i], search.label[i] = first, second, label
@@ -219,7 +230,7 @@ def _push(search, first, second, label):  # type: ignore[no-untyped-def]
         i = (i - 1) // 2
 
 
-@njit(cache=True)
+@compiled
 def _pop(search):  # type: ignore[no-untyped-def]
     top = search.label[0]
     search.numbers[QUEUE] -= 1

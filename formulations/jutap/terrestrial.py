@@ -19,9 +19,9 @@ class Terrestrial:
     kind = "heuristic"
     knows = "link states"
 
-    def supports(self, instance: Instance) -> str | None:  # noqa: ARG002
-        """Every JUTAP instance is supported."""
-        return None
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse what `labels` refuses."""
+        return Labels().supports(instance.without_geo())
 
     def prepare(self) -> None:
         """Compile the exact solver."""

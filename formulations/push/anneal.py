@@ -7,11 +7,12 @@ the (i + L)-th enters.
 from collections.abc import Callable
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 _STEPS = 300_000  # of a restart, at most
+_RATE = 5e8  # contents and slots looked at in a second
 
 
 def anneal(
@@ -46,9 +47,13 @@ def heat_of(problem: UserProblem) -> float:
     return 0.5 * float(weight[weight > 0].mean()) if weight.any() else 1.0
 
 
-def first_plan(problem: UserProblem, rng: np.random.Generator) -> tuple[IntArray, int]:
-    """Return an annealed plan and its saving, with as many steps as the problem is worth."""
+def first_plan(
+    problem: UserProblem, rng: np.random.Generator, time_s: float | None = None
+) -> tuple[IntArray, int]:
+    """Return an annealed plan and its saving, with as many steps as problem and time are worth."""
     steps = min(100 * _num_pushes(problem), 1_000_000)
+    while time_s is not None and steps * sum(problem.weight.shape) > time_s * _RATE:
+        steps //= 2
     return anneal(problem, _never(problem), steps, heat_of(problem), rng)
 
 
@@ -98,7 +103,7 @@ def cumulative(problem: UserProblem) -> IntArray:
     return np.concatenate([np.zeros((len(total), 1), dtype=np.int64), total], axis=1)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def saving(saved, places, plan):  # type: ignore[no-untyped-def]
     """Return what a plan saves: shape (n,) of push slots, T for never."""
     contents, slots = saved.shape[0], saved.shape[1] - 1
@@ -121,7 +126,7 @@ def saving(saved, places, plan):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _anneal(saved, places, plan, ptr, options, draws, heat):  # type: ignore[no-untyped-def]
     plan = plan.copy()
     value = saving(saved, places, plan)

@@ -6,9 +6,9 @@ like any other and is solved by `push.labels`; all requests after a birth are po
 tables are as tall as the horizon, and large caches end with a gap. The plan also knows the births
 to come, which an online policy does not.
 
-``expected_us`` in the detail is the expected delay of the plan; ``expected_bound_us`` bounds that
-of every policy that cannot see requests. Neither bounds the delay of the requests as drawn, so the
-claims carry no bound.
+``expected_bound_us`` in the detail bounds the expected delay of every policy that cannot see
+requests; that of the plan is the judge's term ``expected_us``. Neither bounds the delay of the
+requests as drawn, so the claims carry no bound.
 """
 
 from dataclasses import dataclass, replace
@@ -16,9 +16,8 @@ from typing import Any
 
 from formulations.push.labels.solver import Labels
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_instance
+from opt_istn.push.expected import expected_instance, lawless
 from opt_istn.push.instance import Instance
-from opt_istn.push.policies import lawless
 from opt_istn.solver import Budget, Claims, Status
 
 
@@ -46,7 +45,6 @@ class Expected:
         found = Labels().solve(expected_instance(instance), budget, seed)
         plan = replace(found.plan, instance=instance.sha256)
         detail = dict(found.detail)
-        for name, value in (("expected_us", found.cost), ("expected_bound_us", found.bound)):
-            if value is not None:
-                detail[name] = value
+        if found.bound is not None:
+            detail["expected_bound_us"] = found.bound
         return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)

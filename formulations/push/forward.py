@@ -12,7 +12,6 @@ forward from the empty cache. One that cannot come above a threshold, even if it
 V says, is dropped. The best that arrives is optimal; if nothing does, the threshold is a bound.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,19 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.push.labels import solver
-from formulations.push.labels.dense import MAX_STATES
-from formulations.push.labels.solver import MAX_DELAY_US, UserSearch
+from formulations.push.labels.dense import MAX_STATES, MAX_US, NARROW_US, integers
+from formulations.push.labels.solver import UserSearch
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
-from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "forward"
 MAX_LABELS = 1_000_000  # of a slot
 _TIDY = 2000  # labels from which on they are compared with each other within a slot
+_RATE = 1e8  # tuples filled in a second
 _FINEST = 64  # part of the gap that the first threshold leaves
 _EMPTY = -1  # a place without a content that is still requested
-_NONE = -(1 << 30)
+_NONE = -1  # below any V: one can push nothing
 State = tuple[tuple[int, ...], frozenset[int]]  # contents held, oldest first; those evicted
 Chain = tuple[int, int, Any] | None  # a push, content and slot, and the pushes before it
 Labels = dict[State, tuple[int, Chain]]  # what is saved, and how
@@ -52,13 +51,15 @@ class Forward:
         if not isinstance(instance, Instance):
             return "expected a PUSH instance"
         problems = [instance.user(user) for user in range(instance.num_users)]
-        if any(p.base_us > MAX_DELAY_US or _num_tuples(p) > MAX_STATES for p in problems):
+        if any(_num_tuples(p) * (1 + (p.base_us > NARROW_US)) > MAX_STATES for p in problems):
             return "too many contents alive at a time for caches of this size"
-        return None
+        if instance.base_us < MAX_US:
+            return None
+        return f"expected delays that add up to less than {MAX_US} us"
 
     def prepare(self) -> None:
         """Compile the kernels that find prices, or load them from numba's cache."""
-        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+        solver.Labels().prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve every user; the bound is the sum of the users' bounds."""
@@ -66,16 +67,12 @@ class Forward:
 
 
 def _solve_task(task: Task) -> UserResult:
-    begin, problem = time.perf_counter(), task.problem
-
-    def expired() -> bool:
-        late = task.time_s is not None and time.perf_counter() - begin >= task.time_s
-        return late or (task.work is not None and search.work["sweeps"] >= task.work)
-
-    rng = np.random.default_rng([task.seed, task.user])
-    search = UserSearch(problem, rng, expired)
+    problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
+    search = UserSearch(problem, rng, task.budget)
     prices = np.maximum(solver.tuple_prices(search), 0)
-    most, chain = _closed(problem, prices, search.saved_us, expired)
+    most, chain = problem.base_us, None
+    if search.has(_num_tuples(problem) / _RATE):
+        most, chain = _closed(problem, prices, search.saved_us, search.expired)
     plan, slots = search.plan, problem.weight.shape[1]
     kept = [(int(f), int(plan[f])) for f in np.flatnonzero(plan < slots)]
     bound = max(problem.base_us - most, relaxed_bound(problem))
@@ -123,7 +120,7 @@ class Completions(NamedTuple):
 
     worth: IntArray
     digit: IntArray
-    value: list[NDArray[np.int32]]
+    value: list[NDArray[np.int32 | np.int64]]
     pushes: list[list[int]]
 
 
@@ -134,14 +131,15 @@ def completions(problem: UserProblem, prices: IntArray) -> Completions:
     digit = np.zeros((len(worth) + 1, slots + 1), dtype=np.int64)
     digit[:-1] = np.where(alive, alive.cumsum(axis=0), 0)
     pushes = [np.flatnonzero(x).tolist() for x in (problem.pushable & alive[:, :-1]).T]
-    value = [np.zeros((1,) * places, dtype=np.int32)]
+    whole = integers(int(problem.weight.sum())).dtype.type
+    value = [np.zeros((1,) * places, dtype=whole)]
     for t in range(slots - 1, -1, -1):
         here = np.flatnonzero(alive[:, t])
         step = np.append(0, digit[here, t + 1])
         table = value[-1][np.ix_(*[step] * places)]
-        lost = np.append(0, worth[here, t]).astype(np.int32).reshape(-1, *(1,) * (places - 1))
+        lost = np.append(0, worth[here, t]).astype(whole).reshape(-1, *(1,) * (places - 1))
         for f in reversed(pushes[t]):
-            after = table[..., digit[f, t]] + np.int32(worth[f, t] - prices[f])
+            after = table[..., digit[f, t]] + whole(worth[f, t] - prices[f])
             pushed = after[None] - lost
             for axis in range(places):  # what is held is not pushed
                 pushed[(slice(None),) * axis + (digit[f, t],)] = _NONE

@@ -7,14 +7,15 @@ still keeps it from serving all requests is the size of the caches and their ord
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.push.anneal import cumulative, saving
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.plan import Plan
-from opt_istn.push.policies import Online, claims_of
+from opt_istn.push.policies import claims_of
 from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
@@ -27,16 +28,20 @@ class OracleFifo:
     kind = "heuristic"
     knows = "requests"
 
-    supports = Online.supports
+    def supports(self, instance: Any) -> str | None:
+        """Every PUSH instance is supported: nothing of its scenario is read."""
+        return None if isinstance(instance, Instance) else "expected a PUSH instance"
 
     def prepare(self) -> None:
         """Compile the kernel."""
-        self.solve(random_push(np.random.default_rng(7)), Budget(), 0)
+        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Insert push by push; O(pushes * requests * contents) a user."""
-        rows = []
+        """Insert push by push; O(pushes * requests * contents) a user, until the time is up."""
+        rows, budget = [], budget.start()
         for user in range(instance.num_users):
+            if budget.expired():
+                break
             problem = instance.user(user)
             plan = _plan(problem)
             for f in np.flatnonzero(plan < instance.num_slots):
@@ -57,7 +62,7 @@ def _plan(problem: UserProblem) -> IntArray:
     return plan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _insert(saved, places, plan, options):  # type: ignore[no-untyped-def]
     never = saved.shape[1] - 1
     while True:

@@ -8,7 +8,6 @@ users' bounds stays a valid bound.
 """
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -23,6 +22,7 @@ from opt_istn.push.plan import Plan
 from opt_istn.solver import Budget, Claims, Status
 
 ROUNDS = 3  # passes over the users not yet proven, while time is left
+_LEAST_S = 1e-9  # a share of time is positive
 MAX_LISTED = 50  # users named in the claims' detail before it is cut off
 
 
@@ -39,19 +39,15 @@ class Task:
         Number of the user in the instance.
     problem
         The user's contents, weights and cache.
-    time_s
-        Wall-clock seconds, None for no limit.
-    work
-        Limit in the method's own deterministic unit, None for no limit.
-    threads, seed
+    budget
+        What may be spent; its clock runs.
+    seed
         As in `opt_istn.solver`.
     """
 
     user: int
     problem: UserProblem
-    time_s: float | None
-    work: int | None
-    threads: int
+    budget: Budget
     seed: int
 
 
@@ -66,7 +62,7 @@ class UserResult:
     bound_us
         Proven lower bound on the user's delay in microseconds, None if there is none.
     work
-        Work done, in the unit of `Task.work`.
+        Work done, in the unit of the budget.
     counts
         Numbers worth keeping; those of all users are added up.
     """
@@ -110,7 +106,7 @@ def solve(
         Whether `method` takes one thread and leaves Python's lock alone, so that the budget's
         threads take users each. A limit of work is shared out in order, by one thread.
     """
-    started = time.perf_counter()
+    budget = budget.start()
     problems = [instance.user(user) for user in range(instance.num_users)]
     state = _State(
         cost=[problem.base_us for problem in problems],
@@ -122,25 +118,30 @@ def solve(
     workers = 1
     if side_by_side and budget.work is None:
         workers, budget = min(budget.threads, max(len(gainful), 1)), replace(budget, threads=1)
-    trace = [(time.perf_counter() - started, sum(state.cost), sum(state.bound))]
+    trace = [(budget.used_s(), sum(state.cost), sum(state.bound))]
     for _ in range(ROUNDS):
-        tasks = _tasks(problems, gainful, budget, seed, started, state, workers)
+        tasks = _tasks(problems, gainful, budget, seed, state, workers)
         for task, result in _done(tasks, method, workers):
             _record(state, task, result)
-            trace.append((time.perf_counter() - started, sum(state.cost), sum(state.bound)))
+            trace.append((budget.used_s(), sum(state.cost), sum(state.bound)))
+            budget.report(_plan(instance, state), sum(state.bound))
         gainful = [user for user in gainful if state.cost[user] > state.bound[user]]
         if budget.time_s is None or not gainful:
             break
     cost, bound = sum(state.cost), sum(state.bound)
     return Claims(
         status=Status.OPTIMAL if state.cost == state.bound else Status.FEASIBLE,
-        plan=Plan(instance.sha256, tuple(sorted(chain.from_iterable(state.push.values())))),
+        plan=_plan(instance, state),
         cost=cost,
         bound=bound,
         proof=proof,
         trace=tuple(trace),
         detail=_detail(state),
     )
+
+
+def _plan(instance: Instance, state: _State) -> Plan:
+    return Plan(instance.sha256, tuple(sorted(chain.from_iterable(state.push.values()))))
 
 
 def delay_us(problem: UserProblem, pushes: Pushes) -> int:
@@ -161,39 +162,27 @@ def relaxed_bound(problem: UserProblem) -> int:
     return problem.base_us - int(gains[-problem.cache_size :].sum())
 
 
-def round_up(bound: float) -> int | None:
-    """Return the integer lower bound that a float bound on an integer cost proves, if any.
-
-    The slack covers the engine's own arithmetic: a millionth, or a billionth of large bounds.
-    """
-    if not math.isfinite(bound):
-        return None
-    return math.ceil(bound - max(1e-6, 1e-9 * abs(bound)))
-
-
 def _tasks(
     problems: list[UserProblem],
     gainful: list[int],
     budget: Budget,
     seed: int,
-    started: float,
     state: _State,
     workers: int,
 ) -> Iterator[Task]:
     """Yield a task for each user with something to gain, while time and work are left."""
     for position, user in enumerate(gainful):
         left = len(gainful) - position
-        time_s = work = None
-        if budget.time_s is not None:
-            remaining_s = budget.time_s - (time.perf_counter() - started)
-            time_s = remaining_s / math.ceil(left / workers)
-        if budget.work is not None:
-            remaining = budget.work - state.counts["work"]
-            work = -(-remaining // left)
-        if (time_s is not None and time_s <= 0) or (work is not None and work <= 0):
+        if budget.expired(state.counts["work"]):
             state.skipped = left
             return
-        yield Task(user, problems[user], time_s, work, budget.threads, seed)
+        time_s, work = budget.left_s(), budget.work
+        if time_s is not None:
+            time_s = max(time_s, _LEAST_S) / math.ceil(left / workers)
+        if work is not None:
+            work = -(-(work - state.counts["work"]) // left)
+        share = replace(budget, time_s=time_s, work=work, listener=None)
+        yield Task(user, problems[user], share.start(), seed)
 
 
 def _done(tasks: Iterator[Task], method: Method, workers: int) -> Iterator[tuple[Task, UserResult]]:

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from opt_istn.cli import instances, runs, train
+from opt_istn.cli import instances, prove, runs, train
 from opt_istn.files import InputError
 
 INTERRUPTED = 130
@@ -47,6 +47,7 @@ def _options(
 
 instances.register(app)
 runs.register(app)
+prove.register(app)
 train.register(app)
 
 

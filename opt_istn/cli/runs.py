@@ -155,12 +155,11 @@ def table(
     format_: Annotated[
         str, typer.Option("--format", help="text, markdown, latex, csv or json.")
     ] = "text",
-    by: Annotated[
-        str, typer.Option(help="Rows for each `group` of instances, or `instance`.")
-    ] = "group",
     against: Annotated[
         str | None, typer.Option(metavar="ID", help="Show paired differences to this solver.")
     ] = None,
+    *,
+    by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn.runs import ledger
@@ -168,10 +167,8 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    rows: dict[str, Literal["group", "instance"]] = {"group": "group", "instance": "instance"}
-    if by not in rows:
-        raise InputError("--by", f"expected group or instance, found {by!r}")
-    _print_table(ledger.read_all(files, plans=False), format_, rows[by], against)
+    by: Literal["group", "instance"] = "instance" if by_instance else "group"
+    _print_table(ledger.read_all(files, plans=False), format_, by, against)
 
 
 def report(

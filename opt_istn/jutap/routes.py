@@ -14,13 +14,14 @@ from opt_istn.jutap.instance import Instance, IntArray
 
 FloatArray = NDArray[np.float64]
 Held = tuple[int, bool]  # link, and whether a bonus that counts once is spent
+MAX_ENERGY_MJ = 2**53  # floats hold every sum up to here exactly
 
 
 class Routes:
     """Energies between the cells that START can reach; END is absorbing.
 
-    Energies are floats because scipy's are; they hold every sum of millijoules below 2**53
-    exactly.
+    Energies are floats because scipy's are; they are exact if no route needs more than
+    `MAX_ENERGY_MJ`.
     """
 
     def __init__(self, instance: Instance) -> None:

@@ -5,21 +5,24 @@ possible request counts with its probability. The expectation is itself an insta
 same judge prices plans and the same exact methods solve it.
 """
 
+import threading
 from dataclasses import replace
-from functools import lru_cache
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from opt_istn.files import InputError
-from opt_istn.push.evaluate import evaluate
+from opt_istn.push.evaluate import evaluate, served_from_cache
 from opt_istn.push.instance import ABSENT, Instance
 from opt_istn.push.plan import Plan
 from opt_istn.push.world.law import expectation
 
+_known: WeakKeyDictionary[Instance, Instance | InputError] = WeakKeyDictionary()
+_lock = threading.Lock()
 
-@lru_cache(maxsize=2)
+
 def expected_instance(instance: Instance) -> Instance:
-    """Return the instance whose requests are the expected ones of `instance`.
+    """Return the instance whose requests are the expected ones of `instance`; made once.
 
     User u "requests" content f in slot t with the delay P(request) x delay of a miss, rounded to
     whole microseconds; what rounds to zero is left out.
@@ -29,14 +32,16 @@ def expected_instance(instance: Instance) -> Instance:
     InputError
         If the instance was not generated from a scenario.
     """
-    weight = expectation(instance).weight_us
-    shape = (instance.num_users, instance.num_contents, instance.num_slots)
-    if weight.shape != shape:
-        raise InputError("scenario", f"expected {shape} users, contents, slots, as in the instance")
-    where = np.argwhere(weight > 0)
-    absent = np.full((len(where), 2), ABSENT)
-    requests = np.column_stack([where, absent, weight[weight > 0]])
-    return replace(instance, requests=requests, link_us=None)
+    with _lock:
+        if instance not in _known:
+            try:
+                _known[instance] = _expected(instance)
+            except InputError as error:
+                _known[instance] = error
+        found = _known[instance]
+    if isinstance(found, InputError):
+        raise found
+    return found
 
 
 def expected_cost(instance: Instance, plan: Plan) -> int:
@@ -51,7 +56,42 @@ def expected_cost(instance: Instance, plan: Plan) -> int:
         If the instance was not generated from a scenario, or the plan is not feasible for it.
     """
     expected = expected_instance(instance)
-    judged = evaluate(expected, replace(plan, instance=expected.sha256))
-    if judged.cost is None:
-        raise InputError("push", judged.violations[0])
-    return judged.cost
+    violations = evaluate(instance, plan).violations
+    if violations:
+        raise InputError("push", violations[0])
+    return _missed_us(expected, plan)
+
+
+def expected_us(instance: Instance, plan: Plan) -> int | None:
+    """Return the expected delay of a feasible plan, None if the instance's law is not known."""
+    try:
+        return _missed_us(expected_instance(instance), plan)
+    except InputError:
+        return None
+
+
+def lawless(instance: Instance) -> str | None:
+    """Return why the law of an instance's requests is not known, None if it names it."""
+    if "law" in instance.scenario and len(instance.contents) == instance.num_contents:
+        return None
+    return "expected an instance that names its law of requests (scenario.law) and its contents"
+
+
+def _missed_us(expected: Instance, plan: Plan) -> int:
+    return int(expected.miss_us[~served_from_cache(expected, plan)].sum())
+
+
+def _expected(instance: Instance) -> Instance:
+    reason = lawless(instance)
+    if reason:
+        raise InputError("scenario", reason)
+    if not isinstance(instance.scenario.get("seed"), int):
+        raise InputError("scenario.seed", "expected the seed of a generated instance")
+    weight = expectation(instance).weight_us
+    shape = (instance.num_users, instance.num_contents, instance.num_slots)
+    if weight.shape != shape:
+        raise InputError("scenario", f"expected {shape} users, contents, slots, as in the instance")
+    where = np.argwhere(weight > 0)
+    absent = np.full((len(where), 2), ABSENT)
+    requests = np.column_stack([where, absent, weight[weight > 0]])
+    return replace(instance, requests=requests, link_us=None)

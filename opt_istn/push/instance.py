@@ -43,7 +43,7 @@ class UserProblem:
     content
         Content number in the instance, ascending, shape (n,).
     cache_size
-        L.
+        L, or n where that is less: nothing is ever evicted then either.
     release
         Slot each content exists first, shape (n,).
     pushable
@@ -181,7 +181,8 @@ class Instance:
 
     def user(self, user: int) -> UserProblem:
         """Return the exact methods' view of one user."""
-        mine = self.requests[:, 0] == user
+        low, high = np.searchsorted(self.requests[:, 0], [user, user + 1])  # sorted by user
+        mine = slice(low, high)
         weight = np.zeros((self.num_contents, self.num_slots), dtype=np.int64)
         weight[self.requests[mine, 1], self.requests[mine, 2]] = self.miss_us[mine]
         return user_problem(int(self.cache_size[user]), self.release, self.pushable(user), weight)
@@ -236,7 +237,7 @@ def user_problem(
     kept = np.flatnonzero((weight * after > 0).any(axis=1))
     return UserProblem(
         content=kept,
-        cache_size=cache_size,
+        cache_size=min(cache_size, max(len(kept), 1)),
         release=release[kept],
         pushable=pushable[kept],
         weight=weight[kept],

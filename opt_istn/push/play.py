@@ -151,7 +151,10 @@ class Game:
         self._attributes, self._codes = _looks(instance, self._world)
         self._leaves = leaves(instance)
         self._by_slot = np.argsort(instance.requests[:, 2], kind="stable")
+        slots = np.arange(instance.num_slots + 1)
+        self._first = np.searchsorted(instance.requests[self._by_slot, 2], slots)
         self._pushed: list[list[tuple[int, int]]] = [[] for _ in range(instance.num_users)]
+        self._made: set[tuple[int, int]] = set()  # (user, content)
         self.slot = 0
 
     @property
@@ -204,6 +207,7 @@ class Game:
             raise ValueError(f"slot {self.slot}: a content is pushed to a user twice (C3)")
         for u, f in chosen:
             self._pushed[u].append((self.slot, f))
+        self._made.update(chosen)
         delay = self._serve()
         self.slot += 1
         return delay
@@ -215,9 +219,7 @@ class Game:
 
     def _serve(self) -> IntArray:
         x = self._instance
-        slots = x.requests[self._by_slot, 2]
-        low, high = np.searchsorted(slots, [self.slot, self.slot + 1])
-        rows = self._by_slot[low:high]
+        rows = self._by_slot[self._first[self.slot] : self._first[self.slot + 1]]
         sizes = x.cache_size.tolist()
         cached = [
             {f for _, f in pushes[-size:]} for pushes, size in zip(self._pushed, sizes, strict=True)
@@ -240,7 +242,7 @@ class Game:
             return "it is outside the user's region of interest"
         if not x.link_up[u, self.slot]:
             return "the user's link is down"
-        return "it was pushed before (C3)" if any(f == g for _, g in self._pushed[u]) else ""
+        return "it was pushed before (C3)" if (u, f) in self._made else ""
 
 
 def play(instance: Instance, policy: Policy, seed: int) -> Plan:

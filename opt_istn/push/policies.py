@@ -1,19 +1,20 @@
-"""Policies as solvers: `play` with the policy inside, and what its plan costs on average."""
+"""Policies as solvers: `play` with the policy inside."""
 
 from collections.abc import Callable
 from typing import Any
 
+from opt_istn.files import InputError
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_cost
+from opt_istn.push.expected import lawless
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
-from opt_istn.push.play import Context, Policy, World, play
+from opt_istn.push.play import Context, Game, Observation, Policy, Pushes, World, play
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims, Status
 
 
 class Online:
-    """A solver that plays a policy. Deterministic, for every PUSH instance, unless it says so."""
+    """A solver that plays a policy. Deterministic unless it says so."""
 
     stochastic = False
     kind = "policy"
@@ -21,15 +22,30 @@ class Online:
     make: Callable[[], Policy]  # the policy with the solver's parameters
 
     def supports(self, instance: Any) -> str | None:
-        """Every PUSH instance is supported."""
-        return None if isinstance(instance, Instance) else "expected a PUSH instance"
+        """Refuse an instance that cannot be played, for what its ``scenario`` says."""
+        return unplayable(instance)
 
     def prepare(self) -> None:
         """Nothing to do."""
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Play the instance slot by slot."""
-        return claims_of(instance, play(instance, self.make(), seed))
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Play the instance slot by slot; once the time is up nothing is pushed any more."""
+        return claims_of(instance, play(instance, _InTime(self.make(), budget.start()), seed))
+
+
+class _InTime:
+    """A policy until the time is up, and no pushes after that."""
+
+    def __init__(self, policy: Policy, budget: Budget) -> None:
+        self._policy, self._budget = policy, budget
+
+    def start(self, context: Context) -> None:
+        """Begin a new instance."""
+        self._policy.start(context)
+
+    def act(self, observation: Observation) -> Pushes:
+        """Return the policy's pushes."""
+        return [] if self._budget.expired() else self._policy.act(observation)
 
 
 class Informed(Online):
@@ -46,11 +62,15 @@ class Informed(Online):
         self.solve(generate(PRESETS["push-tiny"], 0, "push-tiny"), Budget(), 0)
 
 
-def lawless(instance: Instance) -> str | None:
-    """Return why a method that knows the law cannot take an instance, None if it can."""
-    if "law" in instance.scenario and len(instance.contents) == instance.num_contents:
-        return None
-    return "expected an instance that names its law of requests (scenario.law)"
+def unplayable(instance: Any) -> str | None:
+    """Return why an instance cannot be played, None if it can: the one guard of all policies."""
+    if not isinstance(instance, Instance):
+        return "expected a PUSH instance"
+    try:
+        Game(instance)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def known_world(context: Context) -> World:
@@ -61,8 +81,5 @@ def known_world(context: Context) -> World:
 
 
 def claims_of(instance: Instance, plan: Plan) -> Claims:
-    """Return a feasible plan's claims, with its expected delay where the law is known."""
-    detail: dict[str, int | float | str] = {}
-    if "law" in instance.scenario:
-        detail["expected_us"] = expected_cost(instance, plan)
-    return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)
+    """Return a feasible plan's claims."""
+    return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost)

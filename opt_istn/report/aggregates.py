@@ -95,10 +95,19 @@ class Sample:
         same = all(len(own) == 1 for own in rows) or len({tuple(own) for own in rows}) == 1
         return np.array([list(own.values()) for own in rows]) if rows and same else None
 
-    def interval(self, seed: int) -> Interval | None:
-        """Return the interval of `mean`; the range of the instances' means if there is no table."""
+    def interval(self, seed: int, *, signed: bool = True) -> Interval | None:
+        """Return the interval of `mean`; the range of the instances' means if there is no table.
+
+        Parameters
+        ----------
+        seed
+            Of the bootstrap.
+        signed
+            Whether values can be negative.
+        """
         if self.table is not None:
-            return intervals.two_way(self.table, seed)
+            found = intervals.two_way(self.table, seed)
+            return found if found is None or signed else found.from_zero()
         means = self.means
         if len(means) < 2:
             return None

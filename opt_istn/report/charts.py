@@ -57,7 +57,7 @@ def gap_chart(every: Sequence[Series], seed: int = 0) -> Figure:
 
 def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> None:
     means = [None if s.missing or s.chief.mean is None else 100 * s.chief.mean for s in own]
-    edges = [None if s.missing else s.chief.interval(seed) for s in own]
+    edges = [None if s.missing else s.chief.interval(seed, signed=False) for s in own]
     top = max((100 * edge.high for edge in edges if edge), default=0.0)
     top = max([top, *(mean for mean in means if mean is not None)])
     _scale(axis, [mean for mean in means if mean and mean > 0], top)
@@ -113,7 +113,7 @@ def profile_chart(every: Sequence[Series]) -> Figure:
 def _profile_row(figure: FigureBase, field: Field) -> None:
     axes = figure.subplots(1, 3, sharey=True)
     times, shares = field.times(), field.shares()
-    styles = _styles(times, shares)
+    styles = styles_of(field)
     _profile(axes[0], field.proof_times(), styles)
     _times(axes[1], times, styles)
     _shares(axes[2], shares, styles)
@@ -138,15 +138,14 @@ def _profile_row(figure: FigureBase, field: Field) -> None:
         )
 
 
-def _styles(
-    times: Mapping[str, Sequence[float]], shares: Mapping[str, tuple[Sequence[float], int]]
-) -> dict[str, dict[str, Any]]:
+def styles_of(field: Field) -> dict[str, dict[str, Any]]:
     """Return how curves look: the best `STANDING_OUT` stand out, all others are grey."""
+    times, shares = field.times(), field.shares()
 
-    def rank(name: str) -> tuple[float, float]:
+    def rank(name: str) -> tuple[float, float, float]:
         values, runs = shares[name]
         solved = sum(map(math.isfinite, times[name])) / max(len(times[name]), 1)
-        return -solved, (sum(values) / len(values) if values else math.inf) - len(values) / runs
+        return -solved, -len(values) / runs, sum(values) / len(values) if values else math.inf
 
     order = sorted(times, key=rank)
     return {

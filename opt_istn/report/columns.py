@@ -7,9 +7,9 @@ from typing import Any
 
 from opt_istn import problems
 from opt_istn.report import statistics
-from opt_istn.report.aggregates import Sample, Series
+from opt_istn.report.aggregates import Series
 from opt_istn.report.incidents import Incident, reason_of
-from opt_istn.report.intervals import Method
+from opt_istn.report.intervals import Interval, Method
 from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
@@ -129,9 +129,9 @@ def _averages(series: Series, seed: int) -> dict[str, Any]:
     memory = [run.peak_memory_mb for run in series.runs if run.peak_memory_mb]
     left_out = list(series.left_out.values())
     return {
-        **_spread("left", series.left, seed),
+        **_spread("left", series.left.mean, series.left.interval(seed, signed=False)),
         "left_least_percent": _percent(series.left_at_least.mean),
-        **_spread("gap", series.gaps, seed),
+        **_spread("gap", series.gaps.mean, series.gaps.interval(seed, signed=False)),
         "gap_iqm_percent": _percent(series.gaps.interquartile_mean),
         "gap_left_out": len(left_out),
         "left_out_cost": statistics.mean(left_out),
@@ -144,23 +144,23 @@ def _averages(series: Series, seed: int) -> dict[str, Any]:
     }
 
 
-def _spread(name: str, sample: Sample, seed: int) -> dict[str, Any]:
-    """Return mean and interval of a sample of shares, in percent."""
-    interval = sample.interval(seed)
+def _spread(name: str, mean: float | None, interval: Interval | None) -> dict[str, Any]:
+    """Return a mean of shares and its interval, in percent."""
     return {
-        f"{name}_percent": _percent(sample.mean),
+        f"{name}_percent": _percent(mean),
         f"{name}_low_percent": _percent(interval.low if interval else None),
         f"{name}_high_percent": _percent(interval.high if interval else None),
         f"{name}_interval": str(interval.method) if interval else None,
-        f"{name}_units": interval.units if interval else len(sample.values),
+        f"{name}_units": interval.units if interval else int(mean is not None),
     }
 
 
 def _difference(series: Series, seed: int, against: Series | None) -> dict[str, Any]:
     """Return the mean of the differences, run by run, to the series it is compared with."""
     if against is None or against is series or against.missing:
-        return dict.fromkeys(_spread("difference", Sample({}), seed))
-    return _spread("difference", series.chief.minus(against.chief), seed)
+        return dict.fromkeys(_spread("difference", None, None))
+    sample = series.chief.minus(against.chief)
+    return _spread("difference", sample.mean, sample.interval(seed))
 
 
 def columns_of(

@@ -7,7 +7,7 @@ Which method serves which number of units was decided by measured coverage at 95
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -49,6 +49,10 @@ class Interval:
     high: float
     method: Method
     units: int
+
+    def from_zero(self) -> "Interval":
+        """Return the part that a mean of values which are never negative can have."""
+        return replace(self, low=max(self.low, 0.0))
 
 
 def one_way(values: Sequence[float], seed: int) -> Interval | None:

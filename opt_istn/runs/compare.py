@@ -120,6 +120,7 @@ def run_one(
         time=started,
         core=core_of(solver.solver, distribution),
         steps=outcome.steps,
+        extra={"load": environment.load()},
         **environment.capture(*distribution),
     )
     return _judged(blank, instance, outcome)

@@ -1,5 +1,6 @@
 """Where a run took place: package versions, processor, state of this source and of the folder."""
 
+import os
 import platform
 import subprocess
 from functools import cache
@@ -55,6 +56,14 @@ def cpu_model() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def load() -> float | None:
+    """Return the machine's load over the last minute, per processor; None if it is not told."""
+    try:
+        return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
+    except OSError:
+        return None
 
 
 @cache

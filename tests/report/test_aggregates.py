@@ -104,6 +104,16 @@ def test_failures_are_charged_the_reference() -> None:
     assert row["feasible"] == pytest.approx(1 / 3)
 
 
+def test_intervals_of_gaps_start_at_zero() -> None:
+    """No gap is negative, so no interval of gaps reaches below 0; one of differences does."""
+    costs = (101, 101, 102, 103, 103, 190)
+    records = [*_optima(6), *(_of("greedy", cost, n) for n, cost in enumerate(costs))]
+    row = _row(records, "greedy", against="labels")
+    assert (row["gap_low_percent"], row["left_low_percent"]) == (0, 0)
+    assert row["difference_low_percent"] < 0
+    assert row["difference_high_percent"] == pytest.approx(row["left_high_percent"])
+
+
 def test_few_plans_do_not_win() -> None:
     """One plan of ten at gap 0 ranks below ten of ten that leave 5 %."""
     lucky = [_of("blind", 100), *(_of("blind", None, number) for number in range(1, 10))]

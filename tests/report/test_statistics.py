@@ -24,6 +24,7 @@ def test_a_bound_near_zero_is_no_scale(cost: int) -> None:
     """Whether there is a gap depends on bound and reference alone: 1 % is enough, less is not."""
     assert statistics.relative_gap(cost, 100, 10_000) == pytest.approx((cost - 100) / 100)
     assert statistics.relative_gap(cost, 99, 10_000) is None
+    assert statistics.relative_gap(cost, 100, 10_001) is None
     assert statistics.relative_gap(cost, 0, 10_000) is None
     assert statistics.relative_gap(cost, -5000, 10_000) is None
     assert statistics.relative_gap(cost, -10_000, -100) == pytest.approx((cost + 10_000) / 10_000)

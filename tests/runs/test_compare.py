@@ -382,3 +382,14 @@ def test_an_interrupted_comparison_leaves_a_valid_file(source: Source, tmp_path:
     process.communicate(timeout=20)
     assert process.returncode != 0
     assert 0 < len(ledger.read(path)) < 6
+
+
+def test_solver_seeds_are_apart_from_instance_seeds() -> None:
+    """Two instances and three seeds make six runs of a stochastic solver, two of another."""
+    choices = [Choice("random"), Choice("labels")]
+    made = Comparison([Source(preset="jutap-tiny")], choices, seeds=2, solver_seeds=3)
+    tasks = [(task.source.seed, task.solver.solver, task.seed) for task in made.tasks()]
+    assert len(made) == len(tasks) == 8
+    for instance in (0, 1):
+        own = [(solver, seed) for number, solver, seed in tasks if number == instance]
+        assert own == [*(("jutap.random", seed) for seed in range(3)), ("jutap.labels", 0)]

@@ -13,11 +13,14 @@ import numpy as np
 from formulations.push.labels import diagram as dd
 from formulations.push.labels import profile, tuples
 from formulations.push.labels.diagram import Diagram, Path
+from formulations.push.labels.profile import SmallArray
 from opt_istn.push.instance import IntArray, UserProblem
 
+NARROW_US = 1 << 30  # tables hold savings up to here in 32 bits, larger ones in 64
+MAX_US = 1 << 60  # of a user
 FEW_PROFILES = 50_000  # up to here the diagram needs no prices to start from
 MAX_PROFILES = 20_000_000  # of the tallest slot
-MAX_STATES = 200_000_000  # over all slots together; each holds a value of 32 bits
+MAX_STATES = 200_000_000  # over all slots together, 32 bits each; half as many of 64 bits
 MAX_STAGES = 400_000_000  # of a slot, over its layers
 MAX_NODES = 1 << 24  # nodes of a diagram
 _WORTH = 4  # so many tuples are worth a profile
@@ -53,11 +56,14 @@ class ByTuples:
         How many prices to try on the tables before unfolding them.
     costly
         See `Dense`.
+    kind
+        An empty array of the integers that the tables hold.
     """
 
     alive: tuples.Alive
     steps: int
     costly: bool
+    kind: SmallArray | IntArray
 
     @property
     def seconds(self) -> float:
@@ -66,11 +72,11 @@ class ByTuples:
 
     def best(self, prices: IntArray) -> Path:
         """Return the best path at these prices."""
-        return tuples.best(self.alive, prices)
+        return tuples.best(self.alive, prices, self.kind)
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """See `Dense`."""
-        values, offsets = tuples.backward(self.alive, prices)
+        values, offsets = tuples.backward(self.alive, prices, self.kind)
         root = tuples.build(self.alive, values, offsets, prices, threshold, MAX_NODES)
         return int(values[0] + prices.sum()), root
 
@@ -83,12 +89,13 @@ class ByProfiles:
     ----------
     relaxed
         What the tables are made of.
-    costly
-        See `Dense`.
+    costly, kind
+        See `ByTuples`.
     """
 
     relaxed: profile.Relaxation
     costly: bool
+    kind: SmallArray | IntArray
 
     @property
     def seconds(self) -> float:
@@ -101,7 +108,8 @@ class ByProfiles:
 
     def unfold(self, prices: IntArray, threshold: int) -> tuple[int, Diagram | None]:
         """See `Dense`."""
-        values, offsets = profile.backward(self.relaxed.layers, self.relaxed.profiles, prices)
+        relaxed = self.relaxed
+        values, offsets = profile.backward(relaxed.layers, relaxed.profiles, prices, self.kind)
         root = dd.build(self.relaxed, values, offsets, prices, threshold, MAX_NODES)
         return int(values[0] + prices.sum()), root
 
@@ -109,21 +117,51 @@ class ByProfiles:
 def choose(problem: UserProblem) -> Dense | None:
     """Return the relaxation to search; None if neither fits the memory."""
     found, layers = by_tuples(problem), profile.make_layers(problem)
+    if found is not None:
+        profiles = sum(_profiles(problem, layers))
+        if tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
+            return found
+    return by_profiles(problem, layers)
+
+
+def by_profiles(problem: UserProblem, layers: profile.Layers) -> ByProfiles | None:
+    """Return the relaxation by profiles, None if it does not fit the memory."""
+    sizes = _profiles(problem, layers)
+    # copies of a content are forgotten: at most L contents save what the best one does in a slot
+    most = problem.cache_size * int(problem.weight.max(axis=0, initial=0).sum())
+    if most >= MAX_US or sum(sizes) > _states(most) or max(sizes) > MAX_PROFILES:
+        return None
+    relaxed = profile.relaxation(problem, layers)
+    return ByProfiles(relaxed, max(sizes) > FEW_PROFILES, integers(most))
+
+
+def _profiles(problem: UserProblem, layers: profile.Layers) -> list[int]:
+    """Return the number of profiles of each slot."""
     places = problem.cache_size
-    profiles = sum(comb(int(height) + places, places) for height in layers.height)
-    if found is not None and tuples.num_tuples(found.alive)[0] <= _WORTH * profiles:
-        return found
-    tallest = comb(int(layers.height.max(initial=0)) + places, places)
-    if profiles <= MAX_STATES and tallest <= MAX_PROFILES:
-        return ByProfiles(profile.relaxation(problem, layers), tallest > FEW_PROFILES)
-    return None
+    return [comb(int(height) + places, places) for height in layers.height]
 
 
 def by_tuples(problem: UserProblem) -> ByTuples | None:
     """Return the relaxation by tuples, None if it does not fit the memory."""
     alive = tuples.make_alive(problem)
     states, stages = tuples.num_tuples(alive)
-    if states > MAX_STATES or stages > MAX_STAGES:
+    most = int(problem.weight.sum())  # a tuple holds no content twice, so nothing counts twice
+    if states > _states(most) or stages > MAX_STAGES:
         return None
     steps = int(min(_EFFORT / max(tuples.num_pushes(alive), 1), _MOST_STEPS))
-    return ByTuples(alive, steps, steps < _FEW_STEPS)
+    return ByTuples(alive, steps, steps < _FEW_STEPS, integers(most))
+
+
+def integers(most_us: int) -> SmallArray | IntArray:
+    """Return an empty array of integers that hold savings up to `most_us`.
+
+    Prices and what is evicted are taken off, each no more than that, so in 32 bits twice the
+    negative has to fit.
+    """
+    if most_us <= NARROW_US:
+        return np.empty(0, dtype=np.int32)
+    return np.empty(0, dtype=np.int64)
+
+
+def _states(most_us: int) -> int:
+    return MAX_STATES if most_us <= NARROW_US else MAX_STATES // 2

@@ -11,8 +11,8 @@ decremental state-space relaxation (Righini & Salani, Networks 51, 2008), conten
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.push.labels.profile import Relaxation, SmallArray, insert
 from opt_istn.push.instance import IntArray
 
@@ -92,11 +92,11 @@ def build(
     return Diagram._make([*arrays, layers.content, layers.slot]) if fits else None
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-untyped-def]
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = layers.first[t], layers.first[t + 1]
-    stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=np.int32)
+    stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=values.dtype)
     for rank in range(stages.shape[1]):
         stages[high - low, rank] = values[offsets[t + 1] + profiles.shift[rank]]
     for k in range(high - 1, low - 1, -1):
@@ -104,7 +104,7 @@ def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-
     return stages
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # type: ignore[no-untyped-def]
     total = len(layers.slot)
     first = np.zeros(total + 1, dtype=np.int64)
@@ -118,7 +118,7 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
         nodes, rank[0], worth[0] = 1, 0, 0
-    stages = np.empty((1, 1), dtype=np.int32)
+    stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
         t, begin, end = layers.slot[k], first[k], nodes
         if k == layers.first[t]:
@@ -158,14 +158,14 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
     return packed(first, skip, ptr, head, gain, nodes, arcs)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def packed(first, skip, ptr, head, gain, nodes, arcs):  # type: ignore[no-untyped-def]
     """Return that everything fits, and copies of what was filled of the arrays."""
     head, gain = head[:arcs].copy(), gain[:arcs].copy()
     return True, first, skip[:nodes].copy(), ptr[: nodes + 1].copy(), head, gain
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _later(profiles, profile, days):  # type: ignore[no-untyped-def]
     """Return the profile `days` slots later; `SINK` after the last layer."""
     if days < 0:
@@ -177,7 +177,7 @@ def _later(profiles, profile, days):  # type: ignore[no-untyped-def]
     return profile
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def node_of(number, rank, worth, nodes, state, value):  # type: ignore[no-untyped-def]
     """Return the next layer's node of a state reached with `value`; a new one is `nodes`."""
     if state == SINK:
@@ -192,7 +192,7 @@ def node_of(number, rank, worth, nodes, state, value):  # type: ignore[no-untype
     return node
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sweep(diagram, prices):  # type: ignore[no-untyped-def]
     """Return the best priced value from every node to the sink, and the arc it takes.
 
@@ -227,7 +227,7 @@ def best(diagram: Diagram, prices: IntArray) -> Path:
     return Path(int(value[0]), pushes, times)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_path(diagram, choice, contents):  # type: ignore[no-untyped-def]
     """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
     pushes = np.empty((len(diagram.content), 3), dtype=np.int64)
@@ -254,7 +254,7 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
     return Diagram._make([*arrays, diagram.content, diagram.slot])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(diagram, content, prices, ahead, target):  # type: ignore[no-untyped-def]
     old, total = len(diagram.skip), len(diagram.content)
     last = 0
@@ -306,7 +306,7 @@ def _split(diagram, content, prices, ahead, target):  # type: ignore[no-untyped-
     return first, skip[:nodes], ptr[: nodes + 1], head[:arcs], gain[:arcs]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _copy(copies, origin, pushed, worth, nodes, source, bit, value):  # type: ignore[no-untyped-def]
     """Return the copy of an old node with this bit; a new one is `nodes`."""
     node = copies[source, bit]

@@ -18,9 +18,9 @@ from math import comb
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from formulations.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 SmallArray = NDArray[np.int32]  # the tall tables: half the memory of 64 bits
@@ -105,7 +105,7 @@ def make_layers(problem: UserProblem) -> Layers:
     saved = np.zeros((contents, slots + 1), dtype=np.int64)
     saved[:, 1:] = problem.weight.cumsum(axis=1)
     useful = problem.pushable & (saved[:, :-1] < saved[:, -1:])
-    slot, content = np.nonzero(useful.T)
+    slot, content = map(np.ascontiguousarray, np.nonzero(useful.T))
     owner, asked = np.nonzero(problem.weight)  # the requests, by content and slot
     begin = np.searchsorted(owner * slots + asked, content * slots + slot)
     sizes = np.searchsorted(owner, content, side="right") - begin
@@ -133,7 +133,7 @@ def make_profiles(places: int, height: int) -> Profiles:
     return Profiles(shift, base, top, free, binomial[places - 1 : -1, places].copy(), number)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tabulate(places, total, binomial):  # type: ignore[no-untyped-def]
     shift = np.zeros(total, dtype=np.int32)
     base = np.zeros(total, dtype=np.int32)
@@ -156,9 +156,11 @@ def _tabulate(places, total, binomial):  # type: ignore[no-untyped-def]
     return shift, base, top, free
 
 
-@njit(cache=True, nogil=True)
-def backward(layers, profiles, prices):  # type: ignore[no-untyped-def]
+@compiled
+def backward(layers, profiles, prices, kind):  # type: ignore[no-untyped-def]
     """Return the value of the relaxation at the start of every slot, all profiles.
+
+    The values are integers like those of the array `kind`.
 
     Row t of the result starts at ``offsets[t]`` and has ``number[height[t]]`` entries.
     O(sum over layers of claims * C(H + L - 1, L - 1)).
@@ -167,7 +169,7 @@ def backward(layers, profiles, prices):  # type: ignore[no-untyped-def]
     offsets = np.zeros(slots + 2, dtype=np.int64)
     for t in range(slots + 1):
         offsets[t + 1] = offsets[t] + profiles.number[layers.height[t]]
-    values = np.zeros(offsets[slots + 1], dtype=np.int32)
+    values = np.zeros(offsets[slots + 1], dtype=kind.dtype)
     for t in range(slots - 1, -1, -1):
         now = values[offsets[t] : offsets[t + 1]]
         later = values[offsets[t + 1] : offsets[t + 2]]
@@ -178,7 +180,7 @@ def backward(layers, profiles, prices):  # type: ignore[no-untyped-def]
     return values, offsets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def insert(layers, profiles, prices, k, after, before):  # type: ignore[no-untyped-def]
     """Let layer `k` push or not: `before` from `after` (they may be the same array)."""
     low, high = layers.claim_ptr[k], layers.claim_ptr[k + 1]

@@ -16,7 +16,6 @@ prices found for a cache with a place less; their first thresholds are close to 
 table fits the memory they end with that bound and a longer annealing.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,8 +25,17 @@ import numpy as np
 
 from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
 from formulations.push.labels import diagram as dd
-from formulations.push.labels.dense import MAX_NODES, ByTuples, Dense, by_tuples, choose
+from formulations.push.labels.dense import (
+    MAX_NODES,
+    MAX_US,
+    ByTuples,
+    Dense,
+    by_profiles,
+    by_tuples,
+    choose,
+)
 from formulations.push.labels.diagram import Diagram, Path
+from formulations.push.labels.profile import make_layers
 from formulations.push.mip import lp
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
@@ -35,12 +43,12 @@ from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "labels"
-MAX_DELAY_US = 1 << 30  # of a user: the dense tables hold 32-bit savings
 _FIRST_STEPS = 120  # prices tried on the whole diagram
 _STEPS = 60  # prices tried between two rounds of splits
 _SPLITS = 8  # contents split in a round
 _EXTRA_ROUNDS, _EXTRA_SHARE = 60, 0.2  # of annealing large users, and their part of the time
 _REACH = 0.3  # first threshold of large tables, from the bound (0) to the incumbent (1)
+_LEAST_S = 1e-9  # a share of time is positive
 _LEAST_REACH, _LEAST_STEP = 0.01, 1e-5  # give up below
 _PATIENCE = 8  # prices without progress before the step shrinks
 
@@ -54,22 +62,41 @@ class Labels:
     knows = "requests"
 
     def supports(self, instance: Any) -> str | None:
-        """Every PUSH instance is supported; large caches may end with a gap."""
-        return None if isinstance(instance, Instance) else "expected a PUSH instance"
+        """Refuse delays beyond 64 bits; large caches may end with a gap."""
+        if not isinstance(instance, Instance):
+            return "expected a PUSH instance"
+        if instance.base_us < MAX_US:
+            return None
+        return f"expected delays that add up to less than {MAX_US} us"
 
     def prepare(self) -> None:
-        """Compile the kernels, or load them from numba's cache."""
-        self.solve(random_push(np.random.default_rng(7), num_requests=40), Budget(), 0)
+        """Compile all kernels for tables of 32 and 64 bits, or load them from numba's cache."""
+        for delays_us in ((1, 20), (10**9, 10**9)):
+            rng = np.random.default_rng(7)
+            drawn = random_push(rng, num_users=1, num_requests=40, delays_us=delays_us)
+            self.solve(drawn, Budget(), 0)
+            _touch(UserSearch(drawn.user(0), rng, Budget().start()))
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve every user; the bound is the sum of the users' bounds."""
         return solve(instance, _solve_task, budget, seed, PROOF, side_by_side=True)
 
 
+def _touch(search: "UserSearch") -> None:
+    """Call every kernel once with both relaxations of a small problem."""
+    problem, prices = search.problem, np.zeros(len(search.problem.content), dtype=np.int64)
+    for dense in (by_tuples(problem), by_profiles(problem, make_layers(problem))):
+        if isinstance(dense, ByTuples):
+            price(search, dense.best, prices, 1, 0)
+        root = None if dense is None else dense.unfold(prices, 0)[1]
+        if root is not None:
+            dd.best(dd.split(root, 0, prices, 0), prices)
+    restarts(problem, search.plan, 0, search.rng, 1, lambda _: False)
+
+
 def _solve_task(task: Task) -> UserResult:
-    deadline = None if task.time_s is None else time.perf_counter() + task.time_s
     rng = np.random.default_rng([task.seed, task.user])
-    search = UserSearch(task.problem, rng, lambda: _late(deadline, search, task.work), deadline)
+    search = UserSearch(task.problem, rng, task.budget)
     saved = solve_user(search)
     slots = task.problem.weight.shape[1]
     pushed = np.flatnonzero(search.plan < slots).tolist()
@@ -79,12 +106,6 @@ def _solve_task(task: Task) -> UserResult:
         work=search.work["sweeps"],
         counts={name: search.work[name] for name in ("splits", "nodes")},
     )
-
-
-def _late(deadline: float | None, search: "UserSearch", work: int | None) -> bool:
-    if work is not None and search.work["sweeps"] >= work:
-        return True
-    return deadline is not None and time.perf_counter() >= deadline
 
 
 @dataclass
@@ -97,16 +118,13 @@ class UserSearch:
         The user's problem.
     rng
         Source of the annealing's randomness.
-    expired
-        Tells whether the time is up.
-    deadline
-        When it is, on the performance counter; None for never.
+    budget
+        What may be spent; its clock runs, its work is counted in sweeps.
     """
 
     problem: UserProblem
     rng: np.random.Generator
-    expired: Callable[[], bool]
-    deadline: float | None = None
+    budget: Budget
     plan: IntArray = field(init=False)
     saved_us: int = field(init=False, default=0)
     saved: IntArray = field(init=False)
@@ -115,19 +133,24 @@ class UserSearch:
 
     def __post_init__(self) -> None:
         self.saved, self.heat = cumulative(self.problem), heat_of(self.problem)
-        self.plan, self.saved_us = first_plan(self.problem, self.rng)
+        self.plan, self.saved_us = first_plan(self.problem, self.rng, self.budget.left_s())
 
-    def time_left(self) -> float | None:
-        """Return the seconds left, None for no limit."""
-        return None if self.deadline is None else max(self.deadline - time.perf_counter(), 0.01)
+    def expired(self) -> bool:
+        """Return whether time or work is used up."""
+        return self.budget.expired(self.work["sweeps"])
+
+    def has(self, seconds: float) -> bool:
+        """Return whether so much time is left."""
+        left = self.budget.left_s()
+        return left is None or left >= seconds
 
     def anneal_on(self, bound: int) -> None:
         """Spend more annealing where a search is long: a fifth of the time at most."""
-        left = self.time_left()
-        end = None if left is None else time.perf_counter() + _EXTRA_SHARE * left
+        left = self.budget.left_s()
+        share = Budget(None if left is None else max(_EXTRA_SHARE * left, _LEAST_S)).start()
 
         def done(saved_us: int) -> bool:
-            return saved_us >= bound or self.expired() or _late(end, self, None)
+            return saved_us >= bound or self.expired() or share.expired()
 
         best = self.plan, self.saved_us
         self.plan, self.saved_us = restarts(self.problem, *best, self.rng, _EXTRA_ROUNDS, done)
@@ -161,7 +184,7 @@ def solve_user(search: UserSearch) -> int:
     problem = search.problem
     prices = np.zeros(len(problem.content), dtype=np.int64)
     bound = problem.base_us - relaxed_bound(problem)
-    dense = choose(problem) if problem.base_us <= MAX_DELAY_US else None
+    dense = choose(problem)
     if dense is None or dense.costly:
         bound, prices = _start(search, dense)
     if dense is not None:
@@ -171,10 +194,10 @@ def solve_user(search: UserSearch) -> int:
 
 def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
     """Return a bound and prices to start from where tables are large."""
-    simple = lp.relax_order(search.problem)
+    simple = lp.relax_order(search.problem, search.budget.left_s())
     if isinstance(dense, ByTuples):
         return simple.saved_us, _climb(search, dense, simple.prices // 2)
-    left = search.time_left()
+    left = search.budget.left_s()
     linear = lp.relax(search.problem, None if left is None else left / 2)
     bound = min(simple.saved_us, linear.saved_us)
     search.anneal_on(bound)
@@ -183,9 +206,9 @@ def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
 
 def tuple_prices(search: UserSearch) -> IntArray:
     """Return prices at which the relaxation by tuples bounds well; half the simple ones if none."""
-    prices = lp.relax_order(search.problem).prices // 2
+    prices = lp.relax_order(search.problem, search.budget.left_s()).prices // 2
     dense = by_tuples(search.problem)
-    if dense is None:
+    if dense is None or not search.has(dense.seconds):
         return prices
     prices = _climb(search, dense, prices)
     return price(search, dense.best, prices, max(dense.steps, 1), search.saved_us).prices
@@ -199,8 +222,7 @@ def _climb(search: UserSearch, dense: ByTuples, prices: IntArray) -> IntArray:
     smaller = UserSearch(
         replace(problem, cache_size=problem.cache_size - 1),
         search.rng,
-        search.expired,
-        search.deadline,
+        search.budget,
         work=search.work,
     )
     tables = choose(smaller.problem)
@@ -212,19 +234,18 @@ def _climb(search: UserSearch, dense: ByTuples, prices: IntArray) -> IntArray:
 
 def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> int:
     """Return the best bound that unfolding the tables down to thresholds proves."""
-    if isinstance(dense, ByTuples) and dense.steps:
+    if isinstance(dense, ByTuples) and dense.steps and search.has(dense.seconds):
         priced = price(search, dense.best, prices, dense.steps, search.saved_us)
         bound, prices = min(bound, priced.bound), priced.prices
     reach, took = _REACH if dense.costly else 1.0, dense.seconds
     while bound > search.saved_us and not search.expired():
-        left = search.time_left()
-        if reach < _LEAST_REACH or (dense.costly and left is not None and left < took):
+        if reach < _LEAST_REACH or not search.has(took):
             search.anneal_on(bound)
             break
         floor = max(search.saved_us, bound - 1 - int(reach * (bound - search.saved_us)))
-        begin = time.perf_counter()
+        begin = search.budget.used_s()
         value, root = dense.unfold(prices, floor)
-        bound, took = min(bound, value), time.perf_counter() - begin
+        bound, took = min(bound, value), search.budget.used_s() - begin
         if root is None:
             reach *= _REACH
             continue

@@ -10,16 +10,29 @@ A tuple is ranked as a number with L digits, the oldest first; digit d of slot t
 content alive there, base[t] - 1 of them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba.extending import overload
 
+from formulations.compiling import compiled
 from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, node_of, packed
 from formulations.push.labels.profile import SmallArray
 from opt_istn.push.instance import IntArray, UserProblem
 
-_NEVER = -(1 << 30)  # below the worth of any push
+_NEVER = -1  # below the value of any tuple: from each one can push nothing
+
+
+def _cast(value: Any, like: Any) -> Any:
+    """Return a number as an element of an array."""
+    return like.dtype.type(value)
+
+
+@overload(_cast)
+def _cast_compiled(value, like):  # type: ignore[no-untyped-def] # noqa: ARG001
+    if like.dtype.bitwidth == 32:
+        return lambda value, like: np.int32(value)  # noqa: ARG005
+    return lambda value, like: np.int64(value)  # noqa: ARG005
 
 
 class Alive(NamedTuple):
@@ -98,14 +111,14 @@ def build(
     return Diagram._make([*arrays, alive.content, alive.slot]) if fits else None
 
 
-def best(alive: Alive, prices: IntArray) -> Path:
-    """Return the best path at these prices."""
-    values, offsets = backward(alive, prices)
+def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
+    """Return the best path at these prices; `kind` as in `backward`."""
+    values, offsets = backward(alive, prices, kind)
     pushes, times = _best_path(alive, values, offsets, prices)
     return Path(int(values[0]), pushes, times)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _best_path(alive, values, offsets, prices):  # type: ignore[no-untyped-def]
     """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
     pushes = np.empty((len(alive.slot), 3), dtype=np.int64)
@@ -124,7 +137,7 @@ def _best_path(alive, values, offsets, prices):  # type: ignore[no-untyped-def]
     return pushes[:count], times
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[no-untyped-def]
     """Return the layers pushed in slot t on a best path from tuple `root`.
 
@@ -159,7 +172,7 @@ def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[n
     return layers
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _pushed(alive, k, rank):  # type: ignore[no-untyped-def]
     """Return what pushing in layer `k` gains without its price, and the tuple after; -1 if held."""
     t, digit = alive.slot[k], alive.digit[k]
@@ -171,18 +184,19 @@ def _pushed(alive, k, rank):  # type: ignore[no-untyped-def]
     return change, rank % size * base + digit
 
 
-@njit(cache=True, nogil=True)
-def backward(alive, prices):  # type: ignore[no-untyped-def]
+@compiled
+def backward(alive, prices, kind):  # type: ignore[no-untyped-def]
     """Return the value of the relaxation at the start of every slot, all tuples.
 
-    Row t of the result starts at ``offsets[t]`` and has ``base[t] ** L`` entries.
+    Row t of the result starts at ``offsets[t]`` and has ``base[t] ** L`` entries, integers like
+    those of the array `kind`.
     O(sum over layers of base ** L).
     """
     slots = len(alive.base) - 1
     offsets = np.zeros(slots + 2, dtype=np.int64)
     for t in range(slots + 1):
         offsets[t + 1] = offsets[t] + alive.base[t] ** alive.places
-    values = np.zeros(offsets[slots + 1], dtype=np.int32)
+    values = np.zeros(offsets[slots + 1], dtype=kind.dtype)
     for t in range(slots - 1, -1, -1):
         now = values[offsets[t] : offsets[t + 1]]
         _next_slot(alive, t, values[offsets[t + 1] : offsets[t + 2]], now)
@@ -191,7 +205,7 @@ def backward(alive, prices):  # type: ignore[no-untyped-def]
     return values, offsets
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _next_slot(alive, t, later, now):  # type: ignore[no-untyped-def]
     """Set the value of every tuple of slot t to that of the tuple one slot later."""
     base, after = alive.base[t], alive.base[t + 1]
@@ -207,7 +221,7 @@ def _next_slot(alive, t, later, now):  # type: ignore[no-untyped-def]
             now[prefix * base + d] = later[moved[prefix] * after + alive.step[t, d]]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _push(alive, prices, k, after, before):  # type: ignore[no-untyped-def]
     """Let layer `k` push or not: `before` from `after` (they may be the same array)."""
     t, digit = alive.slot[k], alive.digit[k]
@@ -221,30 +235,30 @@ def _push(alive, prices, k, after, before):  # type: ignore[no-untyped-def]
             for d in range(base):
                 wider[prefix * base + d] = held[prefix] or d == digit
         held = wider
-    brought = np.empty(size, dtype=np.int32)
+    brought = np.empty(size, dtype=after.dtype)
     for rest in range(size):
         brought[rest] = _NEVER if held[rest] else after[rest * base + digit] + gain
     for oldest in range(base):
-        low, lost = oldest * size, np.int32(alive.worth[t, oldest])
+        low, lost = oldest * size, _cast(alive.worth[t, oldest], after)
         if oldest == digit:
             before[low : low + size] = after[low : low + size]
             continue
         for rest in range(size):
-            before[low + rest] = max(after[low + rest], np.int32(brought[rest] - lost))
+            before[low + rest] = max(after[low + rest], _cast(brought[rest] - lost, after))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _stages(alive, values, offsets, prices, t):  # type: ignore[no-untyped-def]
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = alive.first[t], alive.first[t + 1]
-    stages = np.empty((high - low + 1, offsets[t + 1] - offsets[t]), dtype=np.int32)
+    stages = np.empty((high - low + 1, offsets[t + 1] - offsets[t]), dtype=values.dtype)
     _next_slot(alive, t, values[offsets[t + 1] : offsets[t + 2]], stages[high - low])
     for k in range(high - 1, low - 1, -1):
         _push(alive, prices, k, stages[k - low + 1], stages[k - low])
     return stages
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[no-untyped-def]
     total = len(alive.slot)
     first = np.zeros(total + 1, dtype=np.int64)
@@ -258,7 +272,7 @@ def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[n
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
         nodes, rank[0], worth[0] = 1, 0, 0
-    stages = np.empty((1, 1), dtype=np.int32)
+    stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
         t, begin, end = alive.slot[k], first[k], nodes
         if k == alive.first[t]:
@@ -290,7 +304,7 @@ def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[n
     return packed(first, skip, ptr, head, gain, nodes, arcs)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _holds(rank, base, digit):  # type: ignore[no-untyped-def]
     while rank > 0:
         if rank % base == digit:
@@ -299,7 +313,7 @@ def _holds(rank, base, digit):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _moved(alive, t, until, rank):  # type: ignore[no-untyped-def]
     """Return the rank in slot `until` of a tuple of slot t; `SINK` after the last layer."""
     if until < 0:

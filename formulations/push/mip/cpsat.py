@@ -7,7 +7,7 @@ together with linear rows (google/or-tools #5293), which is what these models co
 """
 
 import math
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"
 _MAX_SEED = 2**31 - 1
+_LARGEST = 2**60  # CP-SAT's sums fit into 64 bits
 _Sum = cp_model.LinearExpr.sum
 
 
@@ -50,8 +51,15 @@ class CpSat:
     knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
-        """Refuse models that are too large."""
-        return refusal(instance, self.max_columns)
+        """Refuse models that are too large, and sums beyond 64 bits."""
+        refused = refusal(instance, self.max_columns)
+        if refused or instance.base_us * self.max_columns < _LARGEST:
+            return refused
+        for user in range(instance.num_users):
+            total = int(intervals(instance.user(user)).gain.sum(dtype=float))
+            if total >= _LARGEST:
+                return f"the gains of user {user} add up to {total}, to more than {_LARGEST}"
+        return None
 
     def prepare(self) -> None:
         """Nothing to do: the engine is imported with this module."""
@@ -61,9 +69,8 @@ class CpSat:
         return users.solve(instance, self._user, budget, seed, PROOF)
 
     def _user(self, task: Task) -> UserResult:
-        started = time.perf_counter()
-        model = _build(task.problem, self.fifo)
-        return _run(model, task, self.presolve, time.perf_counter() - started)
+        model = _build(task.problem, self.fifo, task.budget)
+        return UserResult() if model is None else _run(model, task, self.presolve)
 
 
 @dataclass(frozen=True)
@@ -73,23 +80,27 @@ class _Model:
     chosen: list[cp_model.IntVar]
 
 
-def _build(problem: UserProblem, fifo: str) -> _Model:
+def _build(problem: UserProblem, fifo: str, budget: Budget) -> _Model | None:
+    """Return the model; None if the time is up before it is built."""
     x, proto = intervals(problem), cp_model.CpModel()
     chosen = [proto.new_bool_var("") for _ in range(len(x.start))]
     for f in range(len(problem.content)):
         proto.add_at_most_one(chosen[j] for j in np.flatnonzero(x.content == f).tolist())
-    if fifo == "profile":
-        _add_profile(proto, x, chosen, problem.cache_size)
-    else:
-        _add_enforced(proto, x, chosen, problem.cache_size)
+    add = _add_profile if fifo == "profile" else _add_enforced
+    for _ in add(proto, x, chosen, problem.cache_size):
+        if budget.expired():
+            return None
     proto.minimize(cp_model.LinearExpr.weighted_sum(chosen, (-x.gain).tolist()))
     return _Model(proto, x, chosen)
 
 
 def _add_enforced(
     proto: cp_model.CpModel, x: Intervals, chosen: list[cp_model.IntVar], size: int
-) -> None:
-    """Add for each claim: if it is chosen, at most L - 1 insertions follow up to its end."""
+) -> Iterator[None]:
+    """Add for each claim: if it is chosen, at most L - 1 insertions follow up to its end.
+
+    Yields after every few rows.
+    """
     for k in np.unique(x.end).tolist():
         covering = np.flatnonzero((x.start <= k) & (k <= x.end))
         proto.add(_Sum([chosen[j] for j in covering.tolist()]) <= size)
@@ -98,12 +109,16 @@ def _add_enforced(
         if after.sum() >= size:
             entered = _Sum([chosen[i] for i in np.flatnonzero(after).tolist()])
             proto.add(entered <= size - 1).only_enforce_if(claim)
+        yield
 
 
 def _add_profile(
     proto: cp_model.CpModel, x: Intervals, chosen: list[cp_model.IntVar], size: int
-) -> None:
-    """Add COVER, REACH, CARRY and FIFO; hold is a variable, at least what is claimed."""
+) -> Iterator[None]:
+    """Add COVER, REACH, CARRY and FIFO; hold is a variable, at least what is claimed.
+
+    Yields after every few rows.
+    """
     claims: list[list[int]] = [[] for _ in x.slot]
     for j, p in enumerate(x.position.tolist()):
         claims[p].append(j)
@@ -131,12 +146,13 @@ def _add_profile(
             later = [q for q in same[item[p]] if q >= p and slot[q] < k]
             dropped = _Sum([pushed[q] - hold[q, k] for q in later])
             proto.add(dropped + reach[p - 1, k] <= 1)
+        yield
     for expressions in held.values():
         proto.add(_Sum(expressions) <= size)
 
 
-def _run(model: _Model, task: Task, presolve: bool, spent: float) -> UserResult:
-    solver = _engine(task, presolve, spent)
+def _run(model: _Model, task: Task, presolve: bool) -> UserResult:
+    solver = _engine(task.budget, task.seed, presolve)
     status = solver.solve(model.proto)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise RuntimeError(f"CP-SAT ended with {solver.status_name(status)}")
@@ -146,26 +162,30 @@ def _run(model: _Model, task: Task, presolve: bool, spent: float) -> UserResult:
         return UserResult(work=work, counts=counts)
     found = np.flatnonzero(np.array(solver.boolean_values(model.chosen)))
     x = model.claims
-    bound = task.problem.base_us + solver.best_objective_bound
+    # the integer itself where the objective is that of the model; else a double is all there is
+    found_us = solver.response_proto.inner_objective_lower_bound
+    if presolve:
+        found_us = math.ceil(solver.best_objective_bound - 0.01)
     return UserResult(
         pushes=tuple(zip(x.content[found].tolist(), x.start[found].tolist(), strict=True)),
-        bound_us=users.round_up(bound),
+        bound_us=task.problem.base_us + found_us,
         work=work,
         counts=counts,
     )
 
 
-def _engine(task: Task, presolve: bool, spent: float) -> cp_model.CpSolver:
+def _engine(budget: Budget, seed: int, presolve: bool) -> cp_model.CpSolver:
     solver = cp_model.CpSolver()
     parameters = solver.parameters
-    parameters.num_workers = task.threads
-    parameters.random_seed = task.seed % _MAX_SEED
+    parameters.num_workers = budget.threads
+    parameters.random_seed = seed % _MAX_SEED
     parameters.absolute_gap_limit = 0.0
     parameters.linearization_level = 2
     parameters.cp_model_presolve = presolve
     parameters.presolve_inclusion_work_limit = 0
-    if task.time_s is not None:
-        parameters.max_time_in_seconds = max(task.time_s - spent, 0.0)
-    if task.work is not None:
-        parameters.max_deterministic_time = task.work
+    left = budget.left_s()
+    if left is not None:
+        parameters.max_time_in_seconds = left
+    if budget.work is not None:
+        parameters.max_deterministic_time = budget.work
     return solver

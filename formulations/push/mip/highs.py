@@ -1,8 +1,6 @@
 """The interval formulations as matrices handed to HiGHS: the model of `interval`, without Pyomo."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import highspy
@@ -10,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from formulations import highs_engine
 from formulations.push import users
 from formulations.push.anneal import first_plan, restarts
 from formulations.push.mip import matrix
@@ -22,7 +21,6 @@ from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
 
 PROOF = "highs"
-WRONG_VERSIONS = {(1, 14, 0)}  # returns wrong optima with status Optimal and gap 0
 _MAX_SEED = 2**31 - 1
 _ROUNDS, _SHARE = 20, 0.1  # of annealing, and its part of the time at most
 # sub-MIPs in search of better plans than annealed ones, which they hardly find
@@ -53,8 +51,8 @@ class Highs:
     knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
-        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
-        return version_refusal() or refusal(instance, self.max_columns)
+        """Refuse models and delays that are too large, and a wrong HiGHS."""
+        return refused(instance) or refusal(instance, self.max_columns)
 
     def prepare(self) -> None:
         """Compile the annealing; the engine is imported with this module."""
@@ -62,32 +60,27 @@ class Highs:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve user by user with both gaps at 0."""
-        refused = version_refusal()
-        if refused:
-            raise RuntimeError(refused)
+        highs_engine.check()
         return users.solve(instance, self._user, budget, seed, PROOF)
 
     def _user(self, task: Task) -> UserResult:
-        started = time.perf_counter()
         build = matrix.profile if self.fifo == "profile" else matrix.big_m
         program = build(task.problem)
-        engine = load(program)
-        pushes: users.Pushes = ()
-        if self.start:
-            pushes = _annealed(task, started)
-            chosen = _claimed(task.problem, program, pushes)
-            engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
-            for name in _HEURISTICS:
-                engine.setOptionValue(name, False)
-        _limit(engine, task, time.perf_counter() - started)
-        engine.run()
-        return _result(task, program, engine, pushes)
+        pushes = _annealed(task) if self.start else ()
+        with highs_engine.alone():
+            engine = load(program)
+            if self.start:
+                chosen = _claimed(task.problem, program, pushes)
+                engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
+                for name in _HEURISTICS:
+                    engine.setOptionValue(name, False)
+            _limit(engine, task)
+            engine.run()
+            return _result(task, program, engine, pushes)
 
 
 def load(program: Program, integer: bool = True) -> highspy.Highs:
     """Return a silent HiGHS holding `program`, or its LP relaxation."""
-    # the thread pool of HiGHS outlives a solve and refuses another number of threads
-    highspy.Highs.resetGlobalScheduler(True)
     engine = highspy.Highs()
     engine.silent()
     table, claims = program.matrix, len(program.columns.start)
@@ -133,25 +126,26 @@ def _with_served(program: Program) -> sparse.csc_matrix:
     return sparse.csc_matrix(sparse.vstack([above, below]))
 
 
-def version_refusal() -> str | None:
-    """Return why the installed HiGHS is not used, else None."""
-    make: Callable[[], Any] = highspy.Highs
-    found: str = make().version()
-    if tuple(map(int, found.split("."))) not in WRONG_VERSIONS:
-        return None
-    return f"HiGHS {found} returns wrong optima; install highspy 1.12"
+def refused(instance: Instance) -> str | None:
+    """Return why HiGHS is not used, at all or for an instance, None if it is."""
+    total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
+    if total > highs_engine.LARGEST:
+        limit = f"more than the {highs_engine.LARGEST} that floats certify"
+        return f"a user's delays add up to {int(total)} us, {limit}"
+    return highs_engine.refusal()
 
 
-def _annealed(task: Task, started: float) -> users.Pushes:
+def _annealed(task: Task) -> users.Pushes:
     """Return the best of some annealed plans; they take a tenth of the time at most."""
     problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
-    bound = problem.base_us - users.relaxed_bound(problem)
+    bound, time_s = problem.base_us - users.relaxed_bound(problem), task.budget.time_s
+    share = replace(task.budget, time_s=time_s and _SHARE * time_s, work=None)
 
     def done(saved_us: int) -> bool:
-        late = task.time_s is not None and time.perf_counter() - started > _SHARE * task.time_s
-        return late or saved_us >= bound
+        return share.expired() or saved_us >= bound
 
-    plan, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, done)
+    first = first_plan(problem, rng, share.left_s())
+    plan, _ = restarts(problem, *first, rng, _ROUNDS, done)
     pushed = np.flatnonzero(plan < problem.weight.shape[1]).tolist()
     return tuple((f, int(plan[f])) for f in pushed)
 
@@ -169,18 +163,18 @@ def _claimed(problem: UserProblem, program: Program, pushes: users.Pushes) -> ND
     return np.array([last.get((f, s)) == e for f, s, e in rows], dtype=np.float64)
 
 
-def _limit(engine: highspy.Highs, task: Task, spent: float) -> None:
+def _limit(engine: highspy.Highs, task: Task) -> None:
     options: dict[str, Any] = {
-        "threads": task.threads,
+        "threads": task.budget.threads,
         "random_seed": task.seed % _MAX_SEED,
         "mip_rel_gap": 0.0,
         "mip_abs_gap": 0.0,
         "mip_pscost_minreliable": 0,
     }
-    if task.time_s is not None:
-        options["time_limit"] = max(task.time_s - spent, 0.0)
-    if task.work is not None:
-        options["mip_max_nodes"] = task.work
+    if task.budget.time_s is not None:
+        options["time_limit"] = task.budget.left_s()
+    if task.budget.work is not None:
+        options["mip_max_nodes"] = task.budget.work
     for name, value in options.items():
         engine.setOptionValue(name, value)
 
@@ -203,7 +197,7 @@ def _result(
     nodes = max(int(info.mip_node_count), 0)
     return UserResult(
         pushes=pushes,
-        bound_us=users.round_up(task.problem.base_us + bound),
+        bound_us=highs_engine.round_up(bound, task.problem.base_us),
         work=nodes,
         counts={"columns": engine.getNumCol(), "rows": engine.getNumRow()},
     )

@@ -6,19 +6,25 @@ Positions are written (s, f): insertions are ordered by slot s, in a slot by con
 """
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyomo.environ as pyo
 
+from formulations import exporting, highs_engine
+from formulations.highs_engine import in_time
 from formulations.push import users
 from formulations.push.mip import modelling
-from formulations.push.mip.highs import PROOF, version_refusal
+from formulations.push.mip.highs import PROOF, refused
 from formulations.push.mip.intervals import intervals, refusal
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
+
+_Watch = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes a rule give up in time
 
 
 def build(instance: Instance) -> pyo.ConcreteModel:
@@ -26,30 +32,30 @@ def build(instance: Instance) -> pyo.ConcreteModel:
 
     Contents that cannot save a user anything have no columns in the user's block.
     """
-    model = pyo.ConcreteModel()
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.USERS = pyo.RangeSet(0, instance.num_users - 1)
     model.user = pyo.Block(model.USERS, rule=lambda block, u: fill(block, instance.user(u)))
     model.DELAY = pyo.Objective(expr=pyo.quicksum(model.user[u].delay for u in model.USERS))
     return model
 
 
-def build_user(problem: UserProblem) -> pyo.ConcreteModel:
-    """Return the model of one user."""
+def build_user(problem: UserProblem, budget: Budget | None = None) -> pyo.ConcreteModel:
+    """Return the model of one user; `OutOfTimeError` if the budget's time is up before."""
     model = pyo.ConcreteModel()
-    fill(model, problem)
+    fill(model, problem, budget)
     model.DELAY = pyo.Objective(expr=model.delay)
     return model
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one.
     """
-    modelling.export(build(instance), path)
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)
@@ -69,22 +75,21 @@ class Interval:
     knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
-        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
-        return version_refusal() or refusal(instance, self.max_columns)
+        """Refuse models and delays that are too large, and a wrong HiGHS."""
+        return refused(instance) or refusal(instance, self.max_columns)
 
     def prepare(self) -> None:
         """Nothing to do: the engine is imported with this module."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build and solve user by user, with both gaps at 0, and read the pushes off the claims."""
-        refused = version_refusal()
-        if refused:
-            raise RuntimeError(refused)
+        highs_engine.check()
         return users.solve(instance, _solve_user, budget, seed, PROOF)
 
 
-def fill(block: Any, problem: UserProblem) -> None:
+def fill(block: Any, problem: UserProblem, budget: Budget | None = None) -> None:
     """Fill the block of one user."""
+    watch = partial(in_time, budget)
     x, number = intervals(problem), problem.content.tolist()
     items = [number[f] for f in x.content.tolist()]
     claims = list(zip(items, x.start.tolist(), x.end.tolist(), strict=True))
@@ -116,16 +121,16 @@ def fill(block: Any, problem: UserProblem) -> None:
 
     block.pushed = pyo.Expression(block.POSITIONS, rule=lambda b, s, f: beyond(b, s, f, s))
     block.hold = pyo.Expression(
-        block.PAIRS, rule=lambda b, s, f, k: beyond(b, s, f, k) + b.kept[s, f, k]
+        block.PAIRS, rule=watch(lambda b, s, f, k: beyond(b, s, f, k) + b.kept[s, f, k])
     )
-    _add_packing(block, problem.cache_size)
-    _add_order(block)
-    _add_served(block, claims)
+    _add_packing(block, problem.cache_size, watch)
+    _add_order(block, watch)
+    _add_served(block, claims, watch)
     saved = pyo.quicksum(gain[claim] * block.z[claim] for claim in block.CLAIMS)
     block.delay = pyo.Expression(expr=problem.base_us - saved)
 
 
-def _add_packing(block: Any, size: int) -> None:
+def _add_packing(block: Any, size: int, watch: _Watch) -> None:
     """Add ONCE (C3) and COVER: what is held in a slot fits into the cache."""
 
     def cover(b: Any, k: int) -> Any:
@@ -136,10 +141,10 @@ def _add_packing(block: Any, size: int) -> None:
     block.ONCE = pyo.Constraint(
         block.F, rule=lambda b, f: pyo.quicksum(b.pushed[p] for p in b.POSITIONS if p[1] == f) <= 1
     )
-    block.COVER = pyo.Constraint(block.T, rule=cover)
+    block.COVER = pyo.Constraint(block.T, rule=watch(cover))
 
 
-def _add_order(block: Any) -> None:
+def _add_order(block: Any, watch: _Watch) -> None:
     """Add REACH, CARRY and FIFO: an insertion is held as long as any before it."""
     positions = list(block.POSITIONS)
     before = dict(zip(positions[1:], positions, strict=False))
@@ -169,12 +174,12 @@ def _add_order(block: Any) -> None:
         dropped = pyo.quicksum(b.pushed[t, f] - b.hold[t, f, k] for t in twins)
         return last[previous] + dropped <= 1
 
-    block.REACH = pyo.Constraint(block.OWN, rule=reach)
-    block.CARRY = pyo.Constraint(block.OWN, rule=carry)
-    block.FIFO = pyo.Constraint(block.PAIRS, rule=fifo)
+    block.REACH = pyo.Constraint(block.OWN, rule=watch(reach))
+    block.CARRY = pyo.Constraint(block.OWN, rule=watch(carry))
+    block.FIFO = pyo.Constraint(block.PAIRS, rule=watch(fifo))
 
 
-def _add_served(block: Any, claims: list[tuple[int, int, int]]) -> None:
+def _add_served(block: Any, claims: list[tuple[int, int, int]], watch: _Watch) -> None:
     """Add SERVED: which requests hit, to branch on."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for f, s, e in claims:
@@ -183,11 +188,11 @@ def _add_served(block: Any, claims: list[tuple[int, int, int]]) -> None:
     def served(b: Any, f: int, k: int) -> Any:
         return b.served[f, k] == pyo.quicksum(b.z[f, s, e] for s, e in spans[f] if s <= k <= e)
 
-    block.SERVED = pyo.Constraint(block.REQUESTS, rule=served)
+    block.SERVED = pyo.Constraint(block.REQUESTS, rule=watch(served))
 
 
 def _solve_user(task: Task) -> UserResult:
-    return modelling.solve(lambda: build_user(task.problem), task, _pushes)
+    return modelling.solve(lambda: build_user(task.problem, task.budget), task, _pushes)
 
 
 def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:

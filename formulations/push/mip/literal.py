@@ -13,15 +13,18 @@ push slot; M is the number of different contents that could enter then.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
 
+from formulations import exporting, highs_engine
+from formulations.highs_engine import in_time
 from formulations.push import users
 from formulations.push.mip import modelling
-from formulations.push.mip.highs import PROOF, version_refusal
+from formulations.push.mip.highs import PROOF, refused
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import ABSENT, MODES, Instance
 from opt_istn.solver import Budget, Claims
@@ -29,24 +32,32 @@ from opt_istn.solver import Budget, Claims
 DIRECT = "direct"
 
 
-def build(instance: Instance, only: int | None = None) -> pyo.ConcreteModel:
-    """Return the model of `instance`: a block ``user[u]`` for each user, or for user `only`."""
-    model = pyo.ConcreteModel()
+def build(
+    instance: Instance, only: int | None = None, budget: Budget | None = None
+) -> pyo.ConcreteModel:
+    """Return the model of `instance`: a block ``user[u]`` for each user, or for user `only`.
+
+    Raises
+    ------
+    OutOfTimeError
+        If the budget's time is up before.
+    """
+    model = pyo.ConcreteModel(name=exporting.title(instance.name, instance.sha256))
     model.USERS = pyo.Set(initialize=range(instance.num_users) if only is None else [only])
-    model.user = pyo.Block(model.USERS, rule=lambda block, u: _user(block, instance, u))
+    model.user = pyo.Block(model.USERS, rule=lambda block, u: _user(block, instance, u, budget))
     model.DELAY = pyo.Objective(expr=pyo.quicksum(model.user[u].delay for u in model.USERS))
     return model
 
 
 def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as ``.mps`` or ``.lp``, with readable row names.
+    """Write the model of `instance` as `formulations.exporting.export` does.
 
     Raises
     ------
     InputError
         If the suffix is another one.
     """
-    modelling.export(build(instance), path)
+    exporting.export(build(instance), path)
 
 
 @dataclass(frozen=True)
@@ -65,28 +76,27 @@ class Literal:
     knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
-        """Refuse models that are too large, and a HiGHS known to return wrong optima."""
+        """Refuse models and delays that are too large, and a wrong HiGHS."""
         rows = _fifo_rows(instance)
         if rows > self.max_rows:
             return f"a user's model would have {rows} FIFO rows, more than {self.max_rows}"
-        return version_refusal()
+        return refused(instance)
 
     def prepare(self) -> None:
         """Nothing to do: the engine is imported with this module."""
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build and solve user by user, with both gaps at 0, and read the push slots off p."""
-        refused = version_refusal()
-        if refused:
-            raise RuntimeError(refused)
+        highs_engine.check()
 
         def method(task: Task) -> UserResult:
-            return modelling.solve(lambda: build(instance, task.user), task, _pushes)
+            model = partial(build, instance, task.user, task.budget)
+            return modelling.solve(model, task, _pushes)
 
         return users.solve(instance, method, budget, seed, PROOF)
 
 
-def _user(block: Any, instance: Instance, user: int) -> None:
+def _user(block: Any, instance: Instance, user: int, budget: Budget | None) -> None:
     """Fill the block of one user."""
     rows = instance.requests[instance.requests[:, 0] == user]
     block.F = pyo.RangeSet(0, instance.num_contents - 1)
@@ -109,7 +119,8 @@ def _user(block: Any, instance: Instance, user: int) -> None:
         block.F, rule=lambda b, f: pyo.quicksum(b.p[f, slot] for slot in range(never + 1)) == 1
     )
     _add_modes(block, rows[:, 3:].tolist())
-    _add_cache(block, rows[:, 1:3].tolist(), pushable, int(instance.cache_size[user]))
+    watch = partial(in_time, budget)
+    _add_cache(block, rows[:, 1:3].tolist(), pushable, int(instance.cache_size[user]), watch)
 
 
 def _add_modes(block: Any, delays: list[list[int]]) -> None:
@@ -133,7 +144,7 @@ def _add_modes(block: Any, delays: list[list[int]]) -> None:
     )
 
 
-def _add_cache(block: Any, asked: list[list[int]], pushable: Any, size: int) -> None:
+def _add_cache(block: Any, asked: list[list[int]], pushable: Any, size: int, watch: Any) -> None:
     """Add what is in the cache: FIFO_COUNT, FIFO_INSERTED and FIFO_EVICTED."""
     block.inserted = pyo.Var(block.T, domain=pyo.NonNegativeReals)
 
@@ -158,9 +169,9 @@ def _add_cache(block: Any, asked: list[list[int]], pushable: Any, size: int) -> 
         entered = in_slot + b.inserted[t] - b.inserted[slot]
         return entered <= size - 1 + big * (2 - b.p[f, slot] - b.cached[r])
 
-    block.FIFO_COUNT = pyo.Constraint(block.T, rule=count)
-    block.FIFO_INSERTED = pyo.Constraint(block.R, rule=inserted)
-    block.FIFO_EVICTED = pyo.Constraint(block.R, block.T, rule=evicted)
+    block.FIFO_COUNT = pyo.Constraint(block.T, rule=watch(count))
+    block.FIFO_INSERTED = pyo.Constraint(block.R, rule=watch(inserted))
+    block.FIFO_EVICTED = pyo.Constraint(block.R, block.T, rule=watch(evicted))
 
 
 def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:

@@ -17,6 +17,8 @@ from formulations.push.mip.intervals import intervals
 from formulations.push.mip.matrix import profile
 from opt_istn.push.instance import IntArray, UserProblem
 
+_LARGEST = 1 << 62  # sums that could come near it are not taken
+
 
 @dataclass(frozen=True)
 class Relaxed:
@@ -34,7 +36,7 @@ class Relaxed:
     prices: IntArray
 
 
-def relax_order(problem: UserProblem) -> Relaxed:
+def relax_order(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     """Solve the relaxation in which any content may be evicted: fast, but less of a bound."""
     x, once, slots = intervals(problem), *problem.weight.shape
     claims, spans = np.arange(len(x.start)), x.end - x.start + 1
@@ -44,7 +46,7 @@ def relax_order(problem: UserProblem) -> Relaxed:
     matrix = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), (once + slots, len(claims)))
     upper = np.repeat([1, problem.cache_size], [once, slots]).astype(float)
     solved = linprog(  # type: ignore[call-overload] # the stubs know no sparse matrix
-        -x.gain.astype(float), matrix, upper, bounds=(0, 1)
+        -x.gain.astype(float), matrix, upper, bounds=(0, 1), options=_limit(time_s)
     )
     if solved.status != 0:
         return Relaxed(problem.base_us, np.zeros(once, dtype=np.int64))
@@ -54,9 +56,17 @@ def relax_order(problem: UserProblem) -> Relaxed:
 
 def _certified(matrix: Any, upper: Any, gain: IntArray, solved: Any) -> tuple[int, IntArray]:
     """Return the bound of the solution's dual values, rounded, and these values."""
-    dual = np.maximum(np.rint(-solved.ineqlin.marginals), 0).astype(np.int64)
+    most = int(gain.max(initial=0))  # a higher price changes nothing
+    dual = np.clip(np.rint(-solved.ineqlin.marginals), 0, most).astype(np.int64)
+    places = upper.astype(np.int64)
+    if most * max(int(places.sum()), matrix.nnz) + int(gain.sum(dtype=float)) >= _LARGEST:
+        return _LARGEST, dual
     surplus = np.maximum(gain - matrix.astype(np.int64).T @ dual, 0)
-    return int(upper.astype(np.int64) @ dual) + int(surplus.sum()), dual
+    return int(places @ dual) + int(surplus.sum()), dual
+
+
+def _limit(time_s: float | None) -> dict[str, float]:
+    return {} if time_s is None else {"time_limit": time_s}
 
 
 def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
@@ -69,9 +79,8 @@ def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     gain = np.zeros(program.matrix.shape[1], dtype=np.int64)
     gain[: len(claims)] = program.columns.gain
     prices = np.zeros(len(problem.content), dtype=np.int64)
-    options = {} if time_s is None else {"time_limit": time_s}
     solved = linprog(  # type: ignore[call-overload] # the stubs know no sparse matrix
-        -gain.astype(float), program.matrix, program.upper, bounds=(0, 1), options=options
+        -gain.astype(float), program.matrix, program.upper, bounds=(0, 1), options=_limit(time_s)
     )
     if solved.status != 0:
         return Relaxed(problem.base_us, prices)

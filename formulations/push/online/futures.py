@@ -8,8 +8,8 @@ future are in order of generation, the known contents first, then the future's o
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.push.anneal import saving
 from opt_istn.push.instance import IntArray
 
@@ -36,7 +36,7 @@ class Futures(NamedTuple):
     known: int
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def anneal(futures, plan, draws, heat):  # type: ignore[no-untyped-def]
     """Improve `plan` (push slots, shape (K, n), T for never) in place; return its total value.
 

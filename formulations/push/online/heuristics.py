@@ -10,8 +10,8 @@ instances each of ``push-paper`` and ``push-paper-wide``, seeds 1000 to 1003.
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from formulations.compiling import compiled
 from formulations.push.anneal import saving
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import Sight, affinity, every_kind, expected_saving_us, see
@@ -282,7 +282,7 @@ def thresholds(context: Context, scores: Array, slots: Array) -> Array:
     return np.array([np.quantile(row, 1 - x) if x < 1 else -np.inf for row, x in rows])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def place_best(saved, places, plan, f, first, price):  # type: ignore[no-untyped-def]
     """Set ``plan[f]`` to the slot from `first` on that gains most, if any gains above `price`."""
     slots = saved.shape[1] - 1

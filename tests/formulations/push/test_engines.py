@@ -200,8 +200,8 @@ def test_work_is_shared_and_carried_on():
     shares = []
 
     def counting(task):
-        shares.append(task.work)
-        return users.UserResult(work=2 if task.user == 0 else task.work)
+        shares.append(task.budget.work)
+        return users.UserResult(work=2 if task.user == 0 else task.budget.work)
 
     users.solve(instance, counting, Budget(work=10), 0, "test")
     assert shares == [5, 8]

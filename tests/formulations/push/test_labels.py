@@ -18,6 +18,7 @@ from formulations.push.mip.highs import Highs
 from formulations.push.users import delay_us
 from opt_istn import Budget, Status
 from opt_istn.push import Instance, evaluate
+from opt_istn.push.instance import IntArray
 from opt_istn.push.random import random_push
 
 
@@ -33,8 +34,13 @@ def crowded(seed: int, places: int, **options: int) -> Instance:
     )
 
 
+def kind_of(seed: int) -> IntArray:
+    """Return an array of the integers that tables hold: 32 bits in every other test, else 64."""
+    return np.empty(0, dtype=(np.int32, np.int64)[seed % 2])
+
+
 def search(instance: Instance, seed: int = 0) -> UserSearch:
-    return UserSearch(instance.user(0), np.random.default_rng(seed), lambda: False)
+    return UserSearch(instance.user(0), np.random.default_rng(seed), Budget())
 
 
 @pytest.mark.parametrize("places", [1, 2, 3, 4, 5, 7])
@@ -58,7 +64,7 @@ def test_every_price_bounds(seed: int, places: int, dear: int) -> None:
     rng = np.random.default_rng(seed)
     prices = rng.integers(0, 10**dear, len(begun.problem.content)) * 1000
     relaxed = relaxation(begun.problem)
-    values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
+    values, offsets = backward(relaxed.layers, relaxed.profiles, prices, kind_of(seed))
     assert values[0] + prices.sum() >= optimum.saved_us
     whole = diagram.build(relaxed, values, offsets, prices, -1, 1 << 22)
     assert whole is not None
@@ -80,7 +86,7 @@ def test_splitting_keeps_every_better_plan(seed: int, places: int) -> None:
     best = solve_user(optimum)
     relaxed = relaxation(optimum.problem)
     prices = np.zeros(len(optimum.problem.content), dtype=np.int64)
-    values, offsets = backward(relaxed.layers, relaxed.profiles, prices)
+    values, offsets = backward(relaxed.layers, relaxed.profiles, prices, kind_of(seed))
     graph = diagram.build(relaxed, values, offsets, prices, best - 1, 1 << 22)
     assert graph is not None
     for content in range(len(prices)):
@@ -115,10 +121,10 @@ def test_tuples_bound_at_every_price(seed: int, places: int, dear: int) -> None:
     best = solve_user(optimum)
     alive = tuples.make_alive(optimum.problem)
     prices = np.random.default_rng(seed).integers(0, 10**dear, len(optimum.plan)) * 1000
-    path = tuples.best(alive, prices)
+    path = tuples.best(alive, prices, kind_of(seed))
     assert path.value == path.pushes[:, 2].sum() - prices @ path.times
     assert path.value + prices.sum() >= best == optimum.saved_us
-    values, offsets = tuples.backward(alive, prices)
+    values, offsets = tuples.backward(alive, prices, kind_of(seed))
     graph = tuples.build(alive, values, offsets, prices, best - 1, 1 << 20)
     assert graph is not None
     assert diagram.best(graph, prices).value == path.value

@@ -1,0 +1,78 @@
+"""Pages of `bench`: each is written whole by one command, from records that `verify` accepts."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from opt_istn.files import InputError
+from opt_istn.report.columns import Table
+from opt_istn.report.table import gap_table, render
+from opt_istn.runs.ledger import Record
+
+HERE = Path(__file__).parent
+FILLED = re.compile(r"<!--=([^|>]+)\|([^|>]+)\|([^>]+)-->(.*?)<!--/-->", re.DOTALL)
+
+
+def page(title: str, words: str, runs: Sequence[Record], against: str | None = None) -> str:
+    """Return a page as Markdown: words, the gap table, and where and when its rows were run."""
+    table = render(gap_table(runs, against=against), "markdown")
+    return f"# {title}\n\n{words}\n\n{table}\n## Runs\n\n{provenance(runs)}\n"
+
+
+def provenance(runs: Sequence[Record]) -> str:
+    """Return commit, date, machine and its load for each solver and group of instances."""
+    titles = ("instances", "solver", "runs", "commit", "date", "machine", "load")
+    rows: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    for run in runs:
+        overrides = ", ".join(f"{k}={v}" for k, v in sorted(run.source.overrides.items()))
+        named = " ".join(filter(None, (run.source.preset or run.instance, overrides)))
+        rows[named, run.solver].append(run)
+    lines = [_line(titles), "|" + " --- |" * len(titles)]
+    for (named, solver), own in rows.items():
+        commits = {run.commit[:12] + "+" * bool(run.dirty) for run in own}
+        dates = sorted({run.time[:10] for run in own})
+        loads = [run.extra["load"] for run in own if run.extra.get("load") is not None]
+        load = f"{min(loads):.1f} to {max(loads):.1f}" if loads else "unknown"
+        cells = (named, solver, str(len(own)), ", ".join(sorted(commits)))
+        days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
+        lines.append(_line((*cells, days, ", ".join(sorted({run.cpu for run in own})), load)))
+    return "\n".join(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a page."""
+    path.write_text(text, encoding="utf-8")
+
+
+def filled(text: str, runs: Sequence[Record]) -> str:
+    """Return prose with its numbers taken from the table of `runs`.
+
+    A number is written ``<!--=GROUP|SOLVER|COLUMN-->12.3<!--/-->``: GROUP and COLUMN as in
+    ``opt-istn table --format csv``, SOLVER its id. It keeps as many decimals as it had.
+
+    Raises
+    ------
+    InputError
+        If the table has no such value.
+    """
+    table = gap_table(runs)
+
+    def value(match: re.Match[str]) -> str:
+        group, solver, column, old = match.groups()
+        digits = len(old.partition(".")[2])
+        found = _of(table, group, solver, column)
+        return f"<!--={group}|{solver}|{column}-->{found:.{digits}f}<!--/-->"
+
+    return FILLED.sub(value, text)
+
+
+def _of(table: Table, group: str, solver: str, column: str) -> float:
+    for row in table.rows:
+        if (row["group"], row["solver"]) == (group, solver) and row.get(column) is not None:
+            return float(row[column])
+    raise InputError(column, f"expected a value of {solver} on {group} in the records")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

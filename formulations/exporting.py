@@ -1,0 +1,56 @@
+"""Writing Pyomo models as files that say what they are of."""
+
+import gzip
+import logging
+import re
+import tempfile
+from pathlib import Path
+
+import pyomo.environ as pyo
+
+from opt_istn.files import InputError
+
+FORMATS = ("mps", "lp")
+
+
+def title(name: str, sha256: str) -> str:
+    """Return the name of an instance's model: its name, as model files can hold it, and its hash.
+
+    LP files carry it in their first comment, MPS files as NAME.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")[:80]
+    return f"{plain or 'instance'}-{sha256}"
+
+
+def export(model: pyo.ConcreteModel, path: str | Path) -> None:
+    """Write `model` as ``.mps`` or ``.lp``, plain or ``.gz``, with readable names.
+
+    The column ``ONE_VAR_CONSTANT``, fixed at 1, carries the objective's constant if it has one.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another one.
+    """
+    suffixes = [suffix.lower().lstrip(".") for suffix in Path(path).suffixes]
+    packed = suffixes[-1:] == ["gz"]
+    kind = suffixes[-1 - packed] if len(suffixes) > packed else ""
+    if kind not in FORMATS:
+        endings = "expected a file name ending in .mps or .lp, or in .mps.gz or .lp.gz"
+        raise InputError("", endings, str(path))
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / f"model.{kind}"
+        _write(model, plain)
+        text = plain.read_bytes()
+    Path(path).write_bytes(gzip.compress(text, mtime=0) if packed else text)
+
+
+def _write(model: pyo.ConcreteModel, path: Path) -> None:
+    """Let Pyomo write; its warning that all costs are 0 is about its own placeholder."""
+    log = logging.getLogger("pyomo.core")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        model.write(str(path), io_options={"symbolic_solver_labels": True})
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,117 @@
+"""What every use of HiGHS has to mind: wrong versions, its threads, its arithmetic in floats.
+
+HiGHS has one pool of threads for a process, and Pyomo redirects the process's output while it
+solves. So both are called by one thread of a process at a time, whichever model it solves.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import highspy
+import pyomo.environ as pyo
+from pyomo.contrib.solver.common.results import Results
+from pyomo.contrib.solver.solvers.highs import Highs
+
+from opt_istn.solver import Budget
+
+# minor versions of HiGHS 1 that are not used, and why
+WRONG = {
+    13: "returns wrong optima with status Optimal",
+    14: "returns wrong optima with status Optimal",
+    15: "cannot share a process with OR-Tools 9.15",
+}
+LARGEST = 10**12  # objectives up to here are certified: the slack of `round_up` stays below 1
+_MAX_SEED = 2**31 - 1
+_lock = threading.Lock()
+# Pyomo logs an error for every component whose rule gives up in time, which is none
+logging.getLogger("pyomo.core").addFilter(lambda row: "OutOfTimeError" not in row.getMessage())
+
+
+class OutOfTimeError(Exception):
+    """The time was up before the model was built."""
+
+
+def in_time(budget: Budget | None, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a rule of a component that gives up building once the time is up."""
+
+    def watched(*index: Any) -> Any:
+        if budget is not None and budget.expired():
+            raise OutOfTimeError
+        return rule(*index)
+
+    return watched
+
+
+def refusal() -> str | None:
+    """Return why the installed HiGHS is not used, None if it is."""
+    found: str = highspy.Highs().version()
+    major, minor = map(int, found.split(".")[:2])
+    reason = WRONG.get(minor) if major == 1 else None
+    return None if reason is None else f"HiGHS {found} {reason}; install highspy 1.12"
+
+
+def check() -> None:
+    """Raise `RuntimeError` if the installed HiGHS is not used."""
+    refused = refusal()
+    if refused:
+        raise RuntimeError(refused)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other thread of this process uses HiGHS, and keep the others out."""
+    with _lock:
+        # the thread pool of HiGHS outlives a solve and refuses another number of threads
+        highspy.Highs.resetGlobalScheduler(True)
+        yield
+
+
+def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Results:
+    """Solve a Pyomo model with both gaps at 0; `Budget.work` limits the nodes.
+
+    The budget's clock has run since before the model was built.
+
+    Raises
+    ------
+    OutOfTimeError
+        If more than half of the time is used: Pyomo hands a model to HiGHS in about the time that
+        it was built in, and nothing stops it.
+    """
+    if budget.time_s is not None and budget.used_s() > budget.time_s / 2:
+        raise OutOfTimeError
+    options: dict[str, Any] = {"random_seed": seed % _MAX_SEED}
+    if budget.work is not None:
+        options["mip_max_nodes"] = budget.work
+    with alone():
+        return Highs().solve(
+            model,
+            time_limit=budget.left_s(),
+            threads=budget.threads,
+            rel_gap=0.0,
+            abs_gap=0.0,
+            solver_options=options,
+            load_solutions=False,
+            raise_exception_on_nonoptimal_result=False,
+        )
+
+
+def round_up(bound: float | None, constant: int = 0) -> int | None:
+    """Return the integer lower bound that a float bound on an integer objective proves, if any.
+
+    The slack covers the engine's own arithmetic, a hundredth and 5e-13 of the objective: up to
+    `LARGEST` it costs nothing, as the bound of a solved model is off by less.
+
+    Parameters
+    ----------
+    bound
+        Of the engine's objective.
+    constant
+        What the engine's objective leaves out, an integer.
+    """
+    if bound is None or not math.isfinite(bound):
+        return None
+    return math.ceil(bound - (0.01 + 5e-13 * abs(bound))) + constant

@@ -1,0 +1,90 @@
+"""Kernels are compiled before the clock starts, and wherever there is room for them."""
+
+import gc
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from opt_istn import InputError, registry
+from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.solver import Budget
+from opt_istn.testing import jutap, push
+
+
+def plain() -> Iterator[str]:
+    """Yield the solvers that can be made as they are; agents need an agent file."""
+    for name in registry.names():
+        try:
+            registry.make(name, name.partition(".")[0], {})
+        except InputError:
+            continue
+        yield name
+
+
+def kernels() -> list[Dispatcher]:
+    """Return every compiled function of the process that is ours."""
+    ours = ("formulations", "learners")
+    found = [x for x in gc.get_objects() if issubclass(type(x), Dispatcher)]
+    return [x for x in found if x.py_func.__module__.startswith(ours)]
+
+
+def as_in_a_run(instance: Any) -> Any:
+    """Return an instance as a run's process gets it: its arrays are read-only memory."""
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(instance, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(head, buffers=[buffer.raw().tobytes() for buffer in buffers])
+
+
+def subjects(problem: str) -> Iterator[Any]:
+    """Yield small instances of every kind, as runs get them."""
+    family = jutap if problem == "jutap" else push
+    for index in range(22):
+        yield as_in_a_run(family.draw(5, index))
+    if problem == "push":
+        for seed in range(2):
+            yield as_in_a_run(generate(PRESETS["push-tiny"], seed, "push-tiny"))
+
+
+@pytest.mark.parametrize("name", list(plain()))
+def test_nothing_is_compiled_on_the_clock(name: str) -> None:
+    """After `prepare` no call of `solve` meets a kernel, or types of arguments, for the first time.
+
+    A signature that is new would be compiled, or at least read from the cache, on the clock.
+    """
+    problem = name.partition(".")[0]
+    solver = registry.make(name, problem, {})
+    for kernel in kernels():  # what other tests have compiled is forgotten
+        kernel._reset_overloads()
+    solver.prepare()
+    known = {kernel: set(kernel.overloads) for kernel in kernels()}
+    for instance in subjects(problem):
+        if solver.supports(instance) is None:
+            solver.solve(instance, Budget(time_s=5.0), 0)
+    late = {k.py_func.__qualname__: set(k.overloads) - known.get(k, set()) for k in kernels()}
+    assert {kernel: new for kernel, new in late.items() if new} == {}
+
+
+@pytest.mark.parametrize("nowhere", [False, True])
+def test_kernels_run_without_a_place_for_a_cache(tmp_path: Path, nowhere: bool) -> None:
+    """Without a home, or any folder that can be written, kernels are compiled and not kept."""
+    script = (
+        "from numba.core import caching\n"
+        f"if {nowhere}: caching.CacheImpl._locator_classes = []\n"
+        "from formulations.compiling import compiled\n"
+        "assert compiled(lambda x: x + 1)(2) == 3\n"
+        "import formulations.jutap.labels, formulations.push.labels.solver\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
+    busy = tmp_path / "file"
+    busy.touch()  # a folder below a file cannot be made, not even by root
+    environment = {**clean, "NUMBA_CACHE_DIR": str(busy / "below")}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

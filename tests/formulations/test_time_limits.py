@@ -1,0 +1,53 @@
+"""Time limits are kept by the engines themselves, with half a second to spare."""
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+import pytest
+
+from opt_istn import InputError, problems, registry
+from opt_istn.solver import Budget
+
+TORTURE = bool(os.environ.get("OPT_ISTN_TORTURE"))
+PRESETS = ("push-paper-wide", "jutap-paper-k1.05")
+LARGE = ("push-day", "push-users-18", "push-cache-45", "jutap-city-k1.05", "jutap-region-k1.02")
+LIMITS_S = (0.05, 1.0, 20.0) if TORTURE else (0.05,)
+
+
+@cache
+def instance(preset: str) -> Any:
+    """Return an instance of a preset."""
+    problem = problems.of_preset(preset)
+    return problem.generate(problem.scenario(preset, {}), 0, preset)
+
+
+def plain(name: str) -> bool:
+    """Return whether a solver can be made as it is; agents need an agent file."""
+    try:
+        registry.make(name, name.partition(".")[0], {})
+    except InputError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("limit_s", LIMITS_S)
+@pytest.mark.parametrize("preset", PRESETS + LARGE * TORTURE)
+@pytest.mark.parametrize("name", list(filter(plain, registry.names())))
+def test_no_engine_overruns(name: str, preset: str, limit_s: float) -> None:
+    """A solver is done half a second, or a tenth, after its limit at the latest.
+
+    Seconds of the processor, so that what else the machine does is not held against it.
+    """
+    problem = name.partition(".")[0]
+    if not preset.startswith(problem):
+        pytest.skip("another problem's preset")
+    solver = registry.make(name, problem, {})
+    if solver.supports(instance(preset)) is not None:
+        pytest.skip("not supported")
+    solver.prepare()
+    solver.solve(instance("push-tiny" if problem == "push" else "jutap-tiny"), Budget(), 0)
+    begin = time.process_time()
+    solver.solve(instance(preset), Budget(time_s=limit_s), 0)
+    assert time.process_time() - begin <= limit_s + max(0.5, 0.1 * limit_s)
