@@ -30,7 +30,7 @@ def prove(
     time_limit: Annotated[
         float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Users proven at the same time (PUSH).")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")] = 1,
     *,
     json: Json = False,
 ) -> int:
