@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sgp4.api import WGS72, Satrec, jday
 
@@ -131,7 +131,6 @@ def test_walker_radius_and_phases(shell):
     assert all(len(np.unique(row.round(9))) == shell.per_plane for row in along)
 
 
-@settings(deadline=None)
 @given(shells)
 def test_minimum_separation_against_sampling(shell):
     """The closed form is a lower bound of sampled distances, and nearly attained."""
