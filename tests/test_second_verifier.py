@@ -46,23 +46,18 @@ def second_verdict(instance: Document, certificate: Document) -> int | str:
 
 
 def loose(document: Any) -> bool:
-    """Whether a mutant has a boolean, text or container where a number or a list belongs.
+    """Whether a mutant has "" or {} where a list belongs: nothing to go through all the same.
 
-    Python takes True for 1, "" for an empty list and "7" for 7 in places. The bounds are true all
-    the same; how strictly a verifier reads types is not what two of them are compared on.
+    Such a certificate proves what it would with []. The second verifier refuses it.
     """
-    claim, rest = document.get("claim"), {k: v for k, v in document.items() if k != "claim"}
-    todo = [
-        *rest.values(),
-        *([claim["bound"]] if isinstance(claim, dict) and "bound" in claim else []),
-    ]
+    todo = [document]
     while todo:
         value = todo.pop()
-        if value is True or value is False or value in ("", "x", {}):
+        if value in ("", {}):
             return True
-        todo += (
-            value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
-        )
+        if isinstance(value, dict):
+            todo += value.values()
+        todo += value if isinstance(value, list) else []
     return False
 
 
