@@ -260,7 +260,7 @@ def test_forged_certificates_neither_pass_nor_hang(cases: list[Case]) -> None:
         for verdict in (first_verdict, second_verdict):
             begin = time.process_time()
             assert holds(verdict(instance, certificate), truth), (name, verdict.__name__)
-            assert time.process_time() - begin < 20, (name, verdict.__name__)
+            assert time.process_time() - begin < 5, (name, verdict.__name__)
 
 
 def test_odd_instances_get_the_same_hash_and_verdict(cases: list[Case]) -> None:
