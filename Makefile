@@ -25,8 +25,10 @@ demo: .venv/.learn
 	$(BIN)/python -m learners.jutap.pictures out/jutap-paper-v2.json out/dqn.pt -o out
 	@echo "Look at out/report.html, out/map.png, out/starts.png; the runs are out/*.jsonl"
 
+# Files are taken in order, for the slow ones are early; by their number of tests, those that have
+# few and slow ones would come last, and one worker would wait.
 test: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q tests
 
 lint: .venv/.dev
 	$(BIN)/ruff check $(SOURCES)
