@@ -182,14 +182,28 @@ def report(
     page.write_page(ledger.read_all(files), out)
 
 
-def verify(files: RunsFiles, *, json: Json = False) -> int:
+def verify(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]", help="Records, or a certificate."
+        ),
+    ],
+    *,
+    json: Json = False,
+) -> int:
     """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
 
-    No bound is computed anew: a bound that nothing contradicts stays a claim.
+    No bound is computed anew: a bound that nothing contradicts stays a claim. Given an instance
+    and a certificate instead, say what the certificate proves; exit code 4 if it is refused.
     """
+    from opt_istn.cli import prove
     from opt_istn.runs import ledger
     from opt_istn.runs import verify as checking
 
+    if len(files) in (2, 3) and prove.holds_instance(files[0]):
+        instance, certificate, *plan = files
+        return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
     found = set()
     for check in checking.verify(ledger.read_all(files)):
         run = check.record

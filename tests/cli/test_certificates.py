@@ -1,0 +1,71 @@
+"""The commands about certificates: what they answer, and what they exit with."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opt_istn.cli import main
+from tests.planted import OPTIMUM, best_plan, long_plan, tiny
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Return a runner of commands in a folder with an instance, its certificate and two plans."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    tiny().write("tiny.json")
+    best_plan(tiny()).write("best.json")
+    long_plan(tiny()).write("long.json")
+    assert run("prove", "tiny.json", "-o", "tiny.cert.json.gz")[0] == 0
+    return run
+
+
+def test_an_accepted_certificate_exits_with_0(cli: Cli) -> None:
+    """`verify` says what a certificate proves, and whether a plan is optimal."""
+    code, out, err = cli("verify", "tiny.json", "tiny.cert.json.gz", "best.json", "--json")
+    said = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (said["accepted"], said["bound"], said["cost"]) == (True, OPTIMUM, OPTIMUM)
+    assert said["optimal"]
+    said = json.loads(cli("verify", "tiny.json", "tiny.cert.json.gz", "long.json", "--json")[1])
+    assert not said["optimal"]
+    assert "accepted" in cli("verify", "tiny.json", "tiny.cert.json.gz")[1]
+
+
+def test_a_refused_certificate_exits_with_4(cli: Cli) -> None:
+    """A claim above what is proven, of another instance or beyond 64 bits is refused."""
+    tiny(energy_mj=(1000, 1415)).write("other.json")
+    certificate = json.loads(_text("tiny.cert.json.gz"))
+    higher = {**certificate, "claim": {"bound": OPTIMUM + 1}}
+    Path("higher.json").write_text(json.dumps(higher))
+    Path("huge.json").write_text(json.dumps({**certificate, "claim": {"bound": -(10**40)}}))
+    for files, reason in (
+        (("tiny.json", "higher.json"), "above"),
+        (("other.json", "tiny.cert.json.gz"), "another one"),
+        (("tiny.json", "huge.json"), "2^62"),
+    ):
+        code, out, err = cli("verify", *files, "--json")
+        assert (code, err) == (4, "")
+        assert reason in json.loads(out)["reason"]
+
+
+@pytest.mark.parametrize("name", ["tiny.json", "missing.json", "best.json"])
+def test_what_is_no_certificate_exits_with_2(cli: Cli, name: str) -> None:
+    """One line names the file and what was expected."""
+    code, out, err = cli("verify", "tiny.json", name)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"opt-istn: {name}: ")
+    assert err.count("\n") == 1
+
+
+def _text(path: str) -> bytes:
+    return gzip.decompress(Path(path).read_bytes())
