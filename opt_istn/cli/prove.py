@@ -22,7 +22,7 @@ Jobs = Annotated[int, typer.Option(min=1, help="Users proven at the same time (P
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (prove,):
+    for command in (prove, certify):
         app.command()(command)
 
 
@@ -64,6 +64,41 @@ def prove(
         best.write(plan_out)
     output.as_json(found) if json else output.as_table(output.pairs(found))
     return 0
+
+
+def certify(
+    runs: Annotated[str, typer.Argument(metavar="RUNS.jsonl", help="File of records.")],
+    folder: Annotated[
+        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+    ],
+    time_limit: Seconds = None,
+    jobs: Jobs = 1,
+    *,
+    json: Json = False,
+) -> int:
+    """Certify the instances of RUNS.jsonl; a certificate that is in DIR is not proven again.
+
+    The time limit is for each instance. Exit code 3 if one gets no certificate.
+    """
+    from opt_istn.runs import certify as certifying
+    from opt_istn.solver import Budget
+
+    records, lacking = [], False
+    for found in certifying.certify(runs, folder, Budget(time_s=time_limit, threads=jobs)):
+        run = found.record
+        lacking |= run is None
+        records += [] if run is None else [run]
+        names = ("instance", "sha256", "status", "cost", "bound", "certificate", "reason")
+        said = [getattr(run, name, None) for name in names[2:-1]]
+        reason = found.reason if run is None else run.error
+        row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
+        if json:
+            output.as_json(row)
+        else:
+            print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    if any(run.failure for run in records):
+        return 4
+    return 3 if lacking else 0
 
 
 def check(

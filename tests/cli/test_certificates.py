@@ -69,3 +69,38 @@ def test_what_is_no_certificate_exits_with_2(cli: Cli, name: str) -> None:
 
 def _text(path: str) -> bytes:
     return gzip.decompress(Path(path).read_bytes())
+
+
+def test_certify_keeps_certificates_that_verify_reads(cli: Cli) -> None:
+    """From a comparison to `certified`: compare, certify, verify with the folder."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    code, out, err = cli("certify", "runs.jsonl", "--certificates", "certs", "--json")
+    assert (code, err) == (0, "")
+    assert (json.loads(out)["bound"], json.loads(out)["reason"]) == (OPTIMUM, "")
+    code, out, _ = cli("verify", "runs.jsonl", "--certificates", "certs")
+    last = "2 records: 1 x bound not recomputed, 1 x bound proven by certificate, "
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        f"{last}2 x plan recomputed; instances: 1 certified",
+    )
+    code, out, _ = cli("verify", "runs.jsonl")
+    assert (code, out.splitlines()[-1].endswith("instances: 1 claimed")) == (0, True)
+    assert "1 certified" in cli("table", "runs.jsonl")[1]
+    for file in Path("certs").iterdir():
+        file.unlink()
+    code, out, _ = cli("verify", "runs.jsonl", "--certificates", "certs", "--json")
+    assert code == 4
+    assert "cannot be read" in out
+
+
+def test_what_cannot_be_certified_exits_with_3(cli: Cli) -> None:
+    """An instance that is gone gets no certificate; no file of records is bad input."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    Path("tiny.json").unlink()
+    code, out, _ = cli("certify", "runs.jsonl", "--certificates", "certs")
+    assert code == 3
+    assert "tiny.json: cannot be read" in out
+    for file, folder in (("none.jsonl", "certs"), ("runs.jsonl", "best.json")):
+        code, out, err = cli("certify", file, "--certificates", folder)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not Path("none.jsonl").exists()
