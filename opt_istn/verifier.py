@@ -23,8 +23,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
-from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,7 +79,8 @@ def check(instance: Document, certificate: Document) -> Document:
     Refused
         If a condition fails.
     """
-    return _guarded(_check, instance, certificate)
+    found: Document = _guarded(_check, instance, certificate)
+    return found
 
 
 def cost_of(instance: Document, plan: Document) -> int:
@@ -91,7 +91,8 @@ def cost_of(instance: Document, plan: Document) -> int:
     Refused
         If the plan is not feasible.
     """
-    return _guarded(_cost_of, instance, plan)
+    cost: int = _guarded(_cost_of, instance, plan)
+    return cost
 
 
 def sha256(instance: Document) -> str:
@@ -140,7 +141,7 @@ def _check(x: Document, certificate: Document) -> Document:
     _expect(certificate["instance"] == sha256(x), "instance: the certificate is for another one")
     _expect(len(claim) == 1 and set(claim) <= CLAIMS, f"claim: expected one of {sorted(CLAIMS)}")
     _expect(all(v is True for k, v in claim.items() if k != "bound"), "claim: expected true")
-    kinds = {
+    kinds: dict[Any, Callable[..., None]] = {
         ("opt-istn/jutap", "potential"): _potential,
         ("opt-istn/jutap", "walk"): _unbounded,
         ("opt-istn/jutap", "labels"): _labels,
@@ -224,7 +225,8 @@ class Grid:
         same = self.kind[s] == 0 and self.link[s] == self.link[t]
         free = same or (self.spent[s] and self.pays(s, t))
         link = 0 if free else self.table[self.kind[s]][self.kind[t]]
-        return self.move[turn] + link + self.enter[self.cell[t]]
+        total: int = self.move[turn] + link + self.enter[self.cell[t]]
+        return total
 
     def successors(self, s: Any) -> list[tuple[int, int, int]]:
         """Return (state, cost, energy) of every arc that leaves state s, which is not at END."""
@@ -267,11 +269,12 @@ def _walk_cost(grid: Grid, walk: list[Any]) -> tuple[int, int]:
     _expect(s == grid.start, "walk: it does not begin in START")
     cost = energy = 0
     for i in range(len(walk) - 1):
-        turn = grid.near(walk[i][0]).get(walk[i + 1][0])
-        _expect(turn is not None, f"walk: step {i} is not a move")
+        near = grid.near(walk[i][0])
+        _expect(walk[i + 1][0] in near, f"walk: step {i} is not a move")
+        turn = near[walk[i + 1][0]]
         _expect(walk[i][0] != grid.end, f"walk: it goes on from END at step {i}")
         spent = int(grid.spent[s] or grid.pays(s, grid.state(*walk[i + 1])))
-        t = grid.state(*walk[i + 1], spent)
+        t = grid.state(walk[i + 1][0], walk[i + 1][1], spent)
         cost, energy, s = cost + grid.cost(s, t, turn), energy + grid.energy[turn], t
     _expect(walk[-1][0] == grid.end, "walk: it does not reach END")
     return cost, energy
@@ -386,7 +389,7 @@ def _labels(grid: Grid, certificate: Document, claim: Document) -> None:
         if grid.cell[s] == grid.end and U is not None and c >= U:
             return True
         return any(
-            h[s] is not None and q * c + p * (e - W) + h[s] > (q * (U - 1) if q else 0)
+            h[s] is not None and q * c + p * (e - W) + h[s] > (0 if U is None else q * (U - 1))
             for q, p, h in tables
         )
 
@@ -443,7 +446,7 @@ class User:
     """
 
     def __init__(self, x: Document, u: int, requests: list[list[Any]]) -> None:
-        self.size, weight = x["cache_size"][u], defaultdict(dict)
+        self.size, weight = x["cache_size"][u], defaultdict[int, dict[int, int]](dict)
         for _, f, t, *delays in requests:
             weight[f][t] = min(d for d in delays if d is not None)
         self.base = sum(sum(row.values()) for row in weight.values())
@@ -530,7 +533,7 @@ class User:
             parts += [(1, self.hold(p, k - 1)), (-1, self.hold(p, k))]
         return parts
 
-    def cover_given(self, k: int, s: int, f: int, *ends: int) -> Parts:
+    def cover_given(self, k: int, s: int, f: int, *pairs: int) -> Parts:
         """COVER_GIVEN: COVER, given where the boundary q = (s, f) is; ends = slot, content, ...
 
         sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <=
@@ -539,7 +542,7 @@ class User:
         If E(q) >= k, every reach is 1 and this is a part of COVER. Else nothing at or before q is
         held through k, and the one p of g is held only if E >= k at its end.
         """
-        q, ends = (s, f), list(zip(ends[::2], ends[1::2], strict=True))
+        q, ends = (s, f), list(zip(pairs[::2], pairs[1::2], strict=True))
         ok = s <= k and all(q < p and p[0] <= k for p in ends)
         _expect(ok and len({g for _, g in ends}) == len(ends), "COVER_GIVEN: wrong ends")
         parts = [(len(ends) - self.size, self.reach(q, k))]
@@ -549,10 +552,13 @@ class User:
             parts += [(1, self.hold(p, k)) for p in self.of(g, s, t) if p > q]
         return parts
 
-    ROWS = MappingProxyType(
-        {"ONCE": once, "COVER": cover, "REACH": reached, "CARRY": carry, "FIFO": fifo}
-        | {"LEAVE": leave, "COVER_GIVEN": cover_given}
-    )
+    ROWS: ClassVar[dict[str, Any]] = {
+        "ONCE": once,
+        "COVER": cover,
+        "REACH": reached,
+        "CARRY": carry,
+        "FIFO": fifo,
+    } | {"LEAVE": leave, "COVER_GIVEN": cover_given}
 
     def row(self, name: Any) -> Sum:
         """Return the row with a name such as ["FIFO", s, f, k], summed up."""
@@ -572,7 +578,7 @@ class User:
 
 def total(parts: Iterable[tuple[int, Sum]]) -> Sum:
     """Return the sum of (factor, sum) pairs."""
-    summed = defaultdict(int)
+    summed: defaultdict[Any, int] = defaultdict(int)
     for factor, part in parts:
         for variable, value in part.items():
             summed[variable] += factor * value
@@ -591,7 +597,7 @@ def _dual_tree(x: Document, certificate: Document, claim: Document) -> None:
 
 def requests_by_user(x: Document) -> list[list[list[Any]]]:
     """Return the requests of each user."""
-    rows = [[] for _ in range(x["num_users"])]
+    rows: list[list[list[Any]]] = [[] for _ in range(x["num_users"])]
     for row in x["requests"]:
         rows[row[0]].append(row)
     return rows
@@ -603,7 +609,8 @@ def user_bound(user: User, tree: Any, scale: int) -> int:
     A node ``["ask", question, tree if 0, tree if 1]`` asks what is 0 or 1 at every canonical point,
     so each of these belongs to the one leaf with its answers, and the least leaf bounds them all.
     """
-    least, todo = user.base, [(tree, [])]
+    todo: list[tuple[Any, list[tuple[int, Sum]]]] = [(tree, [])]
+    least = user.base
     while todo:
         node, path = todo.pop()
         if node and node[0] == "ask":
@@ -630,7 +637,7 @@ def leaf_bound(user: User, leaf: Any, path: list[tuple[int, Sum]], scale: int) -
     """
     kind, *pairs = leaf
     _expect(kind in ("least", "empty"), f"leaf: {kind!r}")
-    reduced = defaultdict(int)
+    reduced: defaultdict[Any, int] = defaultdict(int)
     for name, y in pairs:
         _expect(y >= 0, f"row {name}: a negative multiplier")
         if name[0] in ("no", "yes"):
