@@ -8,7 +8,7 @@ accepted is not proven again, so that an interrupted run goes on where it was.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,16 +81,16 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
         raise files.unusable("cannot be written", error, folder) from None
     with appender.appending(path) as file:
         groups: dict[str, list[Record]] = {}
-        for run in ledger.read(path):
-            groups.setdefault(run.sha256, []).append(run)
+        for known_run in ledger.read(path):
+            groups.setdefault(known_run.sha256, []).append(known_run)
         for runs in groups.values():
             found = _certify(runs, folder, budget)
-            if found.record is not None:
-                known = file.find(found.record.key)
-                if known is not None and _same(known, found.record):
-                    found = Certified(found.instance, found.sha256, known)
-                else:
-                    file.append(found.record)
+            run = found.record
+            known = None if run is None else file.find(run.key)
+            if run is not None and known is not None and _same(known, run):
+                found = replace(found, record=known)
+            elif run is not None:
+                file.append(run)
             yield found
 
 
@@ -218,10 +218,12 @@ def _accepted(instance: Instance, path: Path) -> Proven | None:
 
 def _best(instance: Instance, plans: Sequence[Document]) -> tuple[Document | None, int | None]:
     """Return the cheapest feasible plan and its evaluated cost."""
-    best: tuple[Document | None, int | None] = (None, None)
+    feasible: list[tuple[int, Document]] = []
     for plan in plans:
         judged = problems.get(instance.problem).evaluate(instance, plan)
-        feasible = not judged.violations and judged.cost is not None
-        if feasible and (best[1] is None or judged.cost < best[1]):
-            best = plan, judged.cost
-    return best
+        if not judged.violations and judged.cost is not None:
+            feasible.append((judged.cost, plan))
+    if not feasible:
+        return None, None
+    cost, best = min(feasible, key=lambda pair: pair[0])
+    return best, cost

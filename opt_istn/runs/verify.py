@@ -150,10 +150,10 @@ def _unproven(records: Sequence[Record], folder: Path) -> Iterator[tuple[int, st
             yield place, instance.reason
             continue
         path = certificates.path_of(folder, run.sha256)
-        for claim in filter(None, (run, run.claim)):  # others are held against both
-            reason = certificates.refuted(
-                instance, path, run.certificate, claim.status, claim.bound
-            )
+        claims = [(run.status, run.bound)]  # others are held against both
+        claims += [] if run.claim is None else [(run.claim.status, run.claim.bound)]
+        for status, bound in claims:
+            reason = certificates.refuted(instance, path, run.certificate, status, bound)
             if reason:
                 yield place, reason
                 break
