@@ -1,4 +1,4 @@
-"""Commands about certificates: prove, certify, cite, and what `verify` says of one."""
+"""Commands about certificates: prove, certify, and what `verify` says of one."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
