@@ -35,7 +35,7 @@ def list_(
     solu: Annotated[bool, typer.Option("--solu", help="Print a .solu file.")] = False,
     json: Json = False,
 ) -> None:
-    """List the entries: what is known of each, and what it takes to check it."""
+    """List the entries: what is known of each; with --json also what it takes to check it."""
     from opt_istn.library import shelf
 
     entries = _library(folder).entries()
@@ -44,7 +44,7 @@ def list_(
     elif json:
         output.as_json(entries)
     else:
-        header = ("name", "standing", "status", "value", "kB", "check s")
+        header = ("name", "standing", "status", "value", "kB")
         output.as_table([_row(entry) for entry in entries], header)
 
 
@@ -152,4 +152,4 @@ def _row(entry: "Entry") -> tuple[object, ...]:
     values = dict.fromkeys(str(v) for v in (entry.bound, entry.cost) if v is not None)
     kilobytes = f"{sum(entry.bytes.values()) / 1000:.1f}"
     known = (entry.standing, entry.status, " to ".join(values) or None)
-    return entry.name, *known, kilobytes, entry.check_s
+    return entry.name, *known, kilobytes
