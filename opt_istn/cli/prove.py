@@ -42,13 +42,13 @@ def prove(
 ) -> int:
     """Write a certificate of the best bound that is found; it is checked before it is written."""
     from opt_istn import files, problems, registry, verifier
-    from opt_istn.solver import Budget
+    from opt_istn.cli import runs
 
     loaded = problems.read_instance(instance)
     known = problems.read_plan(plan, loaded.problem) if plan else None
     if known and problems.get(loaded.problem).evaluate(loaded, known).violations:
         raise InputError("", "expected a feasible plan", plan)
-    budget = Budget(time_s=time_limit, threads=jobs)
+    budget = runs.allowed(time_limit, None, None, jobs)
     certificate, best = registry.prover(loaded.problem)(loaded, budget, known)
     if certificate is None:
         output.complain(f"{instance}: no bound was found in time")
@@ -80,11 +80,11 @@ def certify(
 
     The time limit is for each instance. Exit code 3 if one gets no certificate.
     """
+    from opt_istn.cli.runs import allowed
     from opt_istn.runs import certify as certifying
-    from opt_istn.solver import Budget
 
     records, lacking = [], False
-    for found in certifying.certify(runs, folder, Budget(time_s=time_limit, threads=jobs)):
+    for found in certifying.certify(runs, folder, allowed(time_limit, None, None, jobs)):
         run = found.record
         lacking |= run is None
         records += [] if run is None else [run]

@@ -85,7 +85,7 @@ def solve(
     from opt_istn.runs.compare import run_one
     from opt_istn.runs.ledger import Source
 
-    budget = _budget(time_limit, work, memory, threads)
+    budget = allowed(time_limit, work, memory, threads)
     worker.warm_up(threads)
     loaded = problems.read_instance(instance)
     parameters = output.settings(set_ or [])
@@ -135,7 +135,7 @@ def compare(
     from opt_istn.runs.compare import Comparison
 
     began = datetime.now(UTC).isoformat(timespec="seconds")
-    budget = _budget(time_limit, work, memory, threads)
+    budget = allowed(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
@@ -266,7 +266,8 @@ def _compared(runs: Sequence["Record"]) -> int:
     return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
 
 
-def _budget(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
+def allowed(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
+    """Return the budget of the command line's options."""
     from opt_istn.solver import Budget
 
     try:

@@ -104,3 +104,12 @@ def test_what_cannot_be_certified_exits_with_3(cli: Cli) -> None:
         code, out, err = cli("certify", file, "--certificates", folder)
         assert (code, out, err.count("\n")) == (2, "", 1)
     assert not Path("none.jsonl").exists()
+
+
+def test_no_time_at_all_exits_with_2(cli: Cli) -> None:
+    """A limit of zero seconds is bad input for both commands that prove."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    for command in (("prove", "tiny.json"), ("certify", "runs.jsonl", "--certificates", "certs")):
+        code, out, err = cli(*command, "--time-limit", "0")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "time_s" in err

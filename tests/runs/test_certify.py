@@ -11,9 +11,10 @@ import pytest
 from opt_istn import Budget, Status, registry
 from opt_istn.runs import audit, certificates, compare, ledger
 from opt_istn.runs.audit import Standing
-from opt_istn.runs.certify import certify
+from opt_istn.runs.certify import certify, keep
 from opt_istn.runs.ledger import Claim, Record, Source
 from opt_istn.runs.verify import Finding, outcomes, verify
+from opt_istn.testing import jutap, push
 from tests.planted import OPTIMUM, tiny
 
 change = msgspec.structs.replace
@@ -202,3 +203,29 @@ def test_a_prover_that_fails_is_named(runs: Path, monkeypatch: pytest.MonkeyPatc
         assert reason in found.reason
     assert not list(Path("certs").iterdir())
     assert len(ledger.read(runs)) == 1
+
+
+def test_every_outcome_is_certified(tmp_path: Path) -> None:
+    """Optima, instances without a plan and without an optimum: what is kept is the truth."""
+    seen = set()
+    for index in range(30):
+        instance = jutap.draw(7, index)
+        truth = jutap.truth(instance)
+        kept = keep(instance, tmp_path, Budget())
+        assert kept is not None
+        outcome = kept.proven.outcome(kept.cost)
+        assert outcome == truth.status
+        assert outcome == Status.UNBOUNDED or kept.cost == truth.cost
+        seen.add(outcome)
+    assert seen == {Status.OPTIMAL, Status.INFEASIBLE, Status.UNBOUNDED}
+
+
+def test_what_time_leaves_open_is_bounded(tmp_path: Path) -> None:
+    """Without time a certificate of a weaker bound is kept, and later read again."""
+    instance = push.draw(11, 3)
+    kept = keep(instance, tmp_path, Budget(time_s=1e-9))
+    assert kept is not None
+    assert kept.proven.bound is not None
+    assert kept.cost is not None
+    assert kept.proven.bound <= push.truth(instance).cost <= kept.cost
+    assert keep(instance, tmp_path, Budget()) == kept
