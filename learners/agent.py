@@ -21,7 +21,7 @@ import msgspec
 import torch
 
 from opt_istn import files
-from opt_istn.files import InputError
+from opt_istn.files import InputError, explain
 from opt_istn.runs import environment
 from opt_istn.training import Task
 
@@ -154,8 +154,7 @@ def load(path: str | Path, method: str) -> Agent:
     try:
         header = msgspec.convert(document, _Header)
     except msgspec.ValidationError as error:
-        expected, _, place = str(error).partition(" - at `$")
-        raise InputError(place.strip("`."), expected.replace("`", ""), str(path)) from None
+        raise InputError(*explain(error), str(path)) from None
     if header.method != method:
         raise InputError("method", f"expected {method!r}, found {header.method!r}", str(path))
     return Agent(**{x.name: getattr(header, x.name) for x in fields(Agent)})
@@ -228,7 +227,8 @@ def sizes(
     try:
         made = msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
-        raise InputError(place, str(error).replace("`", ""), str(path)) from None
+        field_, expected = explain(error)
+        raise InputError(f"{place}.{field_}".rstrip("."), expected, str(path)) from None
     for name, most in limits.items():
         if not 0 <= (value := getattr(made, name)) <= most:
             raise InputError(f"{place}.{name}", f"expected 0 to {most}, found {value}", str(path))

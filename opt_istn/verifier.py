@@ -130,7 +130,14 @@ def _guarded(function: Callable[..., Any], instance: Document, document: Any) ->
     try:
         _whole(document)
         return function(instance, document)
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise Refused(f"malformed: {type(error).__name__}: {error}") from None
 
 
@@ -139,7 +146,8 @@ def _whole(document: Any) -> None:
     todo = [document]
     while todo:
         x = todo.pop()
-        _expect(not isinstance(x, float | bool), f"{x}: expected integers only")
+        if isinstance(x, float | bool):
+            raise Refused(f"{x}: expected integers only")
         if isinstance(x, dict):
             todo += [value for key, value in x.items() if key not in CLAIMS - {"bound"}]
         todo += x if isinstance(x, list) else []
@@ -398,6 +406,8 @@ def _labels(grid: Grid, certificate: Document, claim: Document) -> None:
     _expect(W is not None, "claim: labels need an energy budget")
     U = None if "infeasible" in claim else claim["bound"]
     tables = []
+    lists = certificate["tables"], certificate["labels"]
+    _expect(all(type(x) is list for x in lists), "tables, labels: expected lists")
     for i, table in enumerate(certificate["tables"]):
         q, p = table["q"], table["p"]
         _expect(min(q, p) >= 0, f"tables[{i}]: a negative multiplier")
@@ -411,7 +421,7 @@ def _labels(grid: Grid, certificate: Document, claim: Document) -> None:
 
     def closed(s: Any, c: int, e: int) -> bool:
         known = labels.get(s, [])
-        i = bisect_right(known, (c, INF))
+        i = bisect_left(known, (c + 1,))
         if dead[s] or (i and known[i - 1][1] <= e):
             return True
         if grid.cell[s] == grid.end and U is not None and c >= U:
@@ -619,6 +629,7 @@ def total(parts: Iterable[tuple[int, Sum]]) -> Sum:
 def _dual_tree(x: Document, certificate: Document, claim: Document) -> None:
     """Check that users' trees prove bounds that add up to the claim; users share nothing."""
     proven, requests = 0, requests_by_user(x)
+    _expect(type(certificate["users"]) is list, "users: expected a list")
     for u, (rows, proof) in enumerate(zip(requests, certificate["users"], strict=True)):
         scale = proof["denominator"]
         _expect(scale > 0, f"users[{u}]: expected a denominator above 0")
@@ -640,14 +651,16 @@ def user_bound(user: User, tree: Any, scale: int) -> int:
     A node ``["ask", question, tree if 0, tree if 1]`` asks what is 0 or 1 at every canonical point,
     so each of these belongs to the one leaf with its answers, and the least leaf bounds them all.
     """
-    todo: list[tuple[Any, list[tuple[int, Sum]]]] = [(tree, [])]
+    path: list[tuple[int, Sum]] = []  # answers and questions down to the node at hand
+    todo: list[tuple[Any, int, tuple[int, Sum]]] = [(tree, 0, (0, {}))]
     least = user.base
     while todo:
-        node, path = todo.pop()
+        node, depth, last = todo.pop()
+        path[max(depth - 1, 0) :] = [last] if depth else []
         if node and node[0] == "ask":
             _, name, no, yes = node
             question = user.question(name)
-            todo += [(no, [*path, (0, question)]), (yes, [*path, (1, question)])]
+            todo += [(no, depth + 1, (0, question)), (yes, depth + 1, (1, question))]
         else:
             bound = leaf_bound(user, node, path, scale)
             least = least if bound is None else min(least, bound)

@@ -5,6 +5,10 @@ import re
 import signal
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed")  # no test is timed
+settings.load_profile("untimed")
 
 # A shell's background jobs ignore interrupts, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

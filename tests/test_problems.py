@@ -17,7 +17,7 @@ SOURCES = Path(opt_istn.__file__).parent
 OWN = {"jutap", "push"}  # rooms of a problem
 NAME = re.compile(r"\b(jutap|push)\b", re.IGNORECASE)
 SHOWN = {  # defaults, examples, old names, and what is said of our own solvers
-    *("testing/kit.py", "testing/__init__.py", "_moved.py", "runs/cores.py"),
+    *("testing/kit.py", "testing/__init__.py", "_moved.py", "runs/cores.py", "verifier.py"),
 }
 Run = Callable[..., str]
 

@@ -18,6 +18,7 @@ from opt_istn.runs.child import RawClaims
 from opt_istn.runs.judge import judge
 from opt_istn.solver import Status
 from tests.planted import best_plan, tiny
+from tests.report.synthetic import run
 
 
 def test_push_reference_is_never_pushing() -> None:
@@ -55,8 +56,8 @@ def test_the_judge_adds_the_reference() -> None:
     """Its terms name the reference of the instance: two straight moves of 100."""
     x = tiny()
     plan = msgspec.Raw(msgspec.json.encode(best_plan(x).document()))
-    verdict = judge(x, RawClaims(Status.FEASIBLE, plan, 200, None, "", (), {}))
-    assert verdict.terms["reference"] == 200
+    judged = judge(run("labels"), x, RawClaims(Status.FEASIBLE, plan, 200, None, "", (), {}))
+    assert judged.terms["reference"] == 200
 
 
 def test_units_of_costs() -> None:

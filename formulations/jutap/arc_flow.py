@@ -20,6 +20,7 @@ from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
 from opt_istn.solver import Budget, Claims
 
+MAX_PATH_COST = 10**10  # beyond it HiGHS's tolerances were seen to cost a proof 12 units
 PROOF = "highs"
 
 
@@ -95,9 +96,9 @@ class ArcFlow:
         """Refuse negative cycles, too many arcs, too large costs, and a wrong HiGHS."""
         refused = highs_engine.refusal() or flow.refusal(instance, self.max_arcs)
         most = dearest(instance) * len(instance.states[1])
-        if refused or most <= highs_engine.LARGEST:
+        if refused or most <= MAX_PATH_COST:
             return refused
-        return f"a path may cost {most}, more than the {highs_engine.LARGEST} that floats certify"
+        return f"a path may cost {most}, more than the {MAX_PATH_COST} up to which floats prove"
 
     def prepare(self) -> None:
         """Nothing to do: the engine is imported with this module."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="Users proven at the same time (PUSH).")]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ from opt_istn.runs.appender import Appender
 from opt_istn.runs.child import Description
 from opt_istn.runs.cores import core_of
 from opt_istn.runs.judge import judge
-from opt_istn.runs.ledger import Claim, Failure, Limits, Record, Source
+from opt_istn.runs.ledger import Failure, Limits, Record, Source
 from opt_istn.runs.worker import Outcome
 from opt_istn.solver import Budget, Status
 
@@ -161,24 +161,7 @@ def judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
     claims = outcome.claims
     if claims is None:
         return change(blank, failure=outcome.failure, error=outcome.error)
-    verdict = judge(instance, claims)
-    judged = change(
-        blank,
-        status=verdict.status,
-        cost=verdict.cost,
-        bound=verdict.bound,
-        violations=verdict.violations,
-        terms=verdict.terms,
-        plan=verdict.plan,
-        claim=Claim(claims.status, claims.cost, claims.bound, claims.proof),
-        trace=claims.trace,
-        detail=claims.detail,
-    )
-    if verdict.refuted:
-        return change(judged, failure=Failure.REFUTED, error=verdict.refuted)
-    if claims.status == Status.FAILED:
-        return change(judged, failure=Failure.CRASHED, error="it said that it failed")
-    return judged
+    return judge(blank, instance, claims)
 
 
 class Comparison:
@@ -338,7 +321,7 @@ def compare(
     retry_failed: bool = False,
 ) -> Iterator[Record]:
     """Run a `Comparison`; see there and `Comparison.run`."""
-    comparison = Comparison(sources, choices, seeds, budget, solver_seeds)
+    comparison = Comparison(sources, choices, seeds, budget, solver_seeds=solver_seeds)
     return comparison.run(path, jobs, executor, retry_failed=retry_failed)
 
 

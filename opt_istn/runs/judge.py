@@ -1,72 +1,71 @@
 """The judge of a run: what a solver claims, held against the evaluator and against itself."""
 
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from opt_istn import problems
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
 from opt_istn.runs.child import RawClaims
+from opt_istn.runs.ledger import Claim, Failure, Record
 from opt_istn.solver import Status
 
 _WITH_PLAN = (Status.OPTIMAL, Status.FEASIBLE)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What is left of a solver's claims.
+def judge(run: Record, instance: Instance, claims: RawClaims) -> Record:
+    """Evaluate the claimed plan, refute what contradicts it, and return `run` with what is left.
 
-    Parameters
-    ----------
-    status
-        The claimed one, or `failed` if a claim is refuted.
-    cost
-        Evaluated cost of the plan if it is feasible, whatever was claimed.
-    bound
-        The claimed bound; None if a claim is refuted.
-    violations, terms
-        The evaluator's findings.
-    plan
-        The plan as its file's document, read back by the problem's own reader.
-    refuted
-        Why a claim is refuted; empty if none is.
+    Cost, violations, terms and plan are the evaluator's, whatever was claimed. Status and bound are
+    the claimed ones; if a claim is refuted the run is `failed`, has no bound, and says why.
     """
-
-    status: Status
-    cost: int | None = None
-    bound: int | None = None
-    violations: tuple[str, ...] = ()
-    terms: dict[str, Any] = field(default_factory=dict)
-    plan: dict[str, Any] | None = None
-    refuted: str = ""
-
-
-def judge(instance: Instance, claims: RawClaims) -> Verdict:
-    """Evaluate the claimed plan and refute what contradicts it."""
-    verdict = Verdict(claims.status, bound=claims.bound)
-    priced = None
-    if bytes(claims.plan) != b"null":
-        try:
-            problem = problems.get(instance.problem)
-            plan = problem.plan(bytes(claims.plan))
-            evaluation = problem.evaluate(instance, plan)
-        except InputError as error:
-            return replace(verdict, status=Status.FAILED, bound=None, refuted=f"its plan: {error}")
-        priced = evaluation.cost
-        verdict = replace(
-            verdict,
-            cost=None if evaluation.violations else priced,
-            violations=evaluation.violations,
-            terms=evaluation.terms() | _reference(instance),
-            plan=plan.document(),
-        )
-    refuted = _refuted(claims, verdict, priced)
-    boundless = claims.status == Status.UNBOUNDED and not refuted
-    if boundless and problems.get(instance.problem).bounded(instance):
-        refuted = "claimed unbounded, but no plan of this instance can be arbitrarily cheap"
+    priced, evaluated, unreadable = _evaluated(instance, claims)
+    run = msgspec.structs.replace(
+        run,
+        status=claims.status,
+        bound=claims.bound,
+        claim=Claim(claims.status, claims.cost, claims.bound, claims.proof),
+        trace=claims.trace,
+        detail=claims.detail,
+        failure=None,
+        error="",
+        **evaluated,
+    )
+    refuted = unreadable or _refuted(claims, run, priced) or _bounded(instance, claims)
     if refuted:
-        return replace(verdict, status=Status.FAILED, bound=None, refuted=refuted)
-    return verdict
+        failed: dict[str, Any] = {"failure": Failure.REFUTED, "error": refuted, "bound": None}
+        return msgspec.structs.replace(run, status=Status.FAILED, **failed)
+    if claims.status == Status.FAILED:
+        error = "it said that it failed"
+        return msgspec.structs.replace(run, failure=Failure.CRASHED, error=error)
+    return run
+
+
+def _evaluated(instance: Instance, claims: RawClaims) -> tuple[int | None, dict[str, Any], str]:
+    """Return what the plan costs even if infeasible, the record's fields, and why it is no plan."""
+    fields: dict[str, Any] = {"cost": None, "violations": (), "terms": {}, "plan": None}
+    if bytes(claims.plan) == b"null":
+        return None, fields, ""
+    try:
+        problem = problems.get(instance.problem)
+        plan = problem.plan(bytes(claims.plan))
+        evaluation = problem.evaluate(instance, plan)
+    except InputError as error:
+        return None, fields, f"its plan: {error}"
+    fields = {
+        "cost": None if evaluation.violations else evaluation.cost,
+        "violations": evaluation.violations,
+        "terms": evaluation.terms() | _reference(instance),
+        "plan": plan.document(),
+    }
+    return evaluation.cost, fields, ""
+
+
+def _bounded(instance: Instance, claims: RawClaims) -> str:
+    if claims.status == Status.UNBOUNDED and problems.get(instance.problem).bounded(instance):
+        return "claimed unbounded, but no plan of this instance can be arbitrarily cheap"
+    return ""
 
 
 _references: dict[str, int | None] = {}  # by instance: a walk over a large map takes seconds
@@ -81,15 +80,15 @@ def _reference(instance: Instance) -> dict[str, int]:
     return {} if cost is None else {"reference": cost}
 
 
-def _refuted(claims: RawClaims, verdict: Verdict, priced: int | None) -> str:
+def _refuted(claims: RawClaims, run: Record, priced: int | None) -> str:
     """Return the first contradiction; `priced` is the cost even of an infeasible plan."""
-    status, cost, bound = claims.status, verdict.cost, claims.bound
+    status, cost, bound = claims.status, run.cost, claims.bound
     if claims.cost is not None and priced is not None and claims.cost != priced:
         return f"claimed the cost {claims.cost}, but its plan costs {priced}"
-    if status in _WITH_PLAN and verdict.plan is None:
+    if status in _WITH_PLAN and run.plan is None:
         return f"claimed {status}, but returned no plan"
     if status in _WITH_PLAN and cost is None:
-        found = "; ".join(verdict.violations) or "it has no cost"
+        found = "; ".join(run.violations) or "it has no cost"
         return f"claimed a feasible plan, but: {found}"
     if status not in (*_WITH_PLAN, Status.UNBOUNDED) and cost is not None:
         return f"claimed {status}, but its plan is feasible and costs {cost}"

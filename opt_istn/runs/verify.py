@@ -183,9 +183,8 @@ def _check(run: Record, instance: Instance) -> Check:
         return Check(run, Finding.OK) if silent else Check(run, Finding.REFUTED, "it has no claim")
     plan = msgspec.Raw(msgspec.json.encode(run.plan))
     claim = run.claim
-    verdict = judge(
-        instance, RawClaims(claim.status, plan, claim.cost, claim.bound, claim.proof, (), {})
-    )
+    claims = RawClaims(claim.status, plan, claim.cost, claim.bound, claim.proof, (), {})
+    verdict = judge(run, instance, claims)
     for name in ("cost", "violations", "terms"):
         recorded, evaluated = getattr(run, name), getattr(verdict, name)
         if name == "terms" and run.terms:  # older records have fewer, but what they say is so
@@ -195,8 +194,8 @@ def _check(run: Record, instance: Instance) -> Check:
             return Check(run, Finding.REFUTED, reason)
     if run.status == Status.FAILED:
         return Check(run, Finding.REFUTED, run.error.partition("\n")[0])
-    if verdict.refuted:
-        return Check(run, Finding.REFUTED, verdict.refuted)
+    if verdict.failure == Failure.REFUTED:
+        return Check(run, Finding.REFUTED, verdict.error)
     if (run.status, run.bound) != (verdict.status, verdict.bound):
         recorded = f"recorded {run.status} with the bound {run.bound}"
         claimed = f"claimed {claim.status} with the bound {claim.bound}"

@@ -43,7 +43,7 @@ def plan(instance: Instance, cells: tuple[int, ...], links: tuple[int, ...]) -> 
     return Plan(instance.sha256, cells, links)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
     costs=st.sampled_from(["paper", "negative", "cyclic", "ties"]),
@@ -80,7 +80,7 @@ def test_arcs_are_the_moves_and_cost_the_same(seed: int, **options: Any) -> None
     assert instance.layered or {cell for cell, _, _ in found} <= {instance.start}
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), moves=st.integers(0, 12))
 def test_a_walk_costs_the_sum_of_its_arcs(seed: int, moves: int) -> None:
     """Cost and energy of a random walk are the sums over the moves brute force makes."""

@@ -18,6 +18,7 @@ from opt_istn.library.shelf import INSTALLED, Entry, Library
 from opt_istn.problems import Instance
 from opt_istn.runs.audit import Standing
 from opt_istn.solver import Status
+from tests import second_verifier
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 INDEX = Library().entries()
@@ -293,3 +294,16 @@ def test_every_format_of_the_library_is_read_back() -> None:
         assert json.loads(gzip.decompress(path.read_bytes())) == json.loads(
             json.dumps(instance.document())
         )
+
+
+@pytest.mark.parametrize("entry", SMALL, ids=lambda entry: entry.name)
+def test_the_second_verifier_agrees(entry: Entry) -> None:
+    """Written from the documentation alone, it proves the same of every entry."""
+    instance = second_verifier.read(_text(Library().instance_path(entry.name)))
+    proof = second_verifier.read(_text(Library().certificate_path(entry.name)))
+    said = second_verifier.check(instance, proof)
+    assert said == (str(entry.status) if entry.bound is None else entry.bound)
+
+
+def _text(path: Path) -> str:
+    return gzip.decompress(path.read_bytes()).decode()

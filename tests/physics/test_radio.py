@@ -37,7 +37,7 @@ def test_bandwidth_is_irrelevant() -> None:
     assert differ <= 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.floats(-10, 3), st.booleans(), st.floats(30, 200))
 def test_coverage_is_the_map(seed: int, beta: float, shadowing: bool, altitude: float) -> None:
     """The blockwise coverage keeps exactly what the full SINR map says."""
@@ -55,7 +55,6 @@ def test_coverage_is_the_map(seed: int, beta: float, shadowing: bool, altitude: 
         assert ids.tolist() == np.flatnonzero(row >= beta).tolist()
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32))
 def test_inhibition_keeps_the_distance(seed: int) -> None:
     """Exactly the count asked for, inside the square, no two closer than the separation."""

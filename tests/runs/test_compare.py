@@ -393,3 +393,10 @@ def test_solver_seeds_are_apart_from_instance_seeds() -> None:
     for instance in (0, 1):
         own = [(solver, seed) for number, solver, seed in tasks if number == instance]
         assert own == [*(("jutap.random", seed) for seed in range(3)), ("jutap.labels", 0)]
+
+
+def test_scripts_count_solver_seeds_too(source: Source, tmp_path: Path) -> None:
+    """`compare` of the package runs a stochastic solver with each of the solver's seeds."""
+    path = tmp_path / "runs.jsonl"
+    runs = compare.compare([source], [Choice("jutap.random")], path, solver_seeds=3)
+    assert [run.seed for run in runs] == [0, 1, 2]

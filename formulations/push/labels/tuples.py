@@ -123,7 +123,7 @@ def _best_path(alive, values, offsets, prices):  # type: ignore[no-untyped-def]
     """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
     pushes = np.empty((len(alive.slot), 3), dtype=np.int64)
     times = np.zeros(len(prices), dtype=np.int64)
-    number = np.full((alive.base**alive.places).max(), -1, dtype=np.int32)
+    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int32)
     count, rank = 0, 0
     for t in range(len(alive.base) - 1):
         now = values[offsets[t] : offsets[t + 1]]
@@ -144,13 +144,13 @@ def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[n
     Tuples are reached layer by layer, each by its best way, and only those that may still be
     worth what the root is: none has more to come than at the start of the slot, `now`.
     """
-    rank, worth, origin = np.full(1, root), np.zeros(1, dtype=np.int64), np.full((1, 2), -1)
+    rank, worth = np.full(1, root), np.zeros(1, dtype=np.int64)
+    before, layer = np.full(1, -1), np.full(1, -1)  # the node that a node is reached from, by what
     number[root], count = 0, 1
     for k in range(alive.first[t], alive.first[t + 1]):
         if 2 * count > len(rank):
-            rank, worth = np.append(rank, rank), np.append(worth, worth)
-            rank, worth = np.append(rank, rank), np.append(worth, worth)
-            origin = np.concatenate((origin, origin, origin, origin))
+            rank, worth, before = _wider(rank), _wider(worth), _wider(before)
+            layer = _wider(layer)
         for node in range(count):
             change, there = _pushed(alive, k, rank[node])
             value = worth[node] + change - prices[alive.content[k]]
@@ -158,18 +158,29 @@ def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[n
                 continue
             if number[there] < 0 or value > worth[number[there]]:
                 rank[count], worth[count], number[there] = there, value, count
-                origin[count] = node, k
+                before[count], layer[count] = node, k
                 count += 1
     node = 0
     for other in range(count):
         number[rank[other]] = -1
         if worth[other] + later[_moved(alive, t, t + 1, rank[other])] == now[root]:
             node = other
-    layers = np.empty(0, dtype=np.int64)
-    while node > 0:
-        layers = np.append(origin[node, 1], layers)
-        node = origin[node, 0]
+    length, other = 0, node
+    while other > 0:
+        length, other = length + 1, before[other]
+    layers = np.empty(length, dtype=np.int64)
+    for i in range(length - 1, -1, -1):
+        layers[i], node = layer[node], before[node]
     return layers
+
+
+@compiled
+def _wider(old):  # type: ignore[no-untyped-def]
+    """Return an array with room for four times as many; `np.append` takes seconds to compile."""
+    new = np.empty(4 * len(old), dtype=old.dtype)
+    for i in range(len(old)):
+        new[i] = old[i]
+    return new
 
 
 @compiled
@@ -268,7 +279,7 @@ def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[n
     gain = np.empty(capacity, dtype=np.int64)
     rank = np.empty(capacity, dtype=np.int64)
     worth = np.empty(capacity, dtype=np.int64)
-    number = np.full((alive.base**alive.places).max(), -1, dtype=np.int64)
+    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int64)
     nodes, arcs = 0, 0
     if total > 0 and values[0] > target:
         nodes, rank[0], worth[0] = 1, 0, 0

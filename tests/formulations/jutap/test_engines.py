@@ -56,7 +56,7 @@ def test_engines_agree_with_brute_force(block: int) -> None:
                 assert negative_cycle(graph.state_arcs(instance)) is not None, index
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
     grid=st.integers(1, 4),

@@ -1,7 +1,7 @@
 """Forward labels under priced completions: any prices do, and giving up is told."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from formulations.push import forward
@@ -19,7 +19,6 @@ def case(seed, **sizes):
     return problem, problem.base_us - claims.cost
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 10_000), scale=st.sampled_from([0.0, 0.1, 1.0]), below=st.integers(1, 99)
 )
