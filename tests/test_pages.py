@@ -28,10 +28,13 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 GLOSSARY = {  # page: how the headings begin under which the words are defined
-    "docs/certificates.md": ("Certificates: bounds that a stranger can check", "The file"),
+    "docs/certificates.md": (
+        *("Certificates: bounds that a stranger can check", "The file"),
+        *("Beside records", "The library", "Two verifiers"),
+    ),
     "docs/jutap.md": ("Agreed and certified",),
-    "docs/files.md": ("Runs: ",),
-    "docs/reliability.md": ("Who decides what",),
+    "docs/files.md": ("Runs: ", "Certificates: ", "Library"),
+    "docs/reliability.md": ("Who decides what", "What is not promised"),
 }
 WORDS = {"certified": re.compile(r"certif", re.I), "agreed": re.compile(r"\bagreed\b", re.I)}
 MARK = re.compile(r"<!--\s*(runs:.+?)-->", re.S)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from opt_istn.cli import instances, prove, runs, train
+from opt_istn.cli import instances, library, prove, runs, train
 from opt_istn.files import InputError
 
 INTERRUPTED = 130
@@ -48,6 +48,7 @@ def _options(
 instances.register(app)
 runs.register(app)
 prove.register(app)
+library.register(app)
 train.register(app)
 
 

@@ -1,6 +1,6 @@
-"""The command that makes certificates, and what checks one."""
+"""Commands about certificates: prove, certify, and what `verify` says of one."""
 
-import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,12 +10,20 @@ from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opt_istn.problems import Document, Instance
+
+Seconds = Annotated[
+    float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
+]
+Jobs = Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    app.command()(prove)
+    for command in (prove, certify):
+        app.command()(command)
 
 
 def prove(
@@ -27,27 +35,29 @@ def prove(
     plan_out: Annotated[
         str, typer.Option("--plan-output", metavar="PLAN", help="File for the best plan known.")
     ] = "",
-    time_limit: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")] = 1,
+    time_limit: Seconds = None,
+    jobs: Jobs = 1,
     *,
     json: Json = False,
 ) -> int:
     """Write a certificate of the best bound that is found; it is checked before it is written."""
-    from opt_istn import files, problems, registry
-    from opt_istn.solver import Budget
+    from opt_istn import files, problems, registry, verifier
+    from opt_istn.cli import runs
 
     loaded = problems.read_instance(instance)
     known = problems.read_plan(plan, loaded.problem) if plan else None
     if known and problems.get(loaded.problem).evaluate(loaded, known).violations:
         raise InputError("", "expected a feasible plan", plan)
-    budget = Budget(time_s=time_limit, threads=jobs)
+    budget = runs.allowed(time_limit, None, None, jobs)
     certificate, best = registry.prover(loaded.problem)(loaded, budget, known)
     if certificate is None:
         output.complain(f"{instance}: no bound was found in time")
         return 3
-    found = check(loaded, certificate, best, out or "the certificate just made")
+    try:
+        found = check(loaded, certificate, best)
+    except verifier.Refused as refused:
+        source = out or "the certificate just made"
+        raise InputError("certificate", f"refused: {refused}", source) from None
     if out:
         files.write_document(out, certificate)
     if plan_out and best is not None:
@@ -56,29 +66,85 @@ def prove(
     return 0
 
 
+def certify(
+    runs: Annotated[str, typer.Argument(metavar="RUNS.jsonl", help="File of records.")],
+    folder: Annotated[
+        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+    ],
+    time_limit: Seconds = None,
+    jobs: Jobs = 1,
+    *,
+    json: Json = False,
+) -> int:
+    """Certify the instances of RUNS.jsonl; a certificate that is in DIR is not proven again.
+
+    The time limit is for each instance. Exit code 3 if one gets no certificate.
+    """
+    from opt_istn.cli.runs import allowed
+    from opt_istn.runs import certify as certifying
+
+    records, lacking = [], False
+    for found in certifying.certify(runs, folder, allowed(time_limit, None, None, jobs)):
+        run = found.record
+        lacking |= run is None
+        records += [] if run is None else [run]
+        names = ("instance", "sha256", "status", "cost", "bound", "certificate", "reason")
+        said = [getattr(run, name, None) for name in names[2:-1]]
+        reason = found.reason if run is None else run.error
+        row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
+        if json:
+            output.as_json(row)
+        else:
+            print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    if any(run.failure for run in records):
+        return 4
+    return 3 if lacking else 0
+
+
 def check(
-    instance: "Instance", certificate: dict[str, Any], plan: "Document | None", source: str
+    instance: "Instance", certificate: "Mapping[str, Any]", plan: "Document | None"
 ) -> dict[str, Any]:
     """Return what the verifier says of a certificate and, if there is one, a plan.
 
     Raises
     ------
-    InputError
+    opt_istn.verifier.Refused
         If the verifier refuses one of them; says why.
     """
-    from opt_istn import verifier
+    from opt_istn.runs import certificates
 
-    document, proof = _plain(instance.document()), _plain(certificate)
-    try:
-        found = {"instance": instance.sha256, **verifier.check(document, proof)}
-        if plan is not None:
-            found["cost"] = verifier.cost_of(document, _plain(plan.document()))
-            found["optimal"] = found["cost"] == found.get("bound")
-    except verifier.Refused as refused:
-        raise InputError("certificate", f"refused: {refused}", source) from None
+    proven = certificates.check(instance, certificate)
+    claim = {"bound": proven.bound} if proven.status is None else {str(proven.status): True}
+    found: dict[str, Any] = {"instance": instance.sha256, "kind": proven.kind, **claim}
+    if plan is not None:
+        found["cost"] = certificates.cost_of(instance, plan)
+        found["optimal"] = found["cost"] == proven.bound
     return found
 
 
-def _plain(document: Any) -> Any:
-    """Return a document as a reader of its file sees it."""
-    return json.loads(json.dumps(document))
+def holds_instance(path: str) -> bool:
+    """Return whether a file is an instance of some problem rather than a file of records."""
+    from opt_istn import files, problems
+
+    if not Path(path).is_file():  # a pipe can be read only once
+        return False
+    try:
+        found = files.document_format(files.read_bytes(path))
+    except InputError:  # of several lines, for one
+        return False
+    return found in {problem.formats()[0] for problem in problems.every()}
+
+
+def verify_certificate(instance: str, certificate: str, plan: str, *, json: bool) -> int:
+    """Print what the verifier says of the files; exit code 4 if it refuses one."""
+    from opt_istn import problems, verifier
+    from opt_istn.runs import certificates
+
+    loaded = problems.read_instance(instance)
+    known = problems.read_plan(plan, loaded.problem) if plan else None
+    try:
+        found = {"accepted": True, **check(loaded, certificates.read(certificate), known)}
+    except verifier.Refused as refused:
+        found = {"accepted": False, "instance": loaded.sha256, "reason": str(refused)}
+    output.as_json(found) if json else output.as_table(output.pairs(found))
+    return 0 if found["accepted"] else 4

@@ -209,10 +209,13 @@ def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
     version = next((run.packages.get("opt-istn") for run in runs if run.packages), None)
     commit = next((run.commit for run in runs if run.commit), "")
     made = " ".join(part for part in (version, f"commit {commit[:12]}" if commit else "") if part)
-    cores = " and ".join(summary.cores) or "a certificate"
+    proof = f"independently by {' and '.join(summary.cores)}"
+    if summary.certified:
+        known = (run.certificate for run in runs if run.sha256 == summary.sha256)
+        proof = f"by a certificate (sha256 {', '.join(sorted(set(filter(None, known))))})"
     return (
         f"Instance {summary.instance} (sha256 {summary.sha256}) has the optimum "
-        f"{summary.best_cost}, proven independently by {cores} "
+        f"{summary.best_cost}, proven {proof} "
         f"(opt-istn {made})."
     )
 

@@ -2,7 +2,9 @@
 
 An evaluated plan is a fact; a bound, `infeasible` and `unbounded` are claims. So where a plan and a
 claim contradict each other the claim's run is refuted. Where claims contradict each other and no
-plan decides, they are disputed: neither is believed, nobody is blamed, and there is no vote.
+plan decides, a claim with a certificate refutes those without; else they are disputed: neither is
+believed, nobody is blamed, and there is no vote. A certificate counts because the judge accepted it
+when it was recorded; `opt_istn.runs.verify` checks its file again.
 Nothing of this is stored. It is derived from the records at hand, so it is settled anew whenever
 one is added or removed.
 """
@@ -130,8 +132,8 @@ def _summary(runs: Sequence[Record]) -> InstanceSummary:
     status = _status(believed, cost, bound)
     proving = [run for run in believed if _proves(run, status, cost)]
     cores = {_core(run) for run in proving} - {""}
-    disputed = [(runs[i], found.reason) for i, found in against.items() if not found.refuted]
-    first = runs[0]
+    disputes = [(runs[i], found.reason) for i, found in against.items() if not found.refuted]
+    disputed, first = bool(disputes), runs[0]
     return InstanceSummary(
         problem=first.problem,
         instance=first.instance,
@@ -139,19 +141,22 @@ def _summary(runs: Sequence[Record]) -> InstanceSummary:
         status=status,
         best_cost=cost,
         best_bound=bound,
-        standing=_standing(
-            status, cores, bounded=None not in (cost, bound), disputed=bool(disputed)
-        ),
+        standing=_standing(status, proving, bounded=None not in (cost, bound), disputed=disputed),
         cores=tuple(sorted(cores)),
         proofs=tuple(sorted({run.proof for run in proving if run.proof})),
-        disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputed[:_MAX_DISPUTES]),
+        disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputes[:_MAX_DISPUTES]),
     )
 
 
-def _standing(status: Status, cores: set[str], *, bounded: bool, disputed: bool) -> Standing:
+def _standing(
+    status: Status, proving: Sequence[Record], *, bounded: bool, disputed: bool
+) -> Standing:
     if disputed:
         return Standing.DISPUTED
     if status in _SETTLED:
+        if any(run.certificate for run in proving):
+            return Standing.CERTIFIED
+        cores = {_core(run) for run in proving} - {""}
         return Standing.AGREED if len(cores) >= 2 else Standing.CLAIMED
     return Standing.BOUNDED if bounded else Standing.OPEN
 
@@ -194,11 +199,23 @@ def _settle(runs: Sequence[Record]) -> dict[int, _Against]:
             lower[place] = run
     if lower and endless:
         for these, those in ((lower, endless), (endless, lower)):
-            other = min(those.values(), key=_name)
-            text = f"but {_who(other)} claimed {_claim(other)}; no plan decides"
-            for place, run in these.items():
-                against[place] = _Against(f"claimed {_claim(run)}, {text}", refuted=False)
+            against |= _contradicted(these, list(those.values()))
     return dict(sorted(against.items()))
+
+
+def _contradicted(runs: dict[int, Record], others: Sequence[Record]) -> dict[int, _Against]:
+    """Return what `others`, which say the opposite, mean for `runs`: a certificate decides."""
+    ours = any(run.certificate for run in runs.values())
+    theirs = [run for run in others if run.certificate]
+    if ours and not theirs:
+        return {}
+    other = min(theirs or others, key=_name)
+    refuted = bool(theirs) and not ours
+    text = f"but {_who(other)} claimed {_claim(other)}"
+    text += " with a certificate" if refuted else "; no plan decides"
+    return {
+        place: _Against(f"claimed {_claim(run)}, {text}", refuted) for place, run in runs.items()
+    }
 
 
 def _without_claim(run: Record, found: _Against) -> Record:

@@ -123,7 +123,7 @@ def run_one(
         extra={"load": environment.load()},
         **environment.capture(*distribution),
     )
-    return _judged(blank, instance, outcome)
+    return judged(blank, instance, outcome)
 
 
 def describe(
@@ -152,7 +152,8 @@ def _outcome(
     )
 
 
-def _judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
+def judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
+    """Return `blank` with what the judge says of an outcome."""
     change = msgspec.structs.replace
     if outcome.unsupported is not None:
         error = f"not supported: {outcome.unsupported}"

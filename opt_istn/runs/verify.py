@@ -1,19 +1,21 @@
 """Checking a file of records: sources, plans, claims, contradictions.
 
 Instances are made and plans are evaluated again. A bound is compared with the plan of its run and
-with the other runs on the instance; it is not computed anew, so one that nothing contradicts stays
-a claim.
+with the other runs on the instance. Where a folder of certificates is given, each certificate that
+a record names is read and checked again by `opt_istn.verifier`. Other bounds are not computed anew:
+one that nothing contradicts stays a claim.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import audit
+from opt_istn.runs import audit, certificates
 from opt_istn.runs.child import RawClaims
 from opt_istn.runs.compare import load
 from opt_istn.runs.judge import judge
@@ -41,32 +43,120 @@ class Check:
         The record.
     finding, reason
         What became of it, and why.
+    proven
+        Whether an accepted certificate proves its bound, or its status.
     """
 
     record: Record
     finding: Finding
     reason: str = ""
+    proven: bool = False
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What of a record in order was checked, and what was not."""
+        run, found = self.record, []
+        if self.finding != Finding.OK:
+            return ()
+        if run.plan is not None:
+            found.append("plan recomputed")
+        if run.bound is not None or run.status in (Status.INFEASIBLE, Status.UNBOUNDED):
+            what = "status" if run.bound is None else "bound"
+            found.append(
+                f"{what} " + ("proven by certificate" if self.proven else "not recomputed")
+            )
+        return tuple(found)
 
 
-def verify(records: Sequence[Record]) -> Iterator[Check]:
+class _Loader:
+    """Loads instances; records come instance by instance, so one in memory is enough."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[bytes, Instance | str] = {}
+
+    def __call__(self, run: Record) -> Instance | Check:
+        """Return the instance of a record, or the verdict if it cannot be had."""
+        key = msgspec.json.encode(run.source, order="sorted")
+        if key not in self._loaded:
+            self._loaded.clear()
+            self._loaded[key] = _load(run)
+        instance = self._loaded[key]
+        if isinstance(instance, str):
+            return Check(run, Finding.UNAVAILABLE, instance)
+        if instance.sha256 != run.sha256:
+            found = f"its source gives another instance ({instance.sha256[:12]})"
+            return Check(run, Finding.REFUTED, found)
+        return instance
+
+
+def verify(records: Sequence[Record], folder: str | Path | None = None) -> Iterator[Check]:
     """Regenerate every instance, evaluate every plan, hold claims against plans and each other.
 
-    No bound is recomputed.
+    Parameters
+    ----------
+    folder
+        Where the certificates lie that records name. Without it, no certificate counts.
     """
-    loaded: dict[str, Instance | str] = {}
-    for run, read in zip(records, audit.audited(records), strict=True):
-        key = msgspec.json.encode(run.source, order="sorted").decode()
-        if key not in loaded:
-            loaded.clear()  # records come instance by instance: one in memory is enough
-            loaded[key] = _load(run)
-        instance = loaded[key]
-        if isinstance(instance, str):
-            yield Check(run, Finding.UNAVAILABLE, instance)
-        elif instance.sha256 != run.sha256:
-            found = f"its source gives another instance ({instance.sha256[:12]})"
-            yield Check(run, Finding.REFUTED, found)
-        else:
-            yield _together(_check(run, instance), read)
+    checked = folder is not None
+    unproven = {} if folder is None else dict(_unproven(records, Path(folder)))
+    read = audit.audited(
+        _beside_others(run, unproven.get(place, ""), checked=checked)
+        for place, run in enumerate(records)
+    )
+    load_instance = _Loader()
+    for place, run in enumerate(records):
+        found = load_instance(run)
+        if isinstance(found, Check):
+            yield found
+            continue
+        check = _check(run, found)
+        if check.finding == Finding.OK and place in unproven:
+            check = Check(run, Finding.REFUTED, unproven[place])
+        proven = checked and run.certificate is not None and place not in unproven
+        yield replace(_together(check, read[place]), proven=proven)
+
+
+def outcomes(checks: Sequence[Check]) -> list[audit.InstanceSummary]:
+    """Return what is known of each instance from the records that are in order.
+
+    Only certificates that were checked count.
+    """
+    change = msgspec.structs.replace
+    good = [check for check in checks if check.finding in (Finding.OK, Finding.DISPUTED)]
+    return audit.summarise(
+        check.record if check.proven else change(check.record, certificate=None) for check in good
+    )
+
+
+def _beside_others(run: Record, refuted: str, *, checked: bool) -> Record:
+    """Return a record as it counts beside others: a certificate counts only if it was checked."""
+    change = msgspec.structs.replace
+    if run.certificate is None:
+        return run
+    if refuted:
+        failed = {"status": Status.FAILED, "failure": Failure.REFUTED, "error": refuted}
+        return change(run, **failed, bound=None, certificate=None)
+    return run if checked else change(run, certificate=None)
+
+
+def _unproven(records: Sequence[Record], folder: Path) -> Iterator[tuple[int, str]]:
+    """Yield the places of records that their certificates do not prove, and why."""
+    load_instance = _Loader()
+    for place, run in enumerate(records):
+        if run.certificate is None:
+            continue
+        instance = load_instance(run)
+        if isinstance(instance, Check):
+            yield place, instance.reason
+            continue
+        path = certificates.path_of(folder, run.sha256)
+        claims = [(run.status, run.bound)]  # others are held against both
+        claims += [] if run.claim is None else [(run.claim.status, run.claim.bound)]
+        for status, bound in claims:
+            reason = certificates.refuted(instance, path, run.certificate, status, bound)
+            if reason:
+                yield place, reason
+                break
 
 
 def _load(run: Record) -> Instance | str:

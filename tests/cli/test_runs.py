@@ -49,7 +49,7 @@ def test_disputes_come_first(
     assert "no plan decides" in out
     assert "0 failed" in out
     assert main(["verify", "runs.jsonl"]) == 4
-    assert capsys.readouterr().out.count("disputed") == 2
+    assert capsys.readouterr().out.count("disputed  ") == 2
 
 
 def test_a_broken_line_is_refused_until_it_is_moved(capsys: pytest.CaptureFixture[str]) -> None:

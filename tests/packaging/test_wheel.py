@@ -149,3 +149,13 @@ def test_extras_leave_the_core_alone() -> None:
     core = [line for line in requires("opt-istn") or [] if "extra ==" not in line]
     assert core
     assert not [line for line in core if line.lower().startswith(EXTRAS)]
+
+
+def test_the_library_comes_with_the_wheel(core: Path, project: Path) -> None:
+    """Without extras, its entries are there, are checked and are cited."""
+    command = core / "bin/opt-istn"
+    listed = json.loads(_run(command, "library", "list", "--json", cwd=project).stdout)
+    assert len(listed) >= 24
+    _run(command, "library", "check", "jutap-cycle-budget", cwd=project)
+    _run(command, "library", "get", "push-tiny-v2-0", "-o", "got", cwd=project)
+    assert "@misc" in _run(command, "cite", "push-tiny-v2-0", cwd=project).stdout

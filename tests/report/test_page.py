@@ -78,6 +78,14 @@ def test_page_holds_everything(page: Any) -> None:
     assert rows.count("<tr class") == len(comparison())
 
 
+def test_a_certificate_is_cited(page: Any) -> None:
+    """Where there is a certificate, its hash is cited rather than the cores."""
+    runs = [changed(run, certificate="c" * 64) if run.bound == 100 else run for run in comparison()]
+    text = page(runs).text
+    assert f"has the optimum 100, proven by a certificate (sha256 {'c' * 64})" in text
+    assert "independently by" not in text.partition("has the optimum")[2][:100]
+
+
 def test_failures_come_first(page: Any) -> None:
     """Failures are told before any number, those without a plan next."""
     text = page(comparison()).text

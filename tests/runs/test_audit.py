@@ -226,3 +226,27 @@ def test_gap() -> None:
     assert audit.gap(3, 0) == 3
     assert audit.gap(None, 3) is None
     assert audit.gap(3, None) is None
+
+
+def test_a_certificate_decides_where_no_plan_does() -> None:
+    """Of contradicting claims, those without a certificate are refuted by one with it."""
+    proven = msgspec.structs.replace(_run("proven", Status.UNBOUNDED), certificate="0" * 64)
+    bound = _run("bound", Status.BOUND_ONLY, None, 5)
+    assert _verdicts(bound, proven) == {"bound": "failed", "proven": "unbounded"}
+    (known,) = audit.summarise([bound, proven])
+    assert (known.standing, known.disputes) == (Standing.CERTIFIED, ())
+    both = msgspec.structs.replace(bound, certificate="1" * 64)
+    (known,) = audit.summarise([both, proven, BOUNDLESS])
+    assert known.standing == Standing.DISPUTED
+    assert len(known.disputes) == 3
+
+
+def test_a_certificate_of_less_than_the_best_plan_certifies_nothing() -> None:
+    """The optimum is certified by a certificate of that very bound, whoever else proved it."""
+    weaker = msgspec.structs.replace(
+        _run("weak", Status.BOUND_ONLY, None, 199), certificate="0" * 64
+    )
+    (known,) = audit.summarise([BEST, weaker])
+    assert known.standing == Standing.CLAIMED
+    (known,) = audit.summarise([PLAN, weaker])
+    assert known.standing == Standing.BOUNDED

@@ -1,0 +1,155 @@
+"""Commands about the library of certified instances, and about citing them."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opt_istn.cli import output
+from opt_istn.cli.instances import InstanceFile, Json
+from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.library.shelf import Entry, Library
+
+Folder = Annotated[
+    str, typer.Option("--library", metavar="DIR", help="Library; the installed one by default.")
+]
+Name = Annotated[str, typer.Argument(metavar="NAME|HASH", help="Entry of the library.")]
+
+library = typer.Typer(help="Instances with plans and certificates.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for name, command in (("list", list_), ("get", get), ("check", check), ("add", add)):
+        library.command(name)(command)
+    app.add_typer(library, name="library")
+    app.command()(cite)
+
+
+def list_(
+    folder: Folder = "",
+    *,
+    solu: Annotated[bool, typer.Option("--solu", help="Print a .solu file.")] = False,
+    json: Json = False,
+) -> None:
+    """List the entries: what is known of each; with --json also what it takes to check it."""
+    from opt_istn.library import shelf
+
+    entries = _library(folder).entries()
+    if solu:
+        print("\n".join(shelf.solu(entries)))
+    elif json:
+        output.as_json(entries)
+    else:
+        header = ("name", "standing", "status", "value", "kB")
+        output.as_table([_row(entry) for entry in entries], header)
+
+
+def get(
+    name: Name,
+    out: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder.")] = ".",
+    folder: Folder = "",
+) -> None:
+    """Copy an entry's files, and the verifier that needs nothing else of this package."""
+    from opt_istn import files, verifier
+
+    shelf = _library(folder)
+    entry = shelf.find(name)
+    copies = [*shelf.paths(entry.name).values(), Path(verifier.__file__)]
+    endings = {"plans": f"{entry.name}.plan.json"}
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+        for path in copies:
+            target = Path(out) / endings.get(path.parent.name, path.name)
+            shutil.copyfile(path, target)
+            print(target)
+    except OSError as error:
+        raise files.unusable("cannot be written", error, out) from None
+
+
+def check(
+    name: Annotated[str, typer.Argument(metavar="[NAME|HASH]", help="Entry; all if none.")] = "",
+    folder: Folder = "",
+    *,
+    json: Json = False,
+) -> int:
+    """Check entries anew, and that planted falsehoods are refused; exit code 4 if not."""
+    from opt_istn.library import contribute, shelf
+
+    kept = _library(folder)
+    rows: list[tuple[str, bool, str]] = []
+    for entry in [kept.find(name)] if name else kept.entries():
+        found, wrong = shelf.check(kept, entry)
+        wrong = wrong or contribute.unbacked(kept, entry)
+        value = found.status if found.bound is None else f"{found.status} {found.bound}"
+        rows.append((entry.name, not wrong, wrong or f"{found.standing}: {value}"))
+    for lie in [] if name else kept.wrong():
+        said = shelf.refute(kept, lie)
+        rows.append((f"wrong/{lie.name}", bool(said), said or "it is not refused"))
+    for row in rows:
+        line = dict(zip(("name", "ok", "said"), row, strict=True))
+        output.as_json(line) if json else print("ok  " if row[1] else "BAD ", row[0], row[2])
+    return 0 if all(ok for _, ok, _ in rows) else 4
+
+
+def add(
+    instance: InstanceFile,
+    by: Annotated[str, typer.Option(help="Who gives it; the ledger keeps that.")],
+    plan: Annotated[str, typer.Option(metavar="PLAN", help="Plan file.")] = "",
+    certificate: Annotated[str, typer.Option(metavar="CERT", help="Certificate file.")] = "",
+    name: Annotated[str, typer.Option(help="Name of a new entry.")] = "",
+    note: Annotated[str, typer.Option(help="What it is there for.")] = "",
+    folder: Folder = "",
+    *,
+    cc0: Annotated[bool, typer.Option("--cc0", help="I give it to all, under CC0 1.0.")] = False,
+    json: Json = False,
+) -> int:
+    """Add a plan, a certificate or both; what is refused or no better stays in the ledger."""
+    from opt_istn import problems
+    from opt_istn.library import contribute
+
+    if not cc0:
+        raise InputError("--cc0", "expected it: the library is given to all, under CC0 1.0")
+    loaded = problems.read_instance(instance)
+    given = (plan or None, certificate or None)
+    lines = contribute.add(_library(folder), loaded, by, *given, name, note)
+    for line in lines:
+        words = (line.name, line.what, line.value, line.verdict, line.reason)
+        said = "  ".join(str(word) for word in words if word not in (None, ""))
+        output.as_json(line) if json else print(said)
+    return 4 if any(line.verdict == contribute.REFUSED for line in lines) else 0
+
+
+def cite(name: Name, folder: Folder = "") -> int:
+    """Check an entry, then print its BibTeX entry and one sentence for LaTeX."""
+    from opt_istn.library import cite as citing
+    from opt_istn.library import contribute, shelf
+
+    kept = _library(folder)
+    entry = kept.find(name)
+    _, wrong = shelf.check(kept, entry)
+    if wrong := wrong or contribute.unbacked(kept, entry):
+        output.complain(f"{entry.name}: {wrong}")
+        return 4
+    year = contribute.since(kept, entry)[:4]
+    print(citing.bibtex(entry, year), citing.sentence(entry), sep="\n\n")
+    return 0
+
+
+def _library(folder: str) -> "Library":
+    from opt_istn.library.shelf import INSTALLED, Library
+
+    if folder and not Path(folder).is_dir():
+        raise InputError("--library", "expected a folder", folder)
+    return Library(Path(folder) if folder else INSTALLED)
+
+
+def _row(entry: "Entry") -> tuple[object, ...]:
+    """Return a row of the table; the value is a range where plan and bound differ."""
+    values = dict.fromkeys(str(v) for v in (entry.bound, entry.cost) if v is not None)
+    kilobytes = f"{sum(entry.bytes.values()) / 1000:.1f}"
+    known = (entry.standing, entry.status, " to ".join(values) or None)
+    return entry.name, *known, kilobytes

@@ -1,0 +1,1 @@
+"""Instances with plans and certificates that anybody can check and cite; docs/files.md."""

@@ -1,0 +1,115 @@
+"""The commands about certificates: what they answer, and what they exit with."""
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from opt_istn.cli import main
+from tests.planted import OPTIMUM, best_plan, long_plan, tiny
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    """Return a runner of commands in a folder with an instance, its certificate and two plans."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    tiny().write("tiny.json")
+    best_plan(tiny()).write("best.json")
+    long_plan(tiny()).write("long.json")
+    assert run("prove", "tiny.json", "-o", "tiny.cert.json.gz")[0] == 0
+    return run
+
+
+def test_an_accepted_certificate_exits_with_0(cli: Cli) -> None:
+    """`verify` says what a certificate proves, and whether a plan is optimal."""
+    code, out, err = cli("verify", "tiny.json", "tiny.cert.json.gz", "best.json", "--json")
+    said = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (said["accepted"], said["bound"], said["cost"]) == (True, OPTIMUM, OPTIMUM)
+    assert said["optimal"]
+    said = json.loads(cli("verify", "tiny.json", "tiny.cert.json.gz", "long.json", "--json")[1])
+    assert not said["optimal"]
+    assert "accepted" in cli("verify", "tiny.json", "tiny.cert.json.gz")[1]
+
+
+def test_a_refused_certificate_exits_with_4(cli: Cli) -> None:
+    """A claim above what is proven, of another instance or beyond 64 bits is refused."""
+    tiny(energy_mj=(1000, 1415)).write("other.json")
+    certificate = json.loads(_text("tiny.cert.json.gz"))
+    higher = {**certificate, "claim": {"bound": OPTIMUM + 1}}
+    Path("higher.json").write_text(json.dumps(higher))
+    Path("huge.json").write_text(json.dumps({**certificate, "claim": {"bound": -(10**40)}}))
+    for files, reason in (
+        (("tiny.json", "higher.json"), "above"),
+        (("other.json", "tiny.cert.json.gz"), "another one"),
+        (("tiny.json", "huge.json"), "2^62"),
+    ):
+        code, out, err = cli("verify", *files, "--json")
+        assert (code, err) == (4, "")
+        assert reason in json.loads(out)["reason"]
+
+
+@pytest.mark.parametrize("name", ["tiny.json", "missing.json", "best.json"])
+def test_what_is_no_certificate_exits_with_2(cli: Cli, name: str) -> None:
+    """One line names the file and what was expected."""
+    code, out, err = cli("verify", "tiny.json", name)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"opt-istn: {name}: ")
+    assert err.count("\n") == 1
+
+
+def _text(path: str) -> bytes:
+    return gzip.decompress(Path(path).read_bytes())
+
+
+def test_certify_keeps_certificates_that_verify_reads(cli: Cli) -> None:
+    """From a comparison to `certified`: compare, certify, verify with the folder."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    code, out, err = cli("certify", "runs.jsonl", "--certificates", "certs", "--json")
+    assert (code, err) == (0, "")
+    assert (json.loads(out)["bound"], json.loads(out)["reason"]) == (OPTIMUM, "")
+    code, out, _ = cli("verify", "runs.jsonl", "--certificates", "certs")
+    last = "2 records: 1 x bound not recomputed, 1 x bound proven by certificate, "
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        f"{last}2 x plan recomputed; instances: 1 certified",
+    )
+    code, out, _ = cli("verify", "runs.jsonl")
+    assert (code, out.splitlines()[-1].endswith("instances: 1 claimed")) == (0, True)
+    assert "1 certified" in cli("table", "runs.jsonl")[1]
+    for file in Path("certs").iterdir():
+        file.unlink()
+    code, out, _ = cli("verify", "runs.jsonl", "--certificates", "certs", "--json")
+    assert code == 4
+    assert "cannot be read" in out
+
+
+def test_what_cannot_be_certified_exits_with_3(cli: Cli) -> None:
+    """An instance that is gone gets no certificate; no file of records is bad input."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    Path("tiny.json").unlink()
+    code, out, _ = cli("certify", "runs.jsonl", "--certificates", "certs")
+    assert code == 3
+    assert "tiny.json: cannot be read" in out
+    for file, folder in (("none.jsonl", "certs"), ("runs.jsonl", "best.json")):
+        code, out, err = cli("certify", file, "--certificates", folder)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not Path("none.jsonl").exists()
+
+
+def test_no_time_at_all_exits_with_2(cli: Cli) -> None:
+    """A limit of zero seconds is bad input for both commands that prove."""
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    for command in (("prove", "tiny.json"), ("certify", "runs.jsonl", "--certificates", "certs")):
+        code, out, err = cli(*command, "--time-limit", "0")
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "time_s" in err
