@@ -32,6 +32,8 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
         *("Certificates: bounds that a stranger can check", "The file"),
         *("Beside records", "The library", "Two verifiers"),
     ),
+    "docs/decisions/README.md": ("Decisions",),
+    "docs/decisions/certificates.md": ("Certificates of our own",),
     "docs/jutap.md": ("Agreed and certified",),
     "docs/files.md": ("Runs: ", "Certificates: ", "Library"),
     "docs/reliability.md": ("Who decides what", "What is not promised"),
