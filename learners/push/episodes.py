@@ -7,15 +7,12 @@ import numpy as np
 import torch
 
 from learners.push.draws import Drawer, DrawnBirths, LawSaving, memorised, together
-from learners.push.scene import Contents, Scene, Sight, Stage, joined, rows_of, scene_of
-from learners.push.view import NUM_META, Float
+from learners.push.scene import Scene, Sight, Stage, joined, scene_of
+from learners.push.view import Contents, Float, contents_in, rows_of
 from learners.push.vision import Vision
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.play import Game, Observation, leaves
-from opt_istn.push.world.demand import CODE_LENGTH, features
 from opt_istn.push.world.parameters import Scenario
 
-_NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
 Choose = Callable[[Sight, IntArray], IntArray]  # what is seen, heads -> slots after birth, T: never
 
 
@@ -145,11 +142,7 @@ class KnownScenes:
         self._problems = memorised(instance)
         total = self._problems.batch.saved[:, -1]
         self.unit_us = float(total[total > 0].mean()) if total.any() else 1.0
-        game = Game(instance)
-        while game.slot < instance.num_slots - 1:
-            game.step([])
-        seen = contents_of(game.observe())._replace(evicted=leaves(instance))
-        codes = vision.of_instance(instance)
+        seen, codes = contents_in(instance), vision.of_instance(instance)
         self._contents = seen if codes is None else seen._replace(codes=codes)
         self.code = self._contents.codes.shape[1]
 
@@ -157,24 +150,6 @@ class KnownScenes:
         """Return the instance `number` times."""
         problems = together([self._problems] * number)
         return scene_of(_joined([self._contents] * number), problems, self.num_users)
-
-
-def contents_of(observation: Observation) -> Contents:
-    """Return the contents known in an instance, as far as they are stored now."""
-    number, slot, seen = len(observation.release), observation.slot, observation.attributes
-    rows = np.zeros((number, NUM_META), dtype=np.float32)
-    codes = np.zeros((number, CODE_LENGTH), dtype=np.float32)
-    if seen:
-        lat, lon = (
-            np.array([(x[f"{axis}_start"] + x[f"{axis}_end"]) / 2 for x in seen])
-            for axis in ("lat", "lon")
-        )
-        rows = rows_of(features([{**x, **_NO_IMAGE} for x in seen]), lat, lon)
-    if observation.codes.shape[1]:
-        codes = observation.codes.astype(np.float32)
-    evicted = np.where(observation.stored, slot + 1, slot)
-    none = np.zeros(number, dtype=np.int64)
-    return Contents(none, observation.release, observation.cluster, evicted, rows, codes)
 
 
 def _joined(contents: list[Contents]) -> Contents:
