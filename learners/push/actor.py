@@ -11,10 +11,11 @@ import torch
 from learners import agent, nets
 from learners.push.batch import anneal, batch_of, replay
 from learners.push.draws import Problems
-from learners.push.episodes import Choose, Scenes, perform
+from learners.push.episodes import Choose, perform
 from learners.push.nets import Actor, Shape
 from learners.push.scene import Scene, Sight, Stage, columns, scene_of
 from learners.push.solver import PushAgent, claims_of
+from learners.push.sources import Source
 from learners.push.view import Float, contents_of
 from learners.push.vision import Vision, classes_of
 from opt_istn.files import InputError
@@ -55,7 +56,7 @@ class Curve:
         Source of their randomness.
     """
 
-    def __init__(self, scenes: Scenes, rng: np.random.Generator) -> None:
+    def __init__(self, scenes: Source, rng: np.random.Generator) -> None:
         self._scene = scenes.scene(1 if scenes.num_own else _CHECKED, rng)
         batch = self._scene.problems.batch
         best = anneal(batch, _SWEEPS, _HEAT, rng)

@@ -94,6 +94,13 @@ def contents_in(instance: Instance) -> Contents:
     return contents_of(game.observe())._replace(evicted=leaves(instance))
 
 
+def joined(contents: list[Contents]) -> Contents:
+    """Return the contents of several instances as one."""
+    instance = np.repeat(np.arange(len(contents)), [len(x.release) for x in contents])
+    columns = zip(*(x[1:] for x in contents), strict=True)
+    return Contents(instance, *map(np.concatenate, columns))
+
+
 class Stored(NamedTuple):
     """Where satellites keep contents; see `opt_istn.push.world.storage.Storage`.
 
