@@ -1,5 +1,5 @@
 """Solvers that learn: trainers, agents and environments."""
 
-from learners import moved
+from opt_istn import _moved
 
-moved.forward()
+_moved.serve(_moved.LEARNERS)

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, cast
 
 CORE = {
@@ -65,6 +65,38 @@ FORMULATIONS = {
     f"{_SOLVERS}.futures": f"{_SOLVERS}.online.futures",
 }
 
+LEARNERS = {
+    "learners.attention": "learners.push.attention",
+    "learners.backbone": "learners.push.backbone",
+    "learners.counterfactual": "learners.push.counterfactual",
+    "learners.dqn": "learners.jutap.dqn",
+    "learners.dqn_run": "learners.jutap.dqn",
+    "learners.envs.jutap": "learners.jutap.env",
+    "learners.envs.push": "learners.push.env",
+    "learners.image_features": "learners.images.features",
+    "learners.image_folders": "learners.images.folders",
+    "learners.image_training": "learners.images.training",
+    "learners.maac": "learners.push.maac",
+    "learners.mappo": "learners.push.mappo",
+    "learners.mobilenet": "learners.images.mobilenet",
+    "learners.pictures": "learners.jutap.pictures",
+    "learners.push_batch": "learners.push.batch",
+    "learners.push_nets": "learners.push.nets",
+    "learners.push_scene": "learners.push.scene",
+    "learners.qlearning": "learners.jutap.qlearning",
+    "learners.starts": "learners.jutap.starts",
+}
+_RENAMED = {  # names that are called otherwise at the new place, or are at another one
+    "learners.dqn": {"Training": "learners.jutap.dqn.Dqn"},
+    "learners.dqn_run": {"Settings": "learners.jutap.dqn.Dqn"},
+    "learners.image_training": {"Training": "learners.images.training.Schedule"},
+    "learners.qlearning": {
+        "Training": "learners.jutap.qlearning.QLearning",
+        "ValueIteration": "formulations.jutap.value_iteration.ValueIteration",
+    },
+    "learners.starts": {"value_iteration": "opt_istn.jutap.table.value_iteration"},
+}
+
 
 class _Moved:  # importlib.abc would cost every start of the command line 90 imports
     """Find and load modules by their old names.
@@ -94,9 +126,23 @@ class _Moved:  # importlib.abc would cost every start of the command line 90 imp
         """Put the module at its new place into `sys.modules` under the old name, too."""
         old = module.__name__
         new = self.places[old]
-        words = f"{old} is {new} now; the old name goes with the next release"
-        warnings.warn(words, DeprecationWarning, stacklevel=2)  # importlib's frames do not count
-        sys.modules[old] = import_module(new)
+        warnings.warn(self._told(old), DeprecationWarning, stacklevel=2)  # importlib's don't count
+        sys.modules[old] = found = import_module(new)
+        for name, now in _RENAMED.get(old, {}).items():
+            place, _, called = now.rpartition(".")
+            setattr(found, name, getattr(import_module(place), called))
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return what ``python -m`` runs under an old name: the module at its new place."""
+        lines = (
+            "import runpy, warnings",
+            f"warnings.warn({self._told(fullname)!r}, DeprecationWarning)",
+            f"runpy.run_module({self.places[fullname]!r}, run_name='__main__', alter_sys=True)",
+        )
+        return compile("\n".join(lines), fullname, "exec")
+
+    def _told(self, old: str) -> str:
+        return f"{old} is {self.places[old]} now; the old name goes with the next release"
 
 
 _FINDER = _Moved({})

@@ -2,9 +2,8 @@
 
 The network of Howard et al., Searching for MobileNetV3, ICCV 2019 (table 2), with the names of
 parameters that torchvision uses, so that its ImageNet weights (``mobilenet_v3_small-047dcff4.pth``)
-load as they are. None are shipped: without a file the weights are random. torchvision itself is no
-dependency: its wheel does not import beside the CPU build of torch (``operator torchvision::nms
-does not exist``), for its compiled part wants CUDA's libraries.
+load as they are. None are shipped: without a file the weights are random. Why torchvision itself
+is no dependency stands in docs/decisions.
 
 Images are float tensors of shape (n, channels, height, width), 32 pixels or more on a side:
 3 channels for optical images, 1 for SAR images.

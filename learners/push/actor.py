@@ -11,11 +11,12 @@ import torch
 from learners import agent, nets
 from learners.push.batch import anneal, batch_of, replay
 from learners.push.draws import Problems
-from learners.push.episodes import Choose, Scenes, contents_of, perform
+from learners.push.episodes import Choose, perform
 from learners.push.nets import Actor, Shape
 from learners.push.scene import Scene, Sight, Stage, columns, scene_of
 from learners.push.solver import PushAgent, claims_of
-from learners.push.view import Float
+from learners.push.sources import Source
+from learners.push.view import Float, contents_of
 from learners.push.vision import Vision, classes_of
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
@@ -55,7 +56,7 @@ class Curve:
         Source of their randomness.
     """
 
-    def __init__(self, scenes: Scenes, rng: np.random.Generator) -> None:
+    def __init__(self, scenes: Source, rng: np.random.Generator) -> None:
         self._scene = scenes.scene(1 if scenes.num_own else _CHECKED, rng)
         batch = self._scene.problems.batch
         best = anneal(batch, _SWEEPS, _HEAT, rng)
@@ -121,8 +122,8 @@ class ActorPolicy:
         head = np.zeros(observation.roi.shape, dtype=np.int64)
         head[observation.roi] = np.arange(len(stage.plan))
         for user, pushes in enumerate(observation.pushed):
-            before = sum(slot < observation.slot - 1 for slot, _ in pushes)
-            stage.remember(user, [int(head[user, f]) for _, f in pushes], before)
+            rows = [(made, int(head[user, f])) for made, f in pushes]
+            stage.remember(user, rows, observation.slot)
         return stage
 
     def _scene(self, observation: Observation) -> Scene:

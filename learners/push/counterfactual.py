@@ -283,4 +283,4 @@ def _source(config: Counterfactual, task: Task) -> Source:
     if task.scenario is None:
         return KnownProblems(task.instance)
     demand_steps = config.demand_steps if config.demand == "learned" else 0
-    return DrawnProblems(task.scenario, config.redraws, demand_steps)
+    return DrawnProblems(task.scenario, config.redraws, demand_steps=demand_steps)

@@ -7,6 +7,9 @@ content is pushed to the user, or never. A slot with more contents in a cluster,
 takes several steps, so nothing is dropped. With the paper's C = 15, G = 3 and 6 users that is two
 steps a slot. After a slot's last step the pushes due are made and its requests are served.
 
+The process itself is `learners.push.scene.Stage`, on which the project's own agents learn; here
+stand the words of PettingZoo for it.
+
 Where the paper is silent:
 
 1. Heads that stand for no content, or for a user whose region of interest the content does not
@@ -19,7 +22,6 @@ Where the paper is silent:
    -log2(1 + delay). The paper prints it without the sign.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -30,15 +32,15 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
-from learners.push.view import NUM_META, View, caches_of, meta
+from learners.push.batch import plan_of
+from learners.push.scene import Stage, ranks, scene_in
+from learners.push.view import NUM_META, Float, Satellites
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.plan import Plan
-from opt_istn.push.play import Game
 from opt_istn.push.scenario import generate
 from opt_istn.push.world.demand import CODE_LENGTH
 from opt_istn.push.world.parameters import Scenario
 
-Float = NDArray[np.float32]
 Observations = dict[str, dict[str, Any]]
 FIRST_SEED = 2**20  # smaller seeds are for judging: training never draws them
 
@@ -145,15 +147,15 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         self._source, self._log = source, reward_log
         self._rng: np.random.Generator | None = None
         example = source if isinstance(source, Instance) else generate(source, 0, "example")
-        self._view = View(example)
+        satellites = Satellites(example)
         self.sizes = Sizes(
-            self._view.num_clusters,
+            satellites.num_clusters,
             example.num_users,
             example.num_slots,
             int(example.cache_size.max(initial=1)),
             contents_per_step,
             users_per_step,
-            *self._view.satellite_places,
+            *satellites.places,
         )
         self.possible_agents = [f"head_{k}" for k in range(self.sizes.clusters)]
         self.agents: list[str] = []
@@ -205,10 +207,12 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         if seed is not None or self._rng is None:
             self._rng = seeding.np_random(seed)[0]
         self.instance = self._next(self._rng)
-        self._view = View(self.instance)
-        self._game = Game(self.instance)
-        self._planned = np.full(self.instance.roi.shape, self.sizes.slots)
-        self._before = self._cached()
+        self._satellites = Satellites(self.instance)
+        self._stage = Stage(scene_in(self.instance), self.sizes.contents_per_step)
+        self._rank = ranks(self._stage.scene.contents)
+        self._head = _heads(self.instance)
+        self._lost_us = _outside_us(self.instance)
+        self.slot = 0
         self.agents = list(self.possible_agents)
         self._open_slot()
         return self._observe(), self._infos(0)
@@ -225,14 +229,14 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         Observations, rewards (the same for all), terminations, truncations, and infos with
         ``delay_us``, the delay of the slots served by this step in integer microseconds.
         """
-        self._plan(self._groups.pop(0), self._mask, actions)
+        self._enter(self._groups.pop(0), actions)
         delay, served = 0, not self._groups
         if served:
-            self._before = self._cached()
-            delay = int(self._game.step(self._due()).sum())
-            if not self._game.done:
+            delay = int(self._stage.serve(self.slot).sum() + self._lost_us[self.slot])
+            self.slot += 1
+            if self.slot < self.sizes.slots:
                 self._open_slot()
-        done, agents = self._game.done, self.agents
+        done, agents = self.slot == self.sizes.slots, self.agents
         reward = self._reward(delay) if served else 0.0
         observations = self._observe()
         infos = self._infos(delay)
@@ -248,7 +252,7 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
 
     def plan(self) -> Plan:
         """Return the plan of the pushes made so far."""
-        return self._game.plan()
+        return plan_of(self.instance, self._stage.made)
 
     def _next(self, rng: np.random.Generator) -> Instance:
         if isinstance(self._source, Instance):
@@ -257,42 +261,32 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
 
     def _open_slot(self) -> None:
         """Line up what the slot's steps decide."""
-        x, observation = self.sizes, self._game.observe()
-        self._observation = observation
-        new = np.array(observation.newborn, dtype=np.int64)
-        mine = [new[observation.cluster[new] == k] for k in range(x.clusters)]
-        rounds = max(1, *(-(-len(m) // x.contents_per_step) for m in mine))
+        x, contents = self.sizes, self._stage.scene.contents
+        new = np.flatnonzero(contents.release == self.slot)
+        rounds = int(self._rank[new].max(initial=0)) // x.contents_per_step + 1
         padded = np.full((x.clusters, rounds * x.contents_per_step), -1)
-        for row, m in zip(padded, mine, strict=True):
-            row[: len(m)] = m
+        padded[contents.cluster[new], self._rank[new]] = new
         users = np.arange(x.groups * x.users_per_step)
         blocks = np.where(users < x.users, users, -1).reshape(x.groups, -1)
         columns = np.split(padded, rounds, axis=1)
         self._groups = [Group(c, u, i) for c in columns for i, u in enumerate(blocks)]
 
-    def _plan(self, group: Group, mask: NDArray[np.int8], actions: dict[str, IntArray]) -> None:
+    def _enter(self, group: Group, actions: dict[str, IntArray]) -> None:
         """Write the agents' choices down."""
-        x = self.sizes
-        for k, agent in enumerate(self.agents):
-            choice = np.asarray(actions[agent], dtype=np.int64)
-            allowed = mask[k, np.arange(x.heads), choice] == 1
-            chosen = np.where(allowed, choice, x.slots).reshape(x.contents_per_step, -1)
-            there = np.ix_(group.contents[k] >= 0, group.users >= 0)
-            rows = group.contents[k][group.contents[k] >= 0]
-            self._planned[np.ix_(group.users[group.users >= 0], rows)] = chosen[there].T
+        x, heads = self.sizes, self._heads_of(group)
+        choice = np.stack([np.asarray(actions[a], dtype=np.int64) for a in self.agents])
+        allowed = np.take_along_axis(self._mask, choice[..., None], axis=2)[..., 0] == 1
+        after = np.where(allowed & (choice < x.slots), choice - self.slot, x.slots)
+        there = heads >= 0
+        self._stage.enter(heads[there], after.reshape(heads.shape)[there])
 
-    def _due(self) -> list[tuple[int, int]]:
-        """Return what was planned for this slot, or earlier while the link was down."""
-        now = self._observation
-        known = self._planned[:, : len(now.release)]
-        return [(int(u), int(f)) for u, f in np.argwhere((known <= now.slot) & now.pushable)]
+    def _heads_of(self, group: Group) -> IntArray:
+        """Return the heads of a group, -1 for none, shape (K, C, G)."""
+        heads: IntArray = self._head[group.users, group.contents[:, :, None]]
+        return heads
 
     def _reward(self, delay_us: int) -> float:
         return -float(np.log2(1 + delay_us / 1e6)) if self._log else -delay_us / 1e6
-
-    def _cached(self) -> list[list[int]]:
-        """Return the contents in each user's cache, oldest first."""
-        return caches_of(self._game.observe(), self.instance.cache_size)
 
     def _infos(self, delay_us: int) -> dict[str, dict[str, Any]]:
         """Return the delay served, and for each agent the contents that its heads stand for."""
@@ -320,43 +314,56 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
 
     def _seen(self, group: Group) -> tuple[dict[str, Float], NDArray[np.int8]]:
         """Return the parts of the observation and the masks, shape (K, H, T + 1)."""
-        x, now, view = self.sizes, self._observation, self._view
-        roi = (group.contents >= 0)[:, :, None] & (group.users >= 0)
-        k, c, g = np.nonzero(roi)
-        roi[k, c, g] = now.roi[group.users[g], group.contents[k, c]]
-        cached = self._cached()
+        x, stage, slot = self.sizes, self._stage, self.slot
+        contents, heads = stage.scene.contents, self._heads_of(group)
+        there = heads >= 0
+        caches = self._caches(group)
         parts = {
-            "meta": view.rows(now, group.contents),
-            "codes": view.codes(now, group.contents),
-            "roi": roi.astype(np.float32),
-            "satellites": view.satellites(now.slot),
-            "caches_before": self._of_users(group, self._before),
-            "caches": self._of_users(group, cached),
-            "planned": self._counts(group),
-            "slot": np.eye(x.slots, dtype=np.float32)[now.slot],
+            "meta": _rows(contents.rows, group.contents),
+            "codes": _rows(contents.codes, group.contents),
+            "roi": there.astype(np.float32),
+            "satellites": self._satellites.held(slot),
+            "caches_before": caches[:, 0],
+            "caches": caches[:, 1],
+            "planned": _rows(self._planned(), group.users),
+            "slot": np.eye(x.slots, dtype=np.float32)[slot],
             "group": np.eye(x.groups, dtype=np.float32)[group.number],
         }
-        open_slots = np.repeat(np.arange(x.slots)[None] >= now.slot, x.users_per_step, axis=0)
-        open_slots[:, now.slot] &= now.link_up[np.maximum(group.users, 0)]
-        mask = np.ones((*roi.shape, x.slots + 1), dtype=np.int8)
-        mask[..., : x.slots] = roi[..., None] & open_slots
+        mask = np.zeros((*heads.shape, x.slots + 1), dtype=np.int8)
+        mask[..., x.slots] = 1
+        mask[there, slot : x.slots] = ~stage.shut(slot, heads[there])[:, : x.slots - slot]
         return parts, mask.reshape(x.clusters, x.heads, x.slots + 1)
 
-    def _of_users(self, group: Group, cached: Sequence[Sequence[int]]) -> Float:
-        """Return the contents of the group's caches, shape (G, L, NUM_META)."""
-        x, now = self.sizes, self._observation
-        places = np.full((x.users_per_step, x.items), -1)
-        for row, user in zip(places, group.users.tolist(), strict=True):
-            mine = cached[user] if user >= 0 else []
-            row[: len(mine)] = mine
-        return meta(now, places, self.instance.num_slots)
+    def _caches(self, group: Group) -> Float:
+        """Return the group's caches before and now, empty places last, (G, 2, L, NUM_META)."""
+        seen = _rows(self._stage.caches(self.slot), group.users)
+        empty = seen[..., :1] == 0
+        return np.take_along_axis(seen, np.argsort(empty, axis=2, kind="stable"), axis=2)
 
-    def _counts(self, group: Group) -> Float:
-        """Return how many pushes are planned for each slot, in cachefuls, shape (G, T)."""
-        x = self.sizes
-        counts = np.zeros((x.users_per_step, x.slots), dtype=np.float32)
-        for row, user in zip(counts, group.users.tolist(), strict=True):
-            if user >= 0:
-                row += np.bincount(self._planned[user], minlength=x.slots + 1)[: x.slots]
-                row /= self.instance.cache_size[user]
-        return counts
+    def _planned(self) -> Float:
+        """Return how many pushes were planned for each slot, in cachefuls, shape (M, T)."""
+        planned: Float = np.zeros((self.sizes.users, self.sizes.slots + 1), dtype=np.float32)
+        np.add.at(planned, (self._stage.problem, self._stage.plan), 1)
+        planned /= self.instance.cache_size[:, None]
+        return planned[:, :-1]
+
+
+def _rows(array: Float, index: IntArray) -> Float:
+    """Return rows of an array, zeros where the index is -1."""
+    return np.concatenate([array, np.zeros((1, *array.shape[1:]), dtype=array.dtype)])[index]
+
+
+def _heads(instance: Instance) -> IntArray:
+    """Return the head of each user and content, -1 for none and in the last row and column."""
+    head = np.full(np.add(instance.roi.shape, 1), -1)
+    head[:-1, :-1][instance.roi] = np.arange(instance.roi.sum())
+    return head
+
+
+def _outside_us(instance: Instance) -> IntArray:
+    """Return the delay of requests that no push can meet: for contents of no interest, (T,)."""
+    user, content, slot = instance.requests[:, :3].T
+    lost = np.zeros(instance.num_slots, dtype=np.int64)
+    outside = ~instance.roi[user, content]
+    np.add.at(lost, slot[outside], instance.miss_us[outside])
+    return lost

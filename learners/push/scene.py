@@ -3,8 +3,8 @@
 An agent is the head of a cluster of remote-sensing satellites; it sees its newborn contents, its
 satellites' caches and the users' caches now and before, and plans a slot for every content and
 user. Its action is factored: a *head* of the policy is a content for a user. A slot with more than
-C contents of a cluster takes several *turns*; see `learners.push.env`, which is the same
-decision process for one instance and any learner.
+C contents of a cluster takes several *turns*. `learners.push.env` shows this process to other
+learners, one instance at a time.
 
 Users share nothing, so problems of users from many instances are stepped side by side.
 """
@@ -16,39 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learners.push.draws import Problems
-from learners.push.view import META, NUM_META, Float
-from opt_istn.physics.frames import Array
-from opt_istn.push.instance import IntArray
-from opt_istn.push.world.demand import Features
-from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+from learners.push.draws import Problems, memorised
+from learners.push.view import META, NUM_META, Contents, Float, contents_in
+from opt_istn.push.instance import Instance, IntArray
 
 CONTENTS_PER_TURN, USERS_PER_TURN = 15, 3  # the paper's C and G
 _AGE = 1  # column of `NUM_META` that a scene fills in
-_WHOLE = 180.0  # degrees that scale to 1
-
-
-class Contents(NamedTuple):
-    """Contents of some instances, F in all, those of an instance in order of generation.
-
-    Parameters
-    ----------
-    instance, release, cluster
-        Which instance they are of, slot of birth, and cluster, shape (F,).
-    evicted
-        Slot from which on no satellite stores them; T if that is not known to happen, shape (F,).
-    rows
-        Attributes, `NUM_META` columns as in `learners.push.view.meta`, age 0.
-    codes
-        Codes of the images, shape (F, CODE_LENGTH).
-    """
-
-    instance: IntArray
-    release: IntArray
-    cluster: IntArray
-    evicted: IntArray
-    rows: Float
-    codes: Float
 
 
 class Scene(NamedTuple):
@@ -126,26 +99,15 @@ def home_width(num_slots: int, num_users: int) -> int:
     return 2 * num_slots + num_users + 1
 
 
-def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
-    """Return `Contents.rows` of contents with these attributes and centres."""
-    rows = np.zeros((len(lat_deg), NUM_META), dtype=np.float32)
-    rows[:, 0] = 1
-    rows[:, 2], rows[:, 3] = lat_deg / _WHOLE, lon_deg / _WHOLE
-    column = 4
-    for values, size in (
-        (traits.payload, len(PAYLOADS)),
-        (traits.resolution, len(RESOLUTIONS_M)),
-        (traits.level, NUM_LEVELS),
-    ):
-        rows[np.arange(len(rows)), column + values] = 1
-        column += size
-    return rows
-
-
 def scene_of(contents: Contents, problems: Problems, users: int) -> Scene:
     """Return the scene of problems whose `content` counts from 0 in each instance."""
     first = np.searchsorted(contents.instance, problems.batch.problem // users)
     return Scene(contents, problems, first + problems.content, users)
+
+
+def scene_in(instance: Instance) -> Scene:
+    """Return the scene of an instance with its requests as they fell."""
+    return scene_of(contents_in(instance), memorised(instance), instance.num_users)
 
 
 class Stage:
@@ -155,19 +117,26 @@ class Stage:
     ----------
     scene
         The scene.
+    contents_per_turn
+        C.
+
+    Attributes
+    ----------
+    plan, made
+        Slot for which each head is planned, and in which it was pushed, T for none, shape (N,).
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, contents_per_turn: int = CONTENTS_PER_TURN) -> None:
         batch = scene.problems.batch
-        most = int(np.diff(batch.start).max(initial=0))
+        most = int(np.diff(batch.start).max(initial=1))
         self.scene, self.slots = scene, batch.num_slots
         self.problem = batch.problem
         self.plan = np.full(len(batch.release), self.slots)
-        self._pushed = np.zeros(len(batch.release), dtype=bool)
+        self.made = self.plan.copy()
         self._log = np.full((len(batch.places), most), -1)
         self._used = np.zeros(len(batch.places), dtype=np.int64)
         self._used_before = self._used.copy()
-        self._turn = _turns(scene.contents)[scene.head]
+        self._turn = ranks(scene.contents)[scene.head] // contents_per_turn
 
     def turns(self, slot: int) -> list[IntArray]:
         """Return the heads to be decided in a slot, turn by turn."""
@@ -180,16 +149,17 @@ class Stage:
         release = self.scene.problems.batch.release[heads]
         self.plan[heads] = np.where(after < self.slots, release + after, self.slots)
 
-    def remember(self, problem: int, heads: list[int], before: int) -> None:
-        """Take over a user's pushes made so far, `before` of them before the last slot."""
-        self._log[problem, : len(heads)] = heads
-        self._used[problem], self._used_before[problem] = len(heads), before
-        self._pushed[heads] = True
+    def remember(self, problem: int, pushes: list[tuple[int, int]], slot: int) -> None:
+        """Take over a user's pushes before `slot`: slots and heads, in order."""
+        for place, (made, head) in enumerate(pushes):
+            self._log[problem, place], self.made[head] = head, made
+        self._used[problem] = len(pushes)
+        self._used_before[problem] = sum(made < slot - 1 for made, _ in pushes)
 
     def due(self, slot: int) -> IntArray:
         """Return the heads whose push is made in a slot: planned for it, or late for a link."""
         up = self.scene.problems.batch.link_up[self.problem, slot]
-        return np.flatnonzero((self.plan <= slot) & up & ~self._pushed)
+        return np.flatnonzero((self.plan <= slot) & up & (self.made == self.slots))
 
     def serve(self, slot: int) -> IntArray:
         """Push what is due and return each user's delay in the slot, microseconds, shape (P,)."""
@@ -200,17 +170,18 @@ class Stage:
         rank = np.arange(len(due)) - (np.cumsum(number) - number)[owner]
         self._log[owner, self._used[owner] + rank] = due
         self._used = self._used + number
-        self._pushed[due] = True
+        self.made[due] = slot
         saved = batch.saved[:, slot + 1] - batch.saved[:, slot]
         cached = self._cached(self._used)
-        hits = np.where(cached >= 0, saved[cached], 0).sum(axis=1)
+        hits = np.zeros(cached.shape, dtype=np.int64)
+        hits[cached >= 0] = saved[cached[cached >= 0]]
         asked = np.bincount(self.problem, saved, minlength=len(self._used))
-        delay: IntArray = np.rint(asked).astype(np.int64) - hits
+        delay: IntArray = np.rint(asked).astype(np.int64) - hits.sum(axis=1)
         return delay
 
     def sight(self, slot: int, heads: IntArray) -> Sight:
         """Return what is seen of heads that are decided in a slot, and of all users in it."""
-        scene, slots = self.scene, self.slots
+        scene = self.scene
         x, row, owner = scene.contents, scene.head[heads], self.problem[heads]
         agent = self._agents(row)
         mine = np.unique(agent * scene.users + scene.problems.user[owner], return_inverse=True)[1]
@@ -219,11 +190,6 @@ class Stage:
         together = np.unique(agent * groups + group, return_inverse=True)[1]
         number = np.bincount(mine)[mine] / 10 if len(mine) else np.zeros(0)
         content = np.concatenate([x.rows[row], self._stored(slot, row), number[:, None]], axis=1)
-        after = np.arange(slots + 1)
-        shut = slot + after >= slots
-        shut = np.tile(shut, (len(heads), 1))
-        shut[:, 0] |= ~scene.problems.batch.link_up[owner, slot]
-        shut[:, slots] = False
         return Sight(
             torch.from_numpy(content.astype(np.float32)),
             torch.from_numpy(x.codes[row]),
@@ -232,10 +198,31 @@ class Stage:
             torch.from_numpy(owner),
             torch.from_numpy(mine),
             torch.from_numpy(together),
-            torch.from_numpy(shut),
-            torch.from_numpy(self._caches(slot)),
+            torch.from_numpy(self.shut(slot, heads)),
+            torch.from_numpy(self.caches(slot).reshape(len(self._used), 2, -1)),
             torch.from_numpy(self._state(slot)),
         )
+
+    def shut(self, slot: int, heads: IntArray) -> NDArray[np.bool]:
+        """Return the choices that newborn heads must not take; see `Sight.shut`."""
+        shut = np.tile(slot + np.arange(self.slots + 1) >= self.slots, (len(heads), 1))
+        shut[:, 0] |= ~self.scene.problems.batch.link_up[self.problem[heads], slot]
+        shut[:, self.slots] = False
+        return shut
+
+    def caches(self, slot: int) -> Float:
+        """Return what the users' caches held one slot before, and hold now.
+
+        Shape (P, 2, L, NUM_META), oldest content first, after empty places.
+        """
+        x = self.scene.contents
+        cached = np.stack([self._cached(self._used_before), self._cached(self._used)], axis=1)
+        there = cached >= 0
+        row = self.scene.head[cached[there]]
+        seen = np.zeros((*cached.shape, NUM_META), dtype=np.float32)
+        seen[there] = x.rows[row]
+        seen[there, _AGE] = (slot - x.release[row]) / self.slots
+        return seen
 
     def _agents(self, row: IntArray) -> IntArray:
         """Return a number for the instance and cluster of contents."""
@@ -264,23 +251,12 @@ class Stage:
         )
         return cached
 
-    def _caches(self, slot: int) -> Float:
-        """Return what the users' caches held one slot before, and hold now."""
-        x = self.scene.contents
-        cached = np.stack([self._cached(self._used_before), self._cached(self._used)], axis=1)
-        row = self.scene.head[cached]
-        seen = x.rows[row]
-        seen[..., _AGE] = (slot - x.release[row]) / self.slots
-        seen[cached < 0] = 0
-        flat: Float = seen.reshape(*cached.shape[:2], -1)
-        return flat
-
     def _state(self, slot: int) -> Float:
         """Return what is planned for the users and known of the births."""
         scene, slots = self.scene, self.slots
         number, places = len(self._used), scene.problems.batch.places
         planned = np.zeros((number, 2 * slots + 1), dtype=np.float32)
-        late = np.where(self._pushed, slots, np.maximum(self.plan, slot))
+        late = np.where(self.made < slots, slots, np.maximum(self.plan, slot))
         ahead = np.flatnonzero(late < slots)
         np.add.at(planned, (self.problem[ahead], late[ahead] - slot), 1)
         clock = np.zeros((number, slots), dtype=np.float32)
@@ -334,13 +310,13 @@ def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
     return part, rows, place.cpu()
 
 
-def _turns(x: Contents) -> IntArray:
-    """Return in which turn of its slot a content is decided, shape (F,)."""
+def ranks(x: Contents) -> IntArray:
+    """Return which of the newborn contents of its cluster and slot a content is, shape (F,)."""
     order = np.lexsort((np.arange(len(x.release)), x.release, x.cluster, x.instance))
     key = np.stack([x.instance, x.cluster, x.release])[:, order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    turn = np.empty(len(order), dtype=np.int64)
-    turn[order] = rank // CONTENTS_PER_TURN
-    return turn
+    places = np.arange(len(order))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = places - np.maximum.accumulate(np.where(first, places, 0))
+    return rank

@@ -1,4 +1,4 @@
-"""Where a push agent's training problems come from, and what it knows of savings when it plays."""
+"""Where push agents' training problems come from, and what is known of savings in play."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -8,7 +8,19 @@ import torch
 
 from learners.push.batch import realised
 from learners.push.demand import DemandModel, fit
-from learners.push.draws import Drawer, LawSaving, Problems, Saving, by_slot, memorised, together
+from learners.push.draws import (
+    Drawer,
+    DrawnBirths,
+    LawSaving,
+    Problems,
+    Saving,
+    by_slot,
+    memorised,
+    together,
+)
+from learners.push.scene import Scene, scene_of
+from learners.push.view import Contents, Float, contents_in, joined, rows_of
+from learners.push.vision import Vision
 from opt_istn.push.belief import see
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Observation, World
@@ -36,19 +48,25 @@ class Knowledge(Protocol):
 
 
 class Source(Protocol):
-    """Where training problems come from."""
+    """Where training problems come from, and the scenes that they are seen in."""
 
     num_users: int
     num_slots: int
     num_own: int  # contents that have logits of their own
-    unit_us: float
+    places: int  # largest cache
+    code: int  # numbers that are seen of an image, 0 without a `Vision`
+    unit_us: float  # delay that counts as 1, microseconds
 
     def learn(self, rng: np.random.Generator) -> None:
         """Learn what has to be known before problems can be drawn."""
         ...
 
     def problems(self, number: int, rng: np.random.Generator) -> Problems:
-        """Draw the problems of some instances."""
+        """Return the problems of some instances."""
+        ...
+
+    def scene(self, number: int, rng: np.random.Generator) -> Scene:
+        """Return a scene of some instances; there has to be a vision."""
         ...
 
     def state(self) -> dict[str, Any]:
@@ -67,14 +85,22 @@ class KnownProblems:
     ----------
     instance
         The instance.
+    vision
+        What is seen of images; None if nobody looks at scenes.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, vision: Vision | None = None) -> None:
         self.num_users, self.num_slots = instance.num_users, instance.num_slots
-        self.num_own = instance.num_contents
+        self.num_own, self.places = instance.num_contents, int(instance.cache_size.max(initial=1))
         self._instance, self._problems = instance, memorised(instance)
         total = self._problems.batch.saved[:, -1]
         self.unit_us = float(total[total > 0].mean()) if total.any() else 1.0
+        self._contents, self.code = contents_in(instance), 0
+        if vision is not None:
+            codes = vision.of_instance(instance)
+            if codes is not None:
+                self._contents = self._contents._replace(codes=codes)
+            self.code = self._contents.codes.shape[1]
 
     def learn(self, rng: np.random.Generator) -> None:
         """Nothing is left to learn."""
@@ -82,6 +108,11 @@ class KnownProblems:
     def problems(self, number: int, rng: np.random.Generator) -> Problems:  # noqa: ARG002
         """Return the instance once, however many are asked for."""
         return self._problems
+
+    def scene(self, number: int, rng: np.random.Generator) -> Scene:  # noqa: ARG002
+        """Return the instance `number` times."""
+        problems = together([self._problems] * number)
+        return scene_of(joined([self._contents] * number), problems, self.num_users)
 
     def state(self) -> dict[str, Any]:
         """Return the savings."""
@@ -93,7 +124,7 @@ class KnownProblems:
 
 
 class DrawnProblems:
-    """Protocol ``generalise``: instances drawn from a scenario.
+    """Protocol ``generalise``: instances drawn from a scenario; delays are those expected.
 
     Parameters
     ----------
@@ -101,20 +132,25 @@ class DrawnProblems:
         The scenario.
     redraws
         How often births get other attributes and images before new ones are drawn.
+    vision
+        What is seen of images; None if nobody looks at scenes.
     demand_steps
         Steps in which a model of demand is learned from requests; 0 to follow the law instead.
     """
 
-    def __init__(self, scenario: Scenario, redraws: int, demand_steps: int) -> None:
-        self.num_users, self.num_slots, self.num_own = scenario.num_users, scenario.num_slots, 0
-        self._drawer, self._redraws, self._births = Drawer(scenario), redraws, scenario.num_contents
-        law = LawSaving(self._drawer.world)
+    num_own = 0
+
+    def __init__(
+        self, scenario: Scenario, redraws: int, vision: Vision | None = None, demand_steps: int = 0
+    ) -> None:
+        self.num_users, self.num_slots = scenario.num_users, scenario.num_slots
+        self.places, self.code = scenario.cache_items, vision.width if vision else 0
+        self._vision, self._redraws, self._births = vision, redraws, scenario.num_contents
+        self._drawer = Drawer(scenario, stored=vision is not None)
+        world = self._drawer.world
+        law = LawSaving(world)
         self.unit_us = law.unit_us
-        self._model = (
-            DemandModel(scenario.num_users, self._drawer.world.law.miss_us)
-            if demand_steps
-            else None
-        )
+        self._model = DemandModel(self.num_users, world.law.miss_us) if demand_steps else None
         self._saving: Saving = self._model.saving if self._model else law
         self._demand_steps, self._known = demand_steps, demand_steps == 0
 
@@ -125,15 +161,14 @@ class DrawnProblems:
         self._known = True
 
     def problems(self, number: int, rng: np.random.Generator) -> Problems:
-        """Draw births, and attributes and images for them, until there are enough instances."""
-        found: list[Problems] = []
-        while len(found) < number:
-            drawn = self._drawer.draw(rng)
-            found.append(self._drawer.problems(drawn, self._saving))
-            for _ in range(min(self._redraws - 1, number - len(found))):
-                again = self._drawer.redrawn(drawn, rng)
-                found.append(self._drawer.problems(again, self._saving))
-        return together(found)
+        """Draw the problems of some instances."""
+        return self._of(self._draw(number, rng))
+
+    def scene(self, number: int, rng: np.random.Generator) -> Scene:
+        """Draw a scene of some instances."""
+        found = self._draw(number, rng)
+        contents = joined([self._seen(x, rng) for x in found])
+        return scene_of(contents, self._of(found), self.num_users)
 
     def state(self) -> dict[str, Any]:
         """Return unit, number of births, and the model; the law comes with the instance."""
@@ -145,6 +180,25 @@ class DrawnProblems:
         if self._model:
             self._model.load_state_dict(state["demand"]["tensors"])
             self._known = True
+
+    def _draw(self, number: int, rng: np.random.Generator) -> list[DrawnBirths]:
+        """Draw births, and attributes and images for them, until there are enough instances."""
+        found: list[DrawnBirths] = []
+        while len(found) < number:
+            drawn = self._drawer.draw(rng)
+            more = min(self._redraws - 1, number - len(found) - 1)
+            found += [drawn, *(self._drawer.redrawn(drawn, rng) for _ in range(more))]
+        return found
+
+    def _of(self, found: list[DrawnBirths]) -> Problems:
+        return together([self._drawer.problems(x, self._saving) for x in found])
+
+    def _seen(self, x: DrawnBirths, rng: np.random.Generator) -> Contents:
+        if self._vision is None:
+            raise RuntimeError("a scene is to be seen, and there is no vision")
+        rows: Float = rows_of(x.traits, x.lat_deg, x.lon_deg)
+        none, codes = np.zeros(len(x.release), dtype=np.int64), self._vision.of_drawn(x, rng)
+        return Contents(none, x.release, x.cluster, x.evicted, rows, codes)
 
 
 class _ByLaw:

@@ -11,9 +11,9 @@ from torch import nn
 
 from learners import agent
 from learners.push.actor import Curve
-from learners.push.episodes import DrawnScenes, KnownScenes, Scenes
 from learners.push.nets import Actor, Shape
 from learners.push.scene import columns
+from learners.push.sources import DrawnProblems, KnownProblems, Source
 from learners.push.vision import Images, classes_of, vision_of
 from learners.training import Rounds
 from opt_istn.training import Task
@@ -121,10 +121,10 @@ def explained(target: torch.Tensor, value: torch.Tensor) -> float:
     return round(1 - float((target - value).var()) / spread, 4) if spread > 0 else 0.0
 
 
-def _scenes(config: Config, task: Task) -> tuple[Scenes, Mapping[str, Any] | None]:
+def _scenes(config: Config, task: Task) -> tuple[Source, Mapping[str, Any] | None]:
     """Return where the scenes of a task come from, and the backbone through which it is seen."""
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
     vision = vision_of(config.images, number, config.backbone)
     if task.scenario is None:
-        return KnownScenes(task.instance, vision), vision.backbone
-    return DrawnScenes(task.scenario, config.redraws, vision), vision.backbone
+        return KnownProblems(task.instance, vision), vision.backbone
+    return DrawnProblems(task.scenario, config.redraws, vision), vision.backbone

@@ -1,18 +1,18 @@
-"""What the agents of the PUSH environment see, as arrays: contents, caches, satellites."""
+"""What the agents of PUSH see of contents and satellites, as arrays."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn.physics.frames import Array
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.play import Observation, World, world_of
+from opt_istn.push.play import Game, Observation, World, leaves, world_of
 from opt_istn.push.world.constellation import constellation_of
-from opt_istn.push.world.demand import CODE_LENGTH
+from opt_istn.push.world.demand import CODE_LENGTH, Features, features
 from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
 
 Float = NDArray[np.float32]
-NUM_KINDS = len(PAYLOADS) + len(RESOLUTIONS_M) + NUM_LEVELS
 META = (
     "there",
     "age in horizons",
@@ -25,48 +25,80 @@ META = (
 NUM_META = len(META)
 _NEVER = -1
 _WHOLE = 180.0  # degrees that scale to 1
+_NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
 
 
-def traits(attributes: tuple[Any, ...]) -> Float:
-    """Return payload, resolution and product level one-hot, shape (n, NUM_KINDS)."""
-    rows = np.zeros((len(attributes), NUM_KINDS), dtype=np.float32)
-    for row, x in zip(rows, attributes, strict=True):
-        row[PAYLOADS.index(x["payload"])] = 1
-        row[len(PAYLOADS) + RESOLUTIONS_M.index(x["resolution_m"])] = 1
-        row[len(PAYLOADS) + len(RESOLUTIONS_M) + x["product_level"]] = 1
-    return rows
-
-
-def meta(observation: Observation, contents: IntArray, num_slots: int) -> Float:
-    """Return attributes of contents, zeros where there is none, shape (*contents, NUM_META).
-
-    Columns: 1 for a content, its age in horizons, latitude and longitude of its centre in half
-    circles, and `traits`.
+class Contents(NamedTuple):
+    """Contents of some instances, F in all, those of an instance in order of generation.
 
     Parameters
     ----------
-    contents
-        Contents known, -1 for none, of any shape.
+    instance, release, cluster
+        Which instance they are of, slot of birth, and cluster, shape (F,).
+    evicted
+        Slot from which on no satellite stores them; T if that is not known to happen, shape (F,).
+    rows
+        Attributes, the columns `META`, age 0, shape (F, NUM_META).
+    codes
+        Codes of the images, shape (F, CODE_LENGTH).
     """
-    rows = np.zeros((*contents.shape, NUM_META), dtype=np.float32)
-    there = contents >= 0
-    known = contents[there]
-    rows[there, 0] = 1
-    rows[there, 1] = (observation.slot - observation.release[known]) / num_slots
-    if observation.attributes:
-        seen = tuple(observation.attributes[f] for f in known)
-        lat = [(x["lat_start"] + x["lat_end"]) / 2 for x in seen]
-        lon = [(x["lon_start"] + x["lon_end"]) / 2 for x in seen]
-        rows[there, 2] = np.array(lat, dtype=float) / _WHOLE
-        rows[there, 3] = np.array(lon, dtype=float) / _WHOLE
-        rows[there, 4:] = traits(seen)
+
+    instance: IntArray
+    release: IntArray
+    cluster: IntArray
+    evicted: IntArray
+    rows: Float
+    codes: Float
+
+
+def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
+    """Return `Contents.rows` of contents with these attributes and centres."""
+    rows = np.zeros((len(lat_deg), NUM_META), dtype=np.float32)
+    rows[:, 0] = 1
+    rows[:, 2], rows[:, 3] = lat_deg / _WHOLE, lon_deg / _WHOLE
+    column = 4
+    for values, size in (
+        (traits.payload, len(PAYLOADS)),
+        (traits.resolution, len(RESOLUTIONS_M)),
+        (traits.level, NUM_LEVELS),
+    ):
+        rows[np.arange(len(rows)), column + values] = 1
+        column += size
     return rows
 
 
-def caches_of(observation: Observation, cache_size: IntArray) -> list[list[int]]:
-    """Return the contents in each user's cache, oldest first."""
-    rows = zip(observation.pushed, cache_size.tolist(), strict=True)
-    return [[f for _, f in pushes[-size:]] for pushes, size in rows]
+def contents_of(observation: Observation) -> Contents:
+    """Return the contents known in an instance, as far as they are stored now."""
+    number, slot, seen = len(observation.release), observation.slot, observation.attributes
+    rows = np.zeros((number, NUM_META), dtype=np.float32)
+    rows[:, 0] = 1
+    codes = np.zeros((number, CODE_LENGTH), dtype=np.float32)
+    if seen:
+        lat, lon = (
+            np.array([(x[f"{axis}_start"] + x[f"{axis}_end"]) / 2 for x in seen])
+            for axis in ("lat", "lon")
+        )
+        rows = rows_of(features([{**x, **_NO_IMAGE} for x in seen]), lat, lon)
+    if observation.codes.shape[1]:
+        codes = observation.codes.astype(np.float32)
+    evicted = np.where(observation.stored, slot + 1, slot)
+    none = np.zeros(number, dtype=np.int64)
+    return Contents(none, observation.release, observation.cluster, evicted, rows, codes)
+
+
+def contents_in(instance: Instance) -> Contents:
+    """Return all contents of an instance, as a game to its end shows them, and when they leave."""
+    game = Game(instance)
+    while game.slot < instance.num_slots - 1:
+        game.step([])
+    return contents_of(game.observe())._replace(evicted=leaves(instance))
+
+
+def joined(contents: list[Contents]) -> Contents:
+    """Return the contents of several instances as one."""
+    instance = np.repeat(np.arange(len(contents)), [len(x.release) for x in contents])
+    columns = zip(*(x[1:] for x in contents), strict=True)
+    return Contents(instance, *map(np.concatenate, columns))
 
 
 class Stored(NamedTuple):
@@ -89,13 +121,13 @@ class Stored(NamedTuple):
     places: int
 
 
-class View:
-    """An instance's contents and satellites, shown as far as they are known.
+class Satellites:
+    """An instance's satellites and what they hold.
 
     Parameters
     ----------
     instance
-        Its scenario's ``satellites`` are shown if it names them.
+        What its satellites hold is shown if its scenario says so.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -106,31 +138,19 @@ class View:
         self.num_clusters = most if world is None else max(most, world.scenario.num_clusters)
 
     @property
-    def satellite_places(self) -> tuple[int, int]:
+    def places(self) -> tuple[int, int]:
         """Most satellites in a cluster, and contents that each can hold."""
         if self._stored is None:
             return 0, 0
         return int(self._stored.member.max()) + 1, self._stored.places
 
-    def rows(self, observation: Observation, contents: IntArray) -> Float:
-        """Return `meta` of contents."""
-        return meta(observation, contents, self._slots)
-
-    def codes(self, observation: Observation, contents: IntArray) -> Float:
-        """Return codes of the contents' images, shape (*contents, CODE_LENGTH), zeros for none."""
-        rows = np.zeros((*contents.shape, CODE_LENGTH), dtype=np.float32)
-        there = contents >= 0
-        if observation.codes.shape[1]:
-            rows[there] = observation.codes[contents[there]]
-        return rows
-
-    def satellites(self, slot: int) -> Float:
+    def held(self, slot: int) -> Float:
         """Return what the satellites hold in `slot`, shape (K, satellites, places).
 
         A place shows 1 minus the age of its content in horizons; 0 if it is empty. Contents of a
         satellite are in order of generation.
         """
-        held = np.zeros((self.num_clusters, *self.satellite_places), dtype=np.float32)
+        held = np.zeros((self.num_clusters, *self.places), dtype=np.float32)
         x = self._stored
         if x is None:
             return held

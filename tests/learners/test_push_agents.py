@@ -18,11 +18,12 @@ from learners.push.backbone import BackboneTrainer
 from learners.push.counterfactual import Counterfactual
 from learners.push.draws import Drawer
 from learners.push.env import PushEnv
-from learners.push.episodes import DrawnScenes, KnownScenes, again, choose_at_random, perform
+from learners.push.episodes import again, choose_at_random, perform
 from learners.push.maac import Maac
 from learners.push.mappo import Mappo, MultiModal
 from learners.push.nets import Actor, Shape
 from learners.push.scene import Sight
+from learners.push.sources import DrawnProblems, KnownProblems
 from learners.push.vision import Images, Vision
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
@@ -116,7 +117,7 @@ def test_plays_as_it_is_trained(images: Images, share: float) -> None:
     scenario = replace(PAPER, link_up_share=share, num_contents=120)
     instance = generate(scenario, 3, "x")
     vision = Vision(images, 16, random_backbone() if images == "pixels" else None, "")
-    scenes = KnownScenes(instance, vision)
+    scenes = KnownProblems(instance, vision)
     sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
     actor = biased(Shape(*sizes, code=scenes.code), 0)
     plan = play(instance, ActorPolicy(actor, 120, vision.of_instance(instance)), 0)
@@ -132,7 +133,7 @@ def test_scenes_are_served_as_the_evaluator_serves() -> None:
     for seed in range(20):
         instance = random_push(np.random.default_rng(seed), num_users=3, num_contents=12)
         rng = np.random.default_rng(seed)
-        scene = KnownScenes(instance, BLIND).scene(1, rng)
+        scene = KnownProblems(instance, BLIND).scene(1, rng)
         played = perform(scene, choose_at_random(rng))
         nothing = again(scene, np.full_like(played.plan, instance.num_slots))
         made = push_batch.effective(played.scene.problems.batch, played.plan)
@@ -175,7 +176,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
             after.append(choice - birth if choice < slots else slots)
         return np.array(after, dtype=np.int64)
 
-    played = perform(KnownScenes(instance, BLIND).scene(1, rng), choose)
+    played = perform(KnownProblems(instance, BLIND).scene(1, rng), choose)
     made = push_batch.effective(played.scene.problems.batch, played.plan)
     assert push_batch.plan_of(instance, made) == env.plan()
     assert played.delay.sum(axis=1).tolist() == delay.tolist()
@@ -186,7 +187,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
 
 def test_an_episode_is_played_again_from_its_plan() -> None:
     """What is kept of an episode, its plan, gives back everything that was seen in it."""
-    scene = DrawnScenes(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
+    scene = DrawnProblems(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
     first = perform(scene, choose_at_random(np.random.default_rng(1)))
     second = again(scene, first.plan)
     assert all(torch.equal(a, b) for a, b in zip(first.sight, second.sight, strict=True))
@@ -196,7 +197,7 @@ def test_an_episode_is_played_again_from_its_plan() -> None:
 
 def seen() -> tuple[Actor, Sight]:
     """Return an actor, and what is seen in a random episode."""
-    scene = DrawnScenes(TINY, 1, CODES).scene(4, np.random.default_rng(0))
+    scene = DrawnProblems(TINY, 1, CODES).scene(4, np.random.default_rng(0))
     sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
     return biased(Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, True), 2), sight
 

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from learners.push.env import Heads, PushEnv
+from learners.push.episodes import perform
+from learners.push.scene import Sight, scene_in
+from learners.push.view import NUM_META
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.instance import Instance
+from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
 
@@ -52,6 +56,84 @@ def test_rewards_add_up_to_the_evaluators_cost(seed: int) -> None:
     judged = evaluate(instance, env.plan())
     assert judged.feasible
     assert judged.cost == delay == round(-sum(rewards) * 1e6)
+
+
+class Shown(NamedTuple):
+    """What an agent was shown of a content for a user, and what it chose."""
+
+    meta: NDArray[np.float32]
+    code: NDArray[np.float32]
+    mask: NDArray[np.int8]
+    before: NDArray[np.float32]
+    after: NDArray[np.float32]
+    planned: NDArray[np.float32]
+    choice: int
+
+
+def shown_by(env: PushEnv, seed: int) -> tuple[dict[tuple[int, int], Shown], IntArray]:
+    """Play at random; return what was shown, and the delay of each slot by the rewards."""
+    rng, shown = np.random.default_rng(seed), {}
+    paid = np.zeros(env.sizes.slots)
+    observations, infos = env.reset(seed=0)
+    while env.agents:
+        now, choices = env.slot, {}
+        for name, x in observations.items():
+            choices[name] = (rng.random(x["action_mask"].shape) * x["action_mask"]).argmax(axis=1)
+            for c, g in np.argwhere(x["roi"]):
+                user = env.sizes.users_per_step * int(x["group"].argmax()) + int(g)
+                row = env.sizes.users_per_step * c + g
+                caches = (filled(x[held][g]) for held in ("caches_before", "caches"))
+                own = x["meta"][c], x["codes"][c], x["action_mask"][row], *caches
+                key = int(infos[name]["contents"][c]), user
+                shown[key] = Shown(*own, x["planned"][g, now + 1 :], choices[name][row])
+        observations, rewards, _, _, infos = env.step(choices)
+        paid[now] -= rewards["head_0"]
+    return shown, np.rint(paid * 1e6).astype(np.int64)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_observations_masks_and_rewards_are_those_of_scenes(seed: int) -> None:
+    """On random play the environment shows, allows and pays what the batched scene does."""
+    instance = any_instance(seed)
+    shown, paid = shown_by(PushEnv(instance, users_per_step=2), seed)
+
+    def choose(sight: Sight, heads: IntArray) -> IntArray:
+        slot = int(instance.release[sight.own[0]]) if len(heads) else 0
+        after = np.full(len(heads), instance.num_slots)
+        for i, key in enumerate(zip(sight.own.tolist(), sight.user.tolist(), strict=True)):
+            x, home = shown.pop(key), sight.home[i]
+            assert np.array_equal(x.meta, sight.content[i, :NUM_META])
+            assert np.array_equal(x.code, sight.code[i])
+            assert not x.mask[:slot].any()
+            assert np.array_equal(x.mask[slot:-1] == 0, sight.shut[i, : len(x.mask) - 1 - slot])
+            before, after_ = sight.caches[home].reshape(2, -1, NUM_META).numpy()
+            assert np.array_equal(x.before, filled(before))
+            assert np.array_equal(x.after, filled(after_))
+            assert np.array_equal(x.planned, sight.state[home, 1 : instance.num_slots - slot])
+            after[i] = x.choice - slot if x.choice < instance.num_slots else x.choice
+        return after
+
+    played = perform(scene_in(instance), choose)
+    assert not shown
+    user, content, slot = instance.requests[:, :3].T
+    outside = ~instance.roi[user, content]  # no push can meet these, so scenes leave them out
+    np.subtract.at(paid, slot[outside], instance.miss_us[outside])
+    assert paid.tolist() == played.delay.sum(axis=1).tolist()
+
+
+def any_instance(seed: int) -> Instance:
+    """Return an instance with links that fail: of the paper's law, or of no law at all."""
+    if seed % 3 == 0:
+        scenario = replace(PRESETS["push-paper"], num_contents=100, link_up_share=0.7)
+        return generate(scenario, seed, "x")
+    rng = np.random.default_rng(seed)
+    instance = random_push(rng, num_users=3, num_contents=250, num_slots=6, num_requests=999)
+    return replace(instance, cluster=rng.integers(0, 1 + seed % 3, 250))
+
+
+def filled(places: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the rows of a cache that hold something."""
+    return places[places[:, 0] == 1]
 
 
 def test_pushes_are_those_chosen() -> None:
@@ -143,7 +225,7 @@ def test_the_future_is_not_shown() -> None:
     a, b = PushEnv(instance), PushEnv(other)
     seen = [env.reset(seed=0)[0] for env in (a, b)]
     rng = np.random.default_rng(0)
-    while a._game.slot <= slot:
+    while a.slot <= slot:
         for x, y in zip(seen[0].values(), seen[1].values(), strict=True):
             assert all(np.array_equal(x[name], y[name]) for name in x)
         assert np.array_equal(a.state(), b.state())

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from learners import nets
-from learners.push.episodes import DrawnScenes, choose_at_random, perform
+from learners.push.episodes import choose_at_random, perform
 from learners.push.mappo import Mappo, MappoCourse
 from learners.push.nets import Actor, Critic, HeadEncoder, Shape
 from learners.push.scene import Sight, part_of
+from learners.push.sources import DrawnProblems
 from learners.push.vision import Vision
 from opt_istn.push.scenario import PRESETS
 from opt_istn.training import Task
@@ -31,7 +32,7 @@ def shaken(module: torch.nn.Module) -> Any:
 def seen(images: bool) -> tuple[Shape, Sight]:
     """Return sizes, and what is seen in a random episode of 4 instances."""
     vision = Vision("codes" if images else "none", 16, None, "")
-    scene = DrawnScenes(TINY, 1, vision).scene(4, np.random.default_rng(0))
+    scene = DrawnProblems(TINY, 1, vision).scene(4, np.random.default_rng(0))
     sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
     return Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, images), sight
 
