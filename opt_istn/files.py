@@ -5,14 +5,19 @@ Whatever is wrong with one is reported as an `InputError` whose text is a single
 file, the field and what was expected there.
 """
 
+import errno
 import gzip
 import hashlib
 import json
 import os
 import re
+import shutil
+import stat
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,7 +192,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    payload = gzip.compress(data, 6, mtime=0) if Path(path).suffix == ".gz" else data
+    payload = gzip.compress(data, 6, mtime=0) if Path(path).suffix.lower() == ".gz" else data
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as stream:
@@ -199,23 +204,25 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_through(path: str | Path, write: Callable[[Path], None], suffix: str = "") -> None:
     """Have `write` fill a temporary file, ending in `suffix`, that then becomes `path`.
 
+    Where `path` is a link, the file that it leads to is replaced. What is no regular file, such as
+    a device or a pipe, is written into and stays what it is.
+
     Raises
     ------
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = Path(path)
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(suffix, f".{target.name}.", target.parent)
+        there = os.stat(path) if os.path.exists(path) else None
+        into = there is not None and (not stat.S_ISREG(there.st_mode) or _is_output(there))
+        target = _end_of_links(Path(path))
+        folder = Path(tempfile.gettempdir()) if into else target.parent
+        handle, name = tempfile.mkstemp(suffix, f".{target.name}.", folder)
         temporary = Path(name)
         os.close(handle)
         write(temporary)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        temporary.chmod(mode)
-        temporary.replace(target)
+        _copy(temporary, path, there) if into and there else _become(temporary, target)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -223,6 +230,37 @@ def write_through(path: str | Path, write: Callable[[Path], None], suffix: str =
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)  # gone already if it became the target
+
+
+def _end_of_links(path: Path) -> Path:
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return target
+
+
+def _is_output(there: os.stat_result) -> bool:
+    """Whether this is the file that stdout goes to, as ``/dev/stdout`` may be."""
+    with suppress(OSError):  # stdout is closed
+        return os.path.samestat(there, os.fstat(1))
+    return False
+
+
+def _copy(source: Path, path: str | Path, there: os.stat_result) -> None:
+    """Write the content of `source` into what is at `path`; stdout goes on after it."""
+    sys.stdout.flush()
+    handle = os.dup(1) if _is_output(there) else os.open(path, os.O_WRONLY)
+    with open(source, "rb") as read, open(handle, "wb") as stream:
+        shutil.copyfileobj(read, stream)
+
+
+def _become(temporary: Path, target: Path) -> None:
+    """Replace `target` by a whole file with the old one's mode, or the usual one."""
+    with open(temporary, "rb") as stream:
+        os.fsync(stream.fileno())
+    mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+    temporary.chmod(mode)
+    temporary.replace(target)
 
 
 def write_document(path: str | Path, document: dict[str, Any]) -> None:

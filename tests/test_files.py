@@ -3,8 +3,11 @@
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -257,6 +260,74 @@ def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
         files.write_through(file, write)
     assert file.read_bytes() == b"old"
     assert [one.name for one in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("links", [0, 1, 2])
+def test_links_are_followed(links: int, tmp_path: Path) -> None:
+    """What a link leads to is replaced, or made; the link stays one."""
+    target, path = tmp_path / "a.json", tmp_path / "a.json"
+    (tmp_path / "deep").mkdir()
+    for i in range(links):
+        link = tmp_path / "deep" / f"link{i}.json"
+        link.symlink_to(os.path.relpath(path, link.parent))
+        path = link
+    for text in (b"new", b"newer"):
+        files.write_bytes(path, text)
+        assert target.read_bytes() == path.read_bytes() == text
+    assert target.is_file()
+    assert not target.is_symlink()
+    assert path.is_symlink() == bool(links)
+    assert len(list(tmp_path.rglob("*.json"))) == 1 + links
+
+
+def test_circles_of_links_are_refused(tmp_path: Path) -> None:
+    """A link that leads to itself cannot be written, and stays."""
+    loop = tmp_path / "loop.json"
+    loop.symlink_to(loop.name)
+    with pytest.raises(InputError, match="Too many levels of symbolic links"):
+        files.write_bytes(loop, b"{}")
+    assert loop.is_symlink()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_pipes_are_written_into(linked: bool, tmp_path: Path) -> None:
+    """The reader of a named pipe gets the content; the pipe stays one."""
+    pipe, path, got = tmp_path / "pipe.gz", tmp_path / "pipe.gz", list[bytes]()
+    os.mkfifo(pipe)
+    if linked:
+        path = tmp_path / "link.gz"
+        path.symlink_to(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    files.write_bytes(path, b"{}" * 100_000)
+    reader.join(20)
+    assert [gzip.decompress(data) for data in got] == [b"{}" * 100_000]
+    assert pipe.is_fifo()
+    assert path.is_symlink() == linked
+
+
+def test_devices_are_written_into(tmp_path: Path) -> None:
+    """A device node is written into, never replaced; one that is full is named."""
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")  # a root user could replace the node itself
+    before = os.stat("/dev/null")
+    for path in ("/dev/null", null):
+        files.write_bytes(path, b"{}")
+        assert os.path.samestat(os.stat(path), before)
+    assert null.is_symlink()
+    with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left"):
+        files.write_bytes("/dev/full", b"{}")
+
+
+def test_standard_output_goes_on_after_a_file(tmp_path: Path) -> None:
+    """What is written to ``/dev/stdout`` and what is printed both arrive, in order."""
+    code = "import sys; from opt_istn import files; print('a'); " + (
+        "files.write_bytes('/dev/stdout', b'b\\n'); print('c')"
+    )
+    for out in (tmp_path / "out.txt", None):
+        with open(out, "wb") if out else nullcontext(subprocess.PIPE) as stream:
+            done = subprocess.run([sys.executable, "-c", code], stdout=stream, check=True)
+        assert (out.read_bytes() if out else done.stdout) == b"a\nb\nc\n"
 
 
 def test_writing_keeps_the_mode(tmp_path: Path) -> None:

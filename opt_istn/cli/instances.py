@@ -131,15 +131,18 @@ def export(
     model: Annotated[str, typer.Option(help="Formulation, such as arc-flow.")],
     out: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Model file.")],
     format_: Annotated[
-        str, typer.Option("--format", help="mps or lp; by default the file name's ending.")
+        str, typer.Option("--format", help="mps or lp; by default the name's ending, before .gz.")
     ] = "",
 ) -> None:
     """Write an instance as a MIP model for another solver."""
     from opt_istn import files, problems, registry
 
-    ending = f".{format_}" if format_ else Path(out).suffix
-    if ending not in (".mps", ".lp"):
-        raise InputError("--format", "expected mps or lp")
+    packed = ".gz" if Path(out).suffix.lower() == ".gz" else ""
+    ending = f".{format_}" if format_ else Path(out[: len(out) - len(packed)]).suffix
+    if ending.lower() not in (".mps", ".lp"):
+        field, found = ("--format", format_) if format_ else ("", ending or "no ending")
+        expected = "expected mps or lp" if format_ else "expected a name ending in .mps or .lp"
+        raise InputError(field, f"{expected}, or with .gz after it, found {found!r}", out)
     loaded = problems.read_instance(instance)
     write = registry.model(model, loaded.problem)
-    files.write_through(out, lambda temporary: write(loaded, temporary), ending)
+    files.write_through(out, lambda temporary: write(loaded, temporary), ending + packed)
