@@ -16,7 +16,7 @@ import stat
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 MAX_LINE = 600  # characters of each part of an error
+MAX_DEPTH = 64  # levels of a free object, such as `extra`
 MAX_BYTES = 2 << 30  # a decompressed file beyond this is refused rather than read into memory
 
 
@@ -140,7 +141,27 @@ def decode_versions(
         raise InputError("version", f"expected {known}, found {header.version}{hint}", source)
     document = decode(data, schemas[header.version], source)
     _refuse_duplicates(data, source)
+    _refuse_depth(document, source)
     return document
+
+
+def _refuse_depth(document: Any, source: str) -> None:
+    """Refuse free objects nested so deeply that Python cannot hand them on."""
+    for name in getattr(document, "__struct_fields__", ()):
+        level, depth = [getattr(document, name)], 0
+        if isinstance(level[0], list):  # what is typed throughout is as deep as its type
+            continue
+        while level:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InputError(name, f"expected at most {MAX_DEPTH} levels of nesting", source)
+            level = [x for one in level for x in _inside(one) if isinstance(x, dict | list)]
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _refuse_duplicates(data: bytes, source: str) -> None:
@@ -173,6 +194,29 @@ def canonical_sha256(document: dict[str, Any]) -> str:
     """
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_text(field: str, *texts: str) -> None:
+    """Raise `InputError` for a text, such as a file's name, that no file in UTF-8 can hold."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(field, f"expected text in UTF-8, found {text!r}") from None
+
+
+def current_folder() -> str:
+    """Return the folder one works in.
+
+    Raises
+    ------
+    InputError
+        If it was deleted.
+    """
+    try:
+        return str(Path.cwd())
+    except OSError as error:
+        raise unusable("cannot be used", error, "the current folder") from None
 
 
 def unusable(what: str, error: OSError | ValueError, path: str | Path) -> InputError:
@@ -214,7 +258,7 @@ def write_through(path: str | Path, write: Callable[[Path], None], suffix: str =
     """
     temporary = None
     try:
-        there = os.stat(path) if os.path.exists(path) else None
+        there = Path(path).stat() if Path(path).exists() else None
         into = there is not None and (not stat.S_ISREG(there.st_mode) or _is_output(there))
         target = _end_of_links(Path(path))
         folder = Path(tempfile.gettempdir()) if into else target.parent
@@ -265,7 +309,13 @@ def _become(temporary: Path, target: Path) -> None:
 
 def write_document(path: str | Path, document: dict[str, Any]) -> None:
     """Write `document` as JSON to `path`, atomically."""
-    write_bytes(path, msgspec.json.encode(document) + b"\n")
+    try:
+        data = msgspec.json.encode(document) + b"\n"
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "", f"expected texts in UTF-8, found {error.object!r}", str(path)
+        ) from None
+    write_bytes(path, data)
 
 
 def _umask() -> int:

@@ -310,10 +310,10 @@ def test_devices_are_written_into(tmp_path: Path) -> None:
     """A device node is written into, never replaced; one that is full is named."""
     null = tmp_path / "null"
     null.symlink_to("/dev/null")  # a root user could replace the node itself
-    before = os.stat("/dev/null")
+    before = Path("/dev/null").stat()
     for path in ("/dev/null", null):
         files.write_bytes(path, b"{}")
-        assert os.path.samestat(os.stat(path), before)
+        assert os.path.samestat(Path(path).stat(), before)
     assert null.is_symlink()
     with pytest.raises(InputError, match=r"/dev/full: cannot be written \(No space left"):
         files.write_bytes("/dev/full", b"{}")
@@ -321,7 +321,8 @@ def test_devices_are_written_into(tmp_path: Path) -> None:
 
 def test_standard_output_goes_on_after_a_file(tmp_path: Path) -> None:
     """What is written to ``/dev/stdout`` and what is printed both arrive, in order."""
-    code = "import sys; from opt_istn import files; print('a'); " + (
+    code = (
+        "import sys; from opt_istn import files; print('a'); "
         "files.write_bytes('/dev/stdout', b'b\\n'); print('c')"
     )
     for out in (tmp_path / "out.txt", None):

@@ -49,14 +49,15 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate an instance from a preset and a seed."""
-    from opt_istn import problems
+    from opt_istn import files, problems
 
+    files.check_text("--name", name)
     problem = problems.of_preset(preset)
     scenario = problem.scenario(preset, output.settings(set_ or []))
     with output.progress(f"generating {preset}", quiet=json) as advance:
         instance = problem.generate(scenario, seed, name or f"{preset}-{seed}", advance)
     instance.write(out)
-    result = {"name": instance.name, "instance": instance.sha256, "file": out}
+    result = {"name": instance.name, "instance": instance.sha256, "file": output.printable(out)}
     if json:
         output.as_json(result)
     else:

@@ -1,6 +1,5 @@
 """Commands about runs: solvers, solve, compare, table, report, verify."""
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,7 +144,7 @@ def compare(
     reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
-        print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
+        output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
     _print_table(runs, "json" if json else "text")
     return _compared(audit.audited(runs))
 
@@ -200,7 +199,8 @@ def verify(files: RunsFiles, *, json: Json = False) -> int:
             values = (check.finding, run.solver, run.seed, run.sha256, check.reason)
             output.as_json(dict(zip(names, values, strict=True)))
         else:
-            print("  ".join(words) + (f": {check.reason}" if check.reason else ""))
+            shown = "  ".join(map(output.printable, words))
+            print(shown + (f": {output.printable(check.reason)}" if check.reason else ""))
     if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
         return 4
     if checking.Finding.UNAVAILABLE in found:
@@ -215,9 +215,9 @@ def repair(files: RunsFiles) -> None:
     for path in files:
         errors = appender.repair(path)
         for error in errors:
-            print(error)
+            print(output.printable(str(error)))
         moved = f"{len(errors)} lines moved to {path}{appender.BAD}" if errors else "in order"
-        print(f"{path}: {moved}")
+        print(output.printable(f"{path}: {moved}"))
 
 
 def _compared(runs: Sequence["Record"]) -> int:
