@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from opt_istn.cli import instances, output, prove, runs, streams, train
-from opt_istn.files import InputError
+from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
 
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _warn
+        warnings.simplefilter("always", DialectWarning)
         try:
             return _run(given or ["--help"])
         except MemoryError:

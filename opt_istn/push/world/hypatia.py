@@ -203,7 +203,7 @@ def _numbers(
 def _lines(path: Path) -> Lines:
     """Return the lines that are neither blank nor comments (``#``), with their numbers."""
     try:
-        text = files.read_bytes(path).decode()
+        text = files.text_of(files.read_bytes(path), str(path)).decode()
     except UnicodeDecodeError as error:
         raise InputError("", f"expected text in UTF-8 ({error.reason})", str(path)) from None
     numbered = ((i, line.rstrip()) for i, line in enumerate(text.splitlines(), 1))

@@ -276,6 +276,17 @@ def test_a_folder_names_satellites_once(folder):
         hypatia.read(folder)
 
 
+def test_marks_before_the_text(tmp_path):
+    """A byte order mark is skipped, UTF-16 is named."""
+    path = tmp_path / "sets.tle"
+    path.write_text(f"{FIRST}\n{SECOND}", encoding="utf-8-sig")
+    assert len(hypatia.read(path).records) == 1
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        path.write_text(f"{FIRST}\n{SECOND}", encoding=encoding)
+        with pytest.raises(InputError, match="sets.tle: expected text in UTF-8, found UTF-16"):
+            hypatia.read(path)
+
+
 def test_scenario_from_a_folder(tmp_path):
     """The preset's own shell, read from files, gives the same requests and delays."""
     tiny = PRESETS["push-tiny"]
