@@ -22,7 +22,7 @@ demo: .venv/.learn
 	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver labels -o out/optimum.json
 	$(BIN)/opt-istn solve out/jutap-paper-v2.json --solver dqn --set agent=out/dqn.pt -o out/agent.json
 	$(BIN)/opt-istn show out/jutap-paper-v2.json out/optimum.json out/agent.json -o out/map.png
-	$(BIN)/python -m learners.pictures out/jutap-paper-v2.json out/dqn.pt -o out
+	$(BIN)/python -m learners.jutap.pictures out/jutap-paper-v2.json out/dqn.pt -o out
 	@echo "Look at out/report.html, out/map.png, out/starts.png; the runs are out/*.jsonl"
 
 test: .venv/.test

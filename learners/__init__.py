@@ -1,1 +1,5 @@
-"""Solvers that learn."""
+"""Solvers that learn: trainers, agents and environments."""
+
+from learners import moved
+
+moved.forward()

@@ -3,15 +3,19 @@
 Both are written by `torch.save`, atomically, and read with ``weights_only=True``, so that a file
 from a stranger can hold numbers and texts but no code. An agent says what it was trained on; to
 use it elsewhere has to be asked for.
+
+Version 2 of the file says besides how much it was trained (rollouts, steps of the environment and
+of the optimiser), what it saved untrained, last and at its best, what it observes, and whether its
+curve had come to a plateau. Files of version 1 are read for ever; of this they say nothing.
 """
 
 import hashlib
 import pickle
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import torch
@@ -22,8 +26,13 @@ from opt_istn.runs import environment
 from opt_istn.training import Task
 
 FORMAT = "opt-istn/agent"
+ANNOUNCED = "expected the tensor that the sizes announce"
+Sizes = TypeVar("Sizes")
 CHECKPOINT = "opt-istn/checkpoint"
-VERSION = 1
+VERSION = 2
+READ = (1, 2)  # versions of agent files
+CONTRACT = 1  # version of what agents observe; a change of columns makes another layout
+MAX_WIDTH = 4096  # of a network's layers; a file that asks for more is refused
 # What reading a damaged pickle was seen to raise.
 _DAMAGED = (
     pickle.UnpicklingError,
@@ -48,6 +57,9 @@ class _Header(msgspec.Struct):
     state: dict[str, Any]
     history: list[dict[str, Any]]
     packages: dict[str, str]
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
+    measured: dict[str, list[float]] = msgspec.field(default_factory=dict)
+    contract: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,12 @@ class Agent:
         The training curve: rows of equal keys.
     packages
         Versions of what trained it.
+    counts
+        Rollouts, steps of the environment and of the optimiser.
+    measured
+        Saving of the ``untrained``, ``last`` and ``best`` weights on the instances of the curve.
+    contract
+        What it observes: ``version``, and ``layout``, a hash of the columns' names.
     """
 
     method: str
@@ -79,6 +97,9 @@ class Agent:
     state: dict[str, Any]
     history: list[dict[str, Any]] = field(default_factory=list)
     packages: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    measured: dict[str, list[float]] = field(default_factory=dict)
+    contract: dict[str, Any] = field(default_factory=dict)
 
 
 def described(task: Task) -> dict[str, Any]:
@@ -87,6 +108,25 @@ def described(task: Task) -> dict[str, Any]:
     if task.scenario is not None:
         return described | {"scenario": task.scenario.document()}
     return described | {"instance": task.instance.sha256}
+
+
+def contract(columns: Sequence[str]) -> dict[str, Any]:
+    """Return what an agent file says of an observation with these columns."""
+    layout = hashlib.sha256("\n".join(columns).encode()).hexdigest()
+    return {"version": CONTRACT, "layout": layout}
+
+
+def check_contract(agent: Agent, columns: Sequence[str], path: str | Path) -> None:
+    """Check that an agent observes these columns; files of version 1 do not say what they do.
+
+    Raises
+    ------
+    InputError
+        If it was trained on others.
+    """
+    if agent.contract and agent.contract != contract(columns):
+        rule = "expected an agent that observes what is observed today, found another layout"
+        raise InputError("contract", rule, str(path))
 
 
 def save(path: str | Path, agent: Agent) -> None:
@@ -110,7 +150,7 @@ def load(path: str | Path, method: str) -> Agent:
     InputError
         If the file is no agent file, or holds an agent of another method.
     """
-    document = _read(path, FORMAT)
+    document = _read(path, FORMAT, READ)
     try:
         header = msgspec.convert(document, _Header)
     except msgspec.ValidationError as error:
@@ -118,8 +158,7 @@ def load(path: str | Path, method: str) -> Agent:
         raise InputError(place.strip("`."), expected.replace("`", ""), str(path)) from None
     if header.method != method:
         raise InputError("method", f"expected {method!r}, found {header.method!r}", str(path))
-    names = ("method", "config", "trained_on", "seed", "state", "history", "packages")
-    return Agent(**{name: getattr(header, name) for name in names})
+    return Agent(**{x.name: getattr(header, x.name) for x in fields(Agent)})
 
 
 def of_seed(path: Path, seed: int | str) -> Path:
@@ -156,14 +195,58 @@ def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Pa
     Raises
     ------
     InputError
-        If they are not those of such a network.
+        If they are not those of such a network, or not finite.
     """
+    for name, value in state.items():
+        if isinstance(value, torch.Tensor) and not bool(torch.isfinite(value).all()):
+            raise InputError(f"state.{name}", "expected finite numbers", str(path))
     try:
         module.load_state_dict(state)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise InputError(
             "state", f"expected the tensors of the network: {error}", str(path)
         ) from None
+
+
+def sizes(
+    kind: type[Sizes], found: Any, limits: Mapping[str, int], place: str, path: str | Path
+) -> Sizes:
+    """Return the sizes of a network in a file, checked before memory is taken for it.
+
+    Parameters
+    ----------
+    kind
+        A dataclass of them.
+    limits
+        Largest values of its fields; the others are bounded by the tensors that go with them.
+
+    Raises
+    ------
+    InputError
+        If they are not sizes, or beyond reason.
+    """
+    try:
+        made = msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise InputError(place, str(error).replace("`", ""), str(path)) from None
+    for name, most in limits.items():
+        if not 0 <= (value := getattr(made, name)) <= most:
+            raise InputError(f"{place}.{name}", f"expected 0 to {most}, found {value}", str(path))
+    return made
+
+
+def check_width(value: Any, field_: str, path: str | Path) -> None:
+    """Check the width of a network before memory is taken for it.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number within reason.
+    """
+    if type(value) is not int or not 1 <= value <= MAX_WIDTH:
+        raise InputError(
+            field_, f"expected a number from 1 to {MAX_WIDTH}, found {value!r}", str(path)
+        )
 
 
 def checkpoint_of(out: Path) -> Path:
@@ -196,7 +279,7 @@ def load_checkpoint(out: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
     path = checkpoint_of(out)
     if not path.exists():
         return None
-    document = _read(path, CHECKPOINT)
+    document = _read(path, CHECKPOINT, (VERSION,))
     if document.get("key") != key:
         remedy = "it is of another training; delete it or train into another file"
         raise InputError("key", remedy, str(path))
@@ -213,7 +296,7 @@ def _write(path: str | Path, document: Mapping[str, Any]) -> None:
     files.write_through(path, lambda temporary: torch.save(dict(document), temporary))
 
 
-def _read(path: str | Path, file_format: str) -> dict[str, Any]:
+def _read(path: str | Path, file_format: str, versions: tuple[int, ...]) -> dict[str, Any]:
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
@@ -229,7 +312,7 @@ def _read(path: str | Path, file_format: str) -> dict[str, Any]:
         ) from None
     if not isinstance(document, dict) or document.get("format") != file_format:
         raise InputError("format", f"expected {file_format!r}", str(path))
-    if document.get("version") != VERSION:
-        found = document.get("version")
-        raise InputError("version", f"expected {VERSION}, found {found!r}", str(path))
+    if (found := document.get("version")) not in versions:
+        known = " or ".join(map(str, versions))
+        raise InputError("version", f"expected {known}, found {found!r}", str(path))
     return document

@@ -107,8 +107,17 @@ class CacheMemory(nn.Module):
 
         The oldest step comes first.
         """
-        outputs: Tensor = self.lstm(history.reshape(-1, *history.shape[-2:]))[0]
-        return outputs[:, -1].reshape(*history.shape[:-2], outputs.shape[-1])
+        of_input, of_output, *biases = self.lstm.all_weights[0]
+        inputs = nn.functional.linear(history, of_input, biases[0] + biases[1])
+        enter, forget, offer, show = inputs[..., 0, :].chunk(4, -1)  # of memory there is none yet
+        memory = enter.sigmoid() * offer.tanh()
+        output = show.sigmoid() * memory.tanh()
+        for step in range(1, history.shape[-2]):
+            gates = inputs[..., step, :] + nn.functional.linear(output, of_output)
+            enter, forget, offer, show = gates.chunk(4, -1)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * offer.tanh()
+            output = show.sigmoid() * memory.tanh()
+        return output
 
 
 class ResidualFusion(nn.Module):

@@ -23,8 +23,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
-from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,6 +34,12 @@ OUTSIDE = {
     "battery",
     "extra",
 }  # fields of an instance that no hash covers
+FIELDS = {  # of a certificate, by kind, besides those that all have
+    "potential": {"h", "dead"},
+    "walk": {"cells", "links", "cycle"},
+    "labels": {"tables", "labels", "dead"},
+    "dual-tree": {"users"},
+}
 CLAIMS = {"bound", "infeasible", "unbounded"}
 KNOWN = {  # fields that define an instance; one that is not here might change the problem
     "opt-istn/jutap": {
@@ -80,7 +85,8 @@ def check(instance: Document, certificate: Document) -> Document:
     Refused
         If a condition fails.
     """
-    return _guarded(_check, instance, certificate)
+    found: Document = _guarded(_check, instance, certificate)
+    return found
 
 
 def cost_of(instance: Document, plan: Document) -> int:
@@ -91,12 +97,15 @@ def cost_of(instance: Document, plan: Document) -> int:
     Refused
         If the plan is not feasible.
     """
-    return _guarded(_cost_of, instance, plan)
+    cost: int = _guarded(_cost_of, instance, plan)
+    return cost
 
 
 def sha256(instance: Document) -> str:
     """Return the hash of the problem: canonical JSON of the fields that define it."""
     problem = {key: value for key, value in instance.items() if key not in OUTSIDE} | {"version": 1}
+    for name in {"cell_m", "slot_s"} & set(problem):
+        problem[name] = float(problem[name])
     if problem.get("cost", {}).get("hole_bonus") == "printed":  # files of version 1 do not say it
         problem["cost"] = {k: v for k, v in problem["cost"].items() if k != "hole_bonus"}
     text = json.dumps(problem, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -106,24 +115,34 @@ def sha256(instance: Document) -> str:
 def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
     with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-        return json.loads(stream.read())
+        return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
+
+
+def _unique(pairs: Any) -> Document:
+    """Build an object whose names occur once; what is no JSON, such as NaN, ends here too."""
+    _expect(not isinstance(pairs, str), f"{pairs}: not a number")
+    document = dict(pairs)
+    _expect(len(document) == len(pairs), "a name occurs twice in an object")
+    return document
 
 
 def _guarded(function: Callable[..., Any], instance: Document, document: Any) -> Any:
     try:
         _whole(document)
         return function(instance, document)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise Refused(f"malformed: {type(error).__name__}: {error}") from None
 
 
 def _whole(document: Any) -> None:
-    """Refuse fractions: every number of a certificate or plan is an integer."""
+    """Refuse fractions and truth values: every number of a certificate or plan is an integer."""
     todo = [document]
     while todo:
         x = todo.pop()
-        _expect(not isinstance(x, float), f"{x}: expected integers only")
-        todo += x.values() if isinstance(x, dict) else x if isinstance(x, list) else []
+        _expect(not isinstance(x, float | bool), f"{x}: expected integers only")
+        if isinstance(x, dict):
+            todo += [value for key, value in x.items() if key not in CLAIMS - {"bound"}]
+        todo += x if isinstance(x, list) else []
 
 
 def _expect(ok: Any, message: str) -> None:
@@ -136,11 +155,13 @@ def _check(x: Document, certificate: Document) -> Document:
     _expect(certificate["version"] == 1, "version: expected 1")
     problem, kind, claim = x["format"], certificate["kind"], certificate["claim"]
     known = set(x) - OUTSIDE <= KNOWN[problem] and set(x.get("cost", ())) <= KNOWN["cost"]
-    _expect(known, "instance: a field that this file does not know")
+    _expect(known and x["version"] in (1, 2), "instance: a field or version not known here")
     _expect(certificate["instance"] == sha256(x), "instance: the certificate is for another one")
+    fields = FIELDS.get(kind, set()) | {"format", "version", "instance", "kind", "claim"}
+    _expect(set(certificate) <= fields, f"{kind}: expected no fields but {sorted(fields)}")
     _expect(len(claim) == 1 and set(claim) <= CLAIMS, f"claim: expected one of {sorted(CLAIMS)}")
     _expect(all(v is True for k, v in claim.items() if k != "bound"), "claim: expected true")
-    kinds = {
+    kinds: dict[Any, Callable[..., None]] = {
         ("opt-istn/jutap", "potential"): _potential,
         ("opt-istn/jutap", "walk"): _unbounded,
         ("opt-istn/jutap", "labels"): _labels,
@@ -152,6 +173,9 @@ def _check(x: Document, certificate: Document) -> Document:
 
 
 def _cost_of(x: Document, plan: Document) -> int:
+    _expect(
+        plan["format"] == f"{x['format']}-plan" and plan["version"] == 1, "plan: no such format"
+    )
     _expect(plan["instance"] == sha256(x), "plan: of another instance")
     if x["format"] == "opt-istn/push":
         return _push_cost(x, plan)
@@ -185,6 +209,7 @@ class Grid:
         bonus = c.get("hole_bonus", "printed")
         _expect(bonus in ("printed", "once"), f"cost.hole_bonus: {bonus!r}")
         self.once = bonus == "once" and min(c["hole_to_mbs"], c["hole_to_geo"]) < 0
+        _expect(x["association"] in ("full", "strongest"), "association: unknown")
         strong = x["association"] == "strongest"
         self.usable = [
             [
@@ -224,7 +249,8 @@ class Grid:
         same = self.kind[s] == 0 and self.link[s] == self.link[t]
         free = same or (self.spent[s] and self.pays(s, t))
         link = 0 if free else self.table[self.kind[s]][self.kind[t]]
-        return self.move[turn] + link + self.enter[self.cell[t]]
+        total: int = self.move[turn] + link + self.enter[self.cell[t]]
+        return total
 
     def successors(self, s: Any) -> list[tuple[int, int, int]]:
         """Return (state, cost, energy) of every arc that leaves state s, which is not at END."""
@@ -267,11 +293,12 @@ def _walk_cost(grid: Grid, walk: list[Any]) -> tuple[int, int]:
     _expect(s == grid.start, "walk: it does not begin in START")
     cost = energy = 0
     for i in range(len(walk) - 1):
-        turn = grid.near(walk[i][0]).get(walk[i + 1][0])
-        _expect(turn is not None, f"walk: step {i} is not a move")
+        near = grid.near(walk[i][0])
+        _expect(walk[i + 1][0] in near, f"walk: step {i} is not a move")
+        turn = near[walk[i + 1][0]]
         _expect(walk[i][0] != grid.end, f"walk: it goes on from END at step {i}")
         spent = int(grid.spent[s] or grid.pays(s, grid.state(*walk[i + 1])))
-        t = grid.state(*walk[i + 1], spent)
+        t = grid.state(walk[i + 1][0], walk[i + 1][1], spent)
         cost, energy, s = cost + grid.cost(s, t, turn), energy + grid.energy[turn], t
     _expect(walk[-1][0] == grid.end, "walk: it does not reach END")
     return cost, energy
@@ -304,7 +331,8 @@ def _heights(
     """
     _expect(len(values) == len(dead), f"{name}: expected one value a state")
     known = np.array([v is not None for v in values], dtype=bool)
-    h = np.array([0 if v is None else int(v) for v in values], dtype=object)
+    _expect(all(v is None or type(v) is int for v in values), f"{name}: expected integers or null")
+    h = np.array([0 if v is None else v for v in values], dtype=object)
     if max(map(abs, h)) < SAFE // 2:
         h = h.astype(np.int64)
     at_end = grid.cell == grid.end
@@ -375,18 +403,21 @@ def _labels(grid: Grid, certificate: Document, claim: Document) -> None:
         _expect(min(q, p) >= 0, f"tables[{i}]: a negative multiplier")
         if U is not None or q == 0:
             tables.append((q, p, _heights(grid, table["h"], q, p, dead, f"tables[{i}].h")))
-    labels = defaultdict(list)
-    for s, c, e in certificate["labels"]:
+    labels: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    for s, c, e in sorted(certificate["labels"]):
         _expect(0 <= s < len(dead) and grid.cell[s] != grid.end, f"labels: no such state {s}")
-        labels[s].append((c, e))
+        if not labels[s] or e < labels[s][-1][1]:  # the others are no better than one before
+            labels[s].append((c, e))
 
     def closed(s: Any, c: int, e: int) -> bool:
-        if dead[s] or any(c >= x and e >= y for x, y in labels.get(s, ())):
+        known = labels.get(s, [])
+        i = bisect_right(known, (c, INF))
+        if dead[s] or (i and known[i - 1][1] <= e):
             return True
         if grid.cell[s] == grid.end and U is not None and c >= U:
             return True
         return any(
-            h[s] is not None and q * c + p * (e - W) + h[s] > (q * (U - 1) if q else 0)
+            h[s] is not None and q * c + p * (e - W) + h[s] > (0 if U is None else q * (U - 1))
             for q, p, h in tables
         )
 
@@ -412,9 +443,10 @@ def _push_cost(x: Document, plan: Document) -> int:
         _expect(ok, f"plan: ({u}, {f}, {t}) is not pushable")
     order, cost = sorted(pushes), 0
     for u, rows in enumerate(requests_by_user(x)):
-        mine = [(t, f) for v, t, f in order if v == u]
+        mine, size = [(t, f) for v, t, f in order if v == u], x["cache_size"][u]
+        _expect(size >= 1, f"cache_size[{u}]: expected at least 1")
         for _, f, t, *delays in rows:
-            cache = [g for s, g in mine if s <= t][-x["cache_size"][u] :]
+            cache = [g for s, g in mine if s <= t][-size:]
             cost += 0 if f in cache else min(d for d in delays if d is not None)
     return cost
 
@@ -443,8 +475,9 @@ class User:
     """
 
     def __init__(self, x: Document, u: int, requests: list[list[Any]]) -> None:
-        self.size, weight = x["cache_size"][u], defaultdict(dict)
+        self.size, weight = x["cache_size"][u], defaultdict[int, dict[int, int]](dict)
         for _, f, t, *delays in requests:
+            _expect(t not in weight[f], f"requests: two of content {f} in slot {t}")
             weight[f][t] = min(d for d in delays if d is not None)
         self.base = sum(sum(row.values()) for row in weight.values())
         self.asked = {f: sorted(row) for f, row in weight.items()}
@@ -487,7 +520,7 @@ class User:
 
     def of(self, f: int, first: int, last: int) -> list[Position]:
         """Return the positions of content f in the slots first..last. At most one is pushed."""
-        return [(s, f) for s in self.starts[f] if first <= s <= last]
+        return [(s, f) for s in self.starts.get(f, ()) if first <= s <= last]
 
     def once(self, f: int) -> Parts:
         """ONCE: a content is pushed once (C3)."""
@@ -530,7 +563,7 @@ class User:
             parts += [(1, self.hold(p, k - 1)), (-1, self.hold(p, k))]
         return parts
 
-    def cover_given(self, k: int, s: int, f: int, *ends: int) -> Parts:
+    def cover_given(self, k: int, s: int, f: int, *pairs: int) -> Parts:
         """COVER_GIVEN: COVER, given where the boundary q = (s, f) is; ends = slot, content, ...
 
         sum over p <= q of hold(p, k) + sum over the ends (t, g) of sum over p of g, q < p <=
@@ -539,7 +572,7 @@ class User:
         If E(q) >= k, every reach is 1 and this is a part of COVER. Else nothing at or before q is
         held through k, and the one p of g is held only if E >= k at its end.
         """
-        q, ends = (s, f), list(zip(ends[::2], ends[1::2], strict=True))
+        q, ends = (s, f), list(zip(pairs[::2], pairs[1::2], strict=True))
         ok = s <= k and all(q < p and p[0] <= k for p in ends)
         _expect(ok and len({g for _, g in ends}) == len(ends), "COVER_GIVEN: wrong ends")
         parts = [(len(ends) - self.size, self.reach(q, k))]
@@ -549,10 +582,13 @@ class User:
             parts += [(1, self.hold(p, k)) for p in self.of(g, s, t) if p > q]
         return parts
 
-    ROWS = MappingProxyType(
-        {"ONCE": once, "COVER": cover, "REACH": reached, "CARRY": carry, "FIFO": fifo}
-        | {"LEAVE": leave, "COVER_GIVEN": cover_given}
-    )
+    ROWS: ClassVar[dict[str, Any]] = {
+        "ONCE": once,
+        "COVER": cover,
+        "REACH": reached,
+        "CARRY": carry,
+        "FIFO": fifo,
+    } | {"LEAVE": leave, "COVER_GIVEN": cover_given}
 
     def row(self, name: Any) -> Sum:
         """Return the row with a name such as ["FIFO", s, f, k], summed up."""
@@ -564,7 +600,8 @@ class User:
         """Return a sum that is 0 or 1 at every canonical point: what trees may ask."""
         kind, *at = name
         if kind == "pushed":  # is position (s, f) pushed?
-            return self.claims(tuple(at), at[0])
+            s, f = at
+            return self.claims((s, f), s) if s in self.starts.get(f, ()) else {}
         _expect(kind == "served", f"question {name}: unknown")
         f, k = at  # is f in the cache in slot k, where it is requested? By one claim if at all
         return total((1, self.claims(p, k)) for p in self.of(f, 0, k))
@@ -572,7 +609,7 @@ class User:
 
 def total(parts: Iterable[tuple[int, Sum]]) -> Sum:
     """Return the sum of (factor, sum) pairs."""
-    summed = defaultdict(int)
+    summed: defaultdict[Any, int] = defaultdict(int)
     for factor, part in parts:
         for variable, value in part.items():
             summed[variable] += factor * value
@@ -591,7 +628,7 @@ def _dual_tree(x: Document, certificate: Document, claim: Document) -> None:
 
 def requests_by_user(x: Document) -> list[list[list[Any]]]:
     """Return the requests of each user."""
-    rows = [[] for _ in range(x["num_users"])]
+    rows: list[list[list[Any]]] = [[] for _ in range(x["num_users"])]
     for row in x["requests"]:
         rows[row[0]].append(row)
     return rows
@@ -603,7 +640,8 @@ def user_bound(user: User, tree: Any, scale: int) -> int:
     A node ``["ask", question, tree if 0, tree if 1]`` asks what is 0 or 1 at every canonical point,
     so each of these belongs to the one leaf with its answers, and the least leaf bounds them all.
     """
-    least, todo = user.base, [(tree, [])]
+    todo: list[tuple[Any, list[tuple[int, Sum]]]] = [(tree, [])]
+    least = user.base
     while todo:
         node, path = todo.pop()
         if node and node[0] == "ask":
@@ -630,11 +668,13 @@ def leaf_bound(user: User, leaf: Any, path: list[tuple[int, Sum]], scale: int) -
     """
     kind, *pairs = leaf
     _expect(kind in ("least", "empty"), f"leaf: {kind!r}")
-    reduced = defaultdict(int)
+    reduced: defaultdict[Any, int] = defaultdict(int)
     for name, y in pairs:
         _expect(y >= 0, f"row {name}: a negative multiplier")
         if name[0] in ("no", "yes"):
-            answer, question = path[name[1]]
+            _, i = name
+            _expect(0 <= i < len(path), f"row {name}: no such question")
+            answer, question = path[i]
             _expect(answer == (name[0] == "yes"), f"row {name}: not an answer of this leaf")
             row = total([(1 - 2 * answer, question), (answer, {ONE: 1})])
         else:

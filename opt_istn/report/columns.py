@@ -17,7 +17,7 @@ SHIFT_S = 0.01
 ABSENT = "\N{EN DASH}"
 REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
-UNITS = {  # ending of a term's name: what is shown, and how many of that are one of the term's
+UNITS = {  # by the ending of a term's name: the unit shown, and what to multiply the term by
     "_mj": (" kJ", 1e-6),
     "_us": (" s", 1e-6),
     "_db": (" dB", 1.0),

@@ -8,26 +8,27 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from learners import agent
-from learners.counterfactual import Counterfactual
-from learners.counterfactual import Training as OurTraining
-from learners.maac import Maac
-from learners.maac import Training as MaacTraining
-from learners.mappo import Mappo, MultiModal
-from learners.mappo import Training as MappoTraining
+from learners.push.counterfactual import Counterfactual, CounterfactualCourse
+from learners.push.maac import Maac, MaacCourse
+from learners.push.mappo import Mappo, MappoCourse, MultiModal
 from opt_istn.push.scenario import PRESETS
 from opt_istn.training import Task
 from tests.learners.elsewhere import DEVICE, Elsewhere, There
 
 DRAWN = Task("push", "push-tiny", scenario=PRESETS["push-tiny"])
 KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "shared": (Mappo, MappoTraining, {"reward_credit": "shared", "reward_log": True}),
-    "user": (Mappo, MappoTraining, {"reward_credit": "user"}),
-    "joint": (Mappo, MappoTraining, {"ratio": "joint", "reward_credit": "user"}),
-    "multi-modal": (MultiModal, MappoTraining, {}),
-    "maac": (Maac, MaacTraining, {}),
-    "gumbel": (Maac, MaacTraining, {"actor_grad": "gumbel_st"}),
-    "counterfactual": (Counterfactual, OurTraining, {}),
-    "learned-demand": (Counterfactual, OurTraining, {"demand": "learned", "demand_steps": 5}),
+    "shared": (Mappo, MappoCourse, {"reward_credit": "shared", "reward_log": True}),
+    "user": (Mappo, MappoCourse, {"reward_credit": "user"}),
+    "joint": (Mappo, MappoCourse, {"ratio": "joint", "reward_credit": "user"}),
+    "multi-modal": (MultiModal, MappoCourse, {}),
+    "maac": (Maac, MaacCourse, {}),
+    "gumbel": (Maac, MaacCourse, {"actor_grad": "gumbel_st"}),
+    "counterfactual": (Counterfactual, CounterfactualCourse, {}),
+    "learned-demand": (
+        Counterfactual,
+        CounterfactualCourse,
+        {"demand": "learned", "demand_steps": 5},
+    ),
 }
 
 
@@ -68,7 +69,7 @@ def test_trains_elsewhere_as_here(kind: str, tmp_path: Path) -> None:
 def parameters(training: Any) -> list[torch.Tensor]:
     """Return what a training learns."""
     planner = getattr(training, "planner", None)
-    modules = training.modules.values() if planner is None else [planner]
+    modules = training.learned.values() if planner is None else [planner]
     return [x for module in modules for x in module.parameters()]
 
 

@@ -5,10 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
-from learners import image_features, image_folders, image_training, images
-from learners.image_training import Training
-from learners.images import AIRCRAFT, CHANNELS, CLASSES, draw
-from learners.mobilenet import MobileNet
+from learners.images import aircraft as images
+from learners.images import features as image_features
+from learners.images import folders as image_folders
+from learners.images import training as image_training
+from learners.images.aircraft import AIRCRAFT, CHANNELS, CLASSES, draw
+from learners.images.mobilenet import MobileNet
+from learners.images.training import Schedule
 from opt_istn.files import InputError
 from opt_istn.push.scenario import PRESETS, generate
 
@@ -293,7 +296,7 @@ def halves(n):
     return chips, labels
 
 
-QUICK = Training(epochs=3, batch=16, augment=False)
+QUICK = Schedule(epochs=3, batch=16, augment=False)
 
 
 def test_training_learns():
@@ -314,7 +317,7 @@ def test_training_depends_on_its_generator():
     """Equal generators give equal weights; torch's own state is not touched; frozen layers stay."""
     chips, labels = halves(48)
     before = torch.random.get_rng_state()
-    settings = Training(epochs=1, batch=16)
+    settings = Schedule(epochs=1, batch=16)
     results = []
     for seed in (0, 0, 1):
         net = MobileNet(2, 1, seeded()).freeze(3)
@@ -337,7 +340,7 @@ def test_augmentation_turns_batches(monkeypatch):
     )
     for augment in (False, True):
         assert not asked
-        settings = Training(epochs=4, batch=4, augment=augment)
+        settings = Schedule(epochs=4, batch=4, augment=augment)
         net = MobileNet(2, 1, seeded()).freeze(12)
         image_training.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
     assert len(set(asked)) >= 6
@@ -347,7 +350,7 @@ def test_statistics_are_settled_after_training():
     """After a single update the statistics are those of the chips, not of the initial network."""
     chips, labels = halves(64)
     net = MobileNet(2, 1, seeded())
-    settings = Training(epochs=1, batch=64, augment=False, learning_rate=1e-9)
+    settings = Schedule(epochs=1, batch=64, augment=False, learning_rate=1e-9)
     image_training.train_classifier(net, chips, labels, settings, np.random.default_rng(0))
     maps = net.features[0][0](image_features.as_input(chips))
     ratio = net.features[0][1].running_var / maps.var((0, 2, 3))
@@ -369,7 +372,7 @@ def test_turns_are_the_symmetries_of_the_square():
 def test_training_refuses_what_it_cannot_use(labels, held_out):
     """Labels that are no class, and a split without chips on both sides, are bad input."""
     chips, _ = halves(4)
-    settings = Training(epochs=1, held_out=held_out)
+    settings = Schedule(epochs=1, held_out=held_out)
     with pytest.raises(InputError):
         image_training.train_classifier(
             MobileNet(2, 1, seeded()), chips, np.array(labels), settings, np.random.default_rng(0)
@@ -387,7 +390,7 @@ def test_pretraining_follows_the_channels(channels, monkeypatch):
 
     monkeypatch.setattr(image_training, "draw", spy)
     found = image_training.pretrain(
-        MobileNet(16, channels, seeded()), 40, Training(epochs=1), np.random.default_rng(0), 32
+        MobileNet(16, channels, seeded()), 40, Schedule(epochs=1), np.random.default_rng(0), 32
     )
     assert asked == [(40, "sar" if channels == 1 else "optical", 32)]
     assert found.num_held_out == 4

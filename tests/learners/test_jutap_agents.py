@@ -8,18 +8,16 @@ import pytest
 import torch
 
 from formulations.jutap.labels import Labels
+from formulations.jutap.value_iteration import ValueIteration
 from learners import agent
-from learners.dqn import DqnAgent, Training
-from learners.dqn_run import PROFILES, Network, Run
-from learners.envs.jutap import rewarded, strongest, table_of
-from learners.qlearning import QAgent, ValueIteration
-from learners.qlearning import Training as QTraining
-from learners.replay import Replay
-from learners.starts import greedy, judge, split, value_iteration
+from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, network
+from learners.jutap.qlearning import QAgent, QLearning
+from learners.jutap.starts import judge, split
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.table import greedy, rewarded, strongest, table_of, value_iteration
 from opt_istn.testing.jutap import draw, random_jutap
 from opt_istn.training import Task
 
@@ -79,7 +77,7 @@ def test_converged_q_learning_is_exact(seed: int, tmp_path: Path) -> None:
             break
     assert exact.status == Status.OPTIMAL
     out = tmp_path / "q.pt"
-    QTraining(steps=40_000, flights=200, epsilon=1.0).train(task_of(x), seed, out, ignore)
+    QLearning(steps=40_000, flights=200, epsilon=1.0).train(task_of(x), seed, out, ignore)
     flown = QAgent(out).solve(x, Budget(), seed)
     assert flown.cost == exact.cost == ValueIteration().solve(x, Budget(), 0).cost
 
@@ -129,7 +127,7 @@ def test_the_split_adds_up() -> None:
 def test_dqn_learns_a_small_map(tiny: Instance, tmp_path: Path) -> None:
     """On a 4 x 4 map the strong profile flies within 1 % of the optimum from every START."""
     out = tmp_path / "dqn.pt"
-    Training(updates=1500, warm_up=500).train(task_of(tiny), 0, out, ignore)
+    Dqn(updates=1500, warm_up=500).train(task_of(tiny), 0, out, ignore)
     table, action = DqnAgent(out).policy(tiny, 0)
     judged = judge(table, action)
     assert judged.success == 1.0
@@ -139,7 +137,7 @@ def test_dqn_learns_a_small_map(tiny: Instance, tmp_path: Path) -> None:
 
 def test_dqn_learns_from_the_rewards(tiny: Instance) -> None:
     """With the rewards of other moves it does not learn the map: the test above can fail."""
-    run = Run(replace(PROFILES["strong"], updates=1500, warm_up=500), table_of(strongest(tiny)), 0)
+    run = DqnCourse(Dqn(profile="strong", updates=1500, warm_up=500), table_of(strongest(tiny)), 0)
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(run.process.cost.ravel()).reshape(run.process.cost.shape)
     run.flights = type(run.flights)(replace(run.process, cost=shuffled), 64, rng)
@@ -150,8 +148,8 @@ def test_dqn_learns_from_the_rewards(tiny: Instance) -> None:
 
 def test_relu_output_of_negative_values_learns_nothing(tiny: Instance) -> None:
     """Table I's output layer clips every value to 0: no state has a preferred action left."""
-    settings = replace(PROFILES["paper"], output="relu", episodes=30)
-    run = Run(settings, table_of(strongest(tiny)), 0)
+    settings = Dqn(profile="paper", output="relu", episodes=30)
+    run = DqnCourse(settings, table_of(strongest(tiny)), 0)
     for _ in run.run():
         pass
     with torch.no_grad():
@@ -161,9 +159,9 @@ def test_relu_output_of_negative_values_learns_nothing(tiny: Instance) -> None:
 
 def test_a_training_resumes_exactly(tiny: Instance, tmp_path: Path) -> None:
     """Interrupted and resumed, a training ends with the same weights, bit for bit."""
-    settings = replace(PROFILES["strong"], updates=300, warm_up=500)
+    settings = Dqn(profile="strong", updates=300, warm_up=500)
     table = table_of(strongest(tiny))
-    whole, first, second = (Run(settings, table, 3) for _ in range(3))
+    whole, first, second = (DqnCourse(settings, table, 3) for _ in range(3))
     for _ in whole.run():
         pass
     for share in first.run():
@@ -186,7 +184,7 @@ def test_an_agent_of_another_map_is_refused_unless_asked_for(
 ) -> None:
     """Elsewhere an agent flies only on request, and its plan is then one of that map."""
     out = tmp_path / "dqn.pt"
-    Training(updates=20).train(task_of(tiny), 0, out, ignore)
+    Dqn(updates=20).train(task_of(tiny), 0, out, ignore)
     other = generate(PRESETS["jutap-tiny"], 2, "other")
     with pytest.raises(InputError, match="not on this map"):
         DqnAgent(out).solve(other, Budget(), 0)
@@ -198,11 +196,11 @@ def test_another_agent_of_the_same_name_is_another_run(tiny: Instance, tmp_path:
     """The hash of the agent file is a parameter of the solver, and is checked."""
     out = tmp_path / "dqn-{seed}.pt"
     for seed in (0, 1):
-        Training(updates=5).train(task_of(tiny), seed, agent.of_seed(out, seed), ignore)
+        Dqn(updates=5).train(task_of(tiny), seed, agent.of_seed(out, seed), ignore)
     first = DqnAgent(out)
     assert first.sha256 == DqnAgent(out).sha256
     assert registry.changed_parameters(first)["sha256"] == first.sha256
-    Training(updates=6).train(task_of(tiny), 1, agent.of_seed(out, 1), ignore)
+    Dqn(updates=6).train(task_of(tiny), 1, agent.of_seed(out, 1), ignore)
     assert DqnAgent(out).sha256 != first.sha256
     with pytest.raises(InputError, match="expected the agent with hash"):
         DqnAgent(out, sha256=first.sha256)
@@ -221,7 +219,7 @@ def test_damaged_agents_are_named(
 ) -> None:
     """An agent file with wrong content is refused, naming the file and the field."""
     out = tmp_path / "dqn.pt"
-    Training(updates=5).train(task_of(tiny), 0, out, ignore)
+    Dqn(updates=5).train(task_of(tiny), 0, out, ignore)
     document = torch.load(out, weights_only=True)
     torch.save({**document, **change}, out)
     with pytest.raises(InputError, match=rf"dqn\.pt: {field}"):
@@ -231,7 +229,7 @@ def test_damaged_agents_are_named(
 def test_other_files_are_no_agents(tiny: Instance, tmp_path: Path) -> None:
     """A missing file, a text, and an agent cut short are refused in one line."""
     out = tmp_path / "dqn.pt"
-    Training(updates=5).train(task_of(tiny), 0, out, ignore)
+    Dqn(updates=5).train(task_of(tiny), 0, out, ignore)
     data = out.read_bytes()
     for name, content in (("text.pt", b"hello"), ("short.pt", data[: len(data) // 2])):
         path = tmp_path / name
@@ -252,33 +250,33 @@ def test_a_checkpoint_of_another_training_is_not_taken_up(tmp_path: Path) -> Non
 
 def test_replay_keeps_the_latest() -> None:
     """Beyond its capacity the buffer holds the last transitions, and a sample only those."""
-    replay = Replay(10)
+    replay = Buffer(10)
     for i in range(0, 25, 5):
-        n = torch.arange(i, i + 5)
-        replay.add(n[:, None].repeat(1, 3), n.float(), n % 2 == 0)
-    rows, reward, ended = replay.sample(500, torch.Generator().manual_seed(0))
-    assert set(reward.tolist()) == set(range(15, 25))
-    assert torch.equal(rows[:, 0], reward.long())
-    assert torch.equal(ended, rows[:, 0] % 2 == 0)
+        replay.add(torch.arange(i, i + 5)[:, None].repeat(1, 4))
+    rows = replay.sample(500, torch.Generator().manual_seed(0))
+    assert set(rows[:, 0].tolist()) == set(range(15, 25))
+    assert (rows == rows[:, :1]).all()
 
 
 def test_one_update_is_the_one_of_algorithm_1(tiny: Instance) -> None:
     """The first gradient step is that of the squared error to r + max_a Q_target(s', a)."""
-    settings = replace(PROFILES["paper"], features="raw", reward="objective")
-    run = Run(settings, table_of(strongest(tiny)), 1)
+    settings = Dqn(profile="paper", features="raw", reward="objective").settled()
+    run = DqnCourse(settings, table_of(strongest(tiny)), 1)
     while run.replay.size < settings.warm_up:
         run._fly()
-    clone = Network(3, 128, run.table.num_actions, "linear", torch.Generator())
+    clone = network(3, 128, run.table.num_actions, "linear", torch.Generator())
     clone.load_state_dict(run.online.state_dict())
     state = run.torch_rng.get_state()
-    rows, reward, ended = run.replay.sample(settings.batch, run.torch_rng)
+    rows = run.replay.sample(settings.batch, run.torch_rng)
     run.torch_rng.set_state(state)
     run._learn(1.0)
     onward = run.target  # equals the online network before the update, but for tau
     goals = []
-    for (s, a, to), r, end in zip(rows.tolist(), reward.tolist(), ended.tolist(), strict=True):
+    for s, a, to, cost in rows.tolist():
+        assert to == run.table.next[s, a]
         values = clone(run.seen[to]).detach()[run.table.next[to] >= 0]
-        goals.append((s, a, r + (0.0 if end else float(values.max()))))
+        future = 0.0 if run.table.done[to] else float(values.max())
+        goals.append((s, a, -cost / MILLION + future))
     error = torch.stack([(clone(run.seen[s])[a] - goal) ** 2 for s, a, goal in goals]).mean()
     error.backward()
     for mine, theirs in zip(run.parameters, clone.parameters(), strict=True):
@@ -288,18 +286,37 @@ def test_one_update_is_the_one_of_algorithm_1(tiny: Instance) -> None:
     assert onward is run.target
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("other", PROFILES)
+def test_what_is_given_is_kept(profile: str, other: str) -> None:
+    """A field keeps what it was given under every profile, the other profile's value too."""
+    for field, value in PROFILES[other].items():
+        if value is None:
+            continue
+        assert getattr(Dqn(profile=profile, **{field: value}).settled(), field) == value
+
+
+def test_the_length_of_a_training_is_what_is_given() -> None:
+    """Updates replace the episodes that the paper's profile counts in; both are refused."""
+    assert Dqn(profile="paper", updates=7).settled().episodes is None
+    with pytest.raises(InputError, match="episodes: expected one of updates and episodes"):
+        Dqn(profile="paper", updates=7, episodes=7)
+    with pytest.raises(InputError, match="profile: expected one of strong, paper"):
+        Dqn(profile="papers")
+
+
 def test_epsilon_follows_its_schedule(tiny: Instance) -> None:
     """Epsilon decays per episode or per step down to its minimum, or linearly over half of it."""
     table = table_of(strongest(tiny))
-    run = Run(PROFILES["paper"], table, 0)
+    run = DqnCourse(Dqn(profile="paper"), table, 0)
     run.episodes, run.steps = 400, 10_000
     assert run._epsilon() == pytest.approx(0.999**400)
     run.episodes = 3000
     assert run._epsilon() == 0.1
-    run = Run(replace(PROFILES["paper"], epsilon_by="step"), table, 0)
+    run = DqnCourse(Dqn(profile="paper", epsilon_by="step"), table, 0)
     run.steps = 700
     assert run._epsilon() == pytest.approx(0.999**700)
-    run = Run(PROFILES["strong"], table, 0)
+    run = DqnCourse(Dqn(), table, 0)
     run.updates = 5_000
     assert run._epsilon() == pytest.approx(0.6)
     run.updates = 15_000

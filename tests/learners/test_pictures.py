@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from learners.dqn import Training
-from learners.pictures import main, returns_figure, split_figure, starts_figure
-from learners.starts import Judged, Split
+from learners.jutap.dqn import Dqn
+from learners.jutap.pictures import main, returns_figure, split_figure, starts_figure
+from learners.jutap.starts import Judged, Split
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.training import Task
 
@@ -20,7 +20,7 @@ def test_all_figures_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[s
     other = replace(tiny, cost=replace(tiny.cost, hole=7))
     other.write(tmp_path / "other.json")
     out = tmp_path / "a.pt"
-    Training(updates=60).train(Task("jutap", "tiny", instance=tiny), 0, out, lambda *_: None)
+    Dqn(updates=60).train(Task("jutap", "tiny", instance=tiny), 0, out, lambda *_: None)
     assert main([str(tmp_path / "tiny.json"), str(out), "-o", str(tmp_path / "new")]) == 0
     assert "mean gap" in capsys.readouterr().out
     written = {path.name for path in (tmp_path / "new").iterdir()}

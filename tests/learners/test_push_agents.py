@@ -8,19 +8,22 @@ import numpy as np
 import pytest
 import torch
 
-from learners import agent, maac, mappo, push_batch
-from learners.backbone import BackboneTrainer
-from learners.envs.push import PushEnv
-from learners.images import CHANNELS
-from learners.maac import Maac
-from learners.mappo import Mappo, MultiModal
-from learners.mobilenet import MobileNet, save_weights
-from learners.push_actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
-from learners.push_draws import Drawer
-from learners.push_episodes import Drawn, Fixed, again, choose_at_random, perform
-from learners.push_images import Images, Vision
-from learners.push_nets import Actor, Shape
-from learners.push_scene import Sight
+from learners import agent
+from learners.images.aircraft import CHANNELS
+from learners.images.mobilenet import MobileNet
+from learners.push import batch as push_batch
+from learners.push import maac, mappo
+from learners.push.actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
+from learners.push.backbone import BackboneTrainer
+from learners.push.counterfactual import Counterfactual
+from learners.push.draws import Drawer
+from learners.push.env import PushEnv
+from learners.push.episodes import DrawnScenes, KnownScenes, again, choose_at_random, perform
+from learners.push.maac import Maac
+from learners.push.mappo import Mappo, MultiModal
+from learners.push.nets import Actor, Shape
+from learners.push.scene import Sight
+from learners.push.vision import Images, Vision
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
@@ -113,7 +116,7 @@ def test_plays_as_it_is_trained(images: Images, share: float) -> None:
     scenario = replace(PAPER, link_up_share=share, num_contents=120)
     instance = generate(scenario, 3, "x")
     vision = Vision(images, 16, random_backbone() if images == "pixels" else None, "")
-    scenes = Fixed(instance, vision)
+    scenes = KnownScenes(instance, vision)
     sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
     actor = biased(Shape(*sizes, code=scenes.code), 0)
     plan = play(instance, ActorPolicy(actor, 120, vision.of_instance(instance)), 0)
@@ -129,7 +132,7 @@ def test_scenes_are_served_as_the_evaluator_serves() -> None:
     for seed in range(20):
         instance = random_push(np.random.default_rng(seed), num_users=3, num_contents=12)
         rng = np.random.default_rng(seed)
-        scene = Fixed(instance, BLIND).scene(1, rng)
+        scene = KnownScenes(instance, BLIND).scene(1, rng)
         played = perform(scene, choose_at_random(rng))
         nothing = again(scene, np.full_like(played.plan, instance.num_slots))
         made = push_batch.effective(played.scene.problems.batch, played.plan)
@@ -145,7 +148,7 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
     instance = generate(replace(PAPER, num_contents=100, link_up_share=0.7), seed, "x")
     slots, rng = instance.num_slots, np.random.default_rng(seed)
     wanted = rng.random((*instance.roi.shape, slots + 1))
-    env, allowed, delay = PushEnv(instance), {}, 0
+    env, allowed, delay = PushEnv(instance), {}, np.zeros(slots, dtype=np.int64)
     observations, infos = env.reset(seed=0)
     while env.agents:
         choices, group = {}, int(np.argmax(observations["head_0"]["group"]))
@@ -157,8 +160,9 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
                 user = 3 * group + int(row % 3)
                 allowed[user, content] = mask[row]
                 choices[name][row] = np.argmax(np.where(mask[row], wanted[user, content], -1))
+        now = int(np.argmax(observations["head_0"]["slot"]))
         observations, _, _, _, infos = env.step(choices)
-        delay += infos["head_0"]["delay_us"]
+        delay[now] += infos["head_0"]["delay_us"]
     seen = {}
 
     def choose(sight: Sight, heads: np.ndarray) -> np.ndarray:  # noqa: ARG001
@@ -171,17 +175,18 @@ def test_scenes_are_the_environments_decision_process(seed: int) -> None:
             after.append(choice - birth if choice < slots else slots)
         return np.array(after, dtype=np.int64)
 
-    played = perform(Fixed(instance, BLIND).scene(1, rng), choose)
+    played = perform(KnownScenes(instance, BLIND).scene(1, rng), choose)
     made = push_batch.effective(played.scene.problems.batch, played.plan)
     assert push_batch.plan_of(instance, made) == env.plan()
-    assert played.delay.sum() == delay == evaluate(instance, env.plan()).cost
+    assert played.delay.sum(axis=1).tolist() == delay.tolist()
+    assert delay.sum() == evaluate(instance, env.plan()).cost
     assert set(allowed) == {key for key, mask in seen.items() if mask[:slots].any()}
     assert all((seen[key] == mask).all() for key, mask in allowed.items())
 
 
 def test_an_episode_is_played_again_from_its_plan() -> None:
     """What is kept of an episode, its plan, gives back everything that was seen in it."""
-    scene = Drawn(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
+    scene = DrawnScenes(PAPER, 2, CODES).scene(3, np.random.default_rng(0))
     first = perform(scene, choose_at_random(np.random.default_rng(1)))
     second = again(scene, first.plan)
     assert all(torch.equal(a, b) for a, b in zip(first.sight, second.sight, strict=True))
@@ -191,7 +196,7 @@ def test_an_episode_is_played_again_from_its_plan() -> None:
 
 def seen() -> tuple[Actor, Sight]:
     """Return an actor, and what is seen in a random episode."""
-    scene = Drawn(TINY, 1, CODES).scene(4, np.random.default_rng(0))
+    scene = DrawnScenes(TINY, 1, CODES).scene(4, np.random.default_rng(0))
     sight = perform(scene, choose_at_random(np.random.default_rng(1))).sight
     return biased(Shape(TINY.num_users, TINY.num_slots, TINY.cache_items, 8, True), 2), sight
 
@@ -237,27 +242,65 @@ def test_an_agent_sees_its_own_contents_alone() -> None:
 )
 def test_goes_on_exactly_after_an_interruption(config: Any, tmp_path: Path) -> None:
     """The same seed gives the same weights, with a checkpoint in between too."""
-    module = maac if isinstance(config, Maac) else mappo
+    course = maac.MaacCourse if isinstance(config, Maac) else mappo.MappoCourse
     task = Task("push", "push-tiny", scenario=TINY)
-    whole = module.Training(config, task, 3)
+    whole = course(config, task, 3)
     assert len(list(whole.run())) == 6
     for stop in (2, 5):
-        broken = module.Training(config, task, 3)
+        broken = course(config, task, 3)
         for _ in zip(broken.run(), range(stop), strict=False):
             pass
         torch.save(broken.state(), tmp_path / "checkpoint")
-        resumed = module.Training(config, task, 3)
+        resumed = course(config, task, 3)
         resumed.restore(torch.load(tmp_path / "checkpoint", weights_only=True))
         list(resumed.run())
         for name, value in whole.actor.state_dict().items():
             assert torch.equal(value, resumed.actor.state_dict()[name]), name
 
 
-def test_the_papers_profile_leaves_what_is_given() -> None:
-    """Table 2 replaces defaults, not what was asked for."""
-    paper = Mappo(profile="paper", clip=0.1, epochs=7)
-    assert (paper.hidden, paper.actor_rate, paper.critic_rate) == (256, 1e-4, 5e-4)
-    assert (paper.clip, paper.epochs, paper.reward_credit) == (0.1, 7, "shared")
+PROFILED = [
+    (kind, profiles, other, field)
+    for kind, profiles in (
+        (Mappo, mappo.PROFILES),
+        (MultiModal, mappo.PROFILES),
+        (Maac, maac.PROFILES),
+    )
+    for other in profiles
+    for field in profiles["fair"]
+]
+
+
+@pytest.mark.parametrize(("kind", "profiles", "other", "field"), PROFILED)
+def test_what_is_given_is_kept(kind: Any, profiles: Any, other: str, field: str) -> None:
+    """A field keeps what it was given under every profile, other profiles' values too."""
+    for named in profiles.values():
+        given = {field: named[field]}
+        if field == "minibatches":  # a part has an instance at least
+            given["episodes"] = 16
+        if named[field] == "head":  # goes with the linear reward alone
+            given["reward_log"] = False
+        if given.get("reward_log"):
+            given |= {"reward_credit": "shared"} if "reward_credit" in named else {}
+        found = kind(profile=other, **given).settled()
+        assert {name: getattr(found, name) for name in given} == given
+        tied = {*given, "reward_log", "minibatches"}  # these two follow credit and episodes
+        blank = {name: getattr(found, name) for name in profiles[other] if name not in tied}
+        assert blank == {k: v for k, v in profiles[other].items() if k not in tied}
+
+
+@pytest.mark.parametrize("kind", [Mappo, MultiModal, Maac, Counterfactual])
+def test_a_training_is_measured_in_one_thing(kind: Any) -> None:
+    """Seconds and steps together are refused: one of them would be ignored."""
+    with pytest.raises(InputError, match="steps: expected one of time_s and steps, not both"):
+        kind(time_s=300.0, steps=1)
+
+
+def test_unknown_combinations_are_refused() -> None:
+    """A profile that there is not, and a logarithm of what a head saved."""
+    with pytest.raises(InputError, match="profile: expected one of fair, paper"):
+        Mappo(profile="papers")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="reward_log: expected reward_credit=shared or user"):
+        Mappo(reward_log=True)
 
 
 def test_other_instances_have_to_be_asked_for(tmp_path: Path) -> None:
@@ -367,7 +410,7 @@ def test_a_backbone_can_start_from_weights(tmp_path: Path) -> None:
     """Given weights, three layers stay as they are, the SAR stem is their mean, the head is new."""
     path = tmp_path / "imagenet.pth"
     given = MobileNet(1000, 3, torch.Generator().manual_seed(1))
-    save_weights(path, given)
+    torch.save(given.state_dict(), path)
     small = BackboneTrainer(images=40, pixels=32, epochs=1, answers=1, weights=str(path))
     small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "b.pt", lambda *_: None)
     state, stem = agent.load(tmp_path / "b.pt", "push.backbone").state, "features.0.0.weight"
@@ -375,6 +418,6 @@ def test_a_backbone_can_start_from_weights(tmp_path: Path) -> None:
     assert torch.equal(state["optical"]["net"][stem], before)
     assert torch.equal(state["sar"]["net"][stem], before.mean(1, keepdim=True))
     assert state["sar"]["net"]["classifier.3.weight"].shape == (16, 1024)
-    save_weights(path, MobileNet(1000, 1, torch.Generator()))
+    torch.save(MobileNet(1000, 1, torch.Generator()).state_dict(), path)
     with pytest.raises(InputError, match="weights: expected those of a network for colour"):
         small.train(Task("push", "x", scenario=TINY), 0, tmp_path / "c.pt", lambda *_: None)

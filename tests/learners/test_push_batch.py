@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from learners import push_batch
-from learners.push_batch import Batch, batch_of, realised
+from learners.push import batch as push_batch
+from learners.push.batch import Batch, batch_of, realised
 from opt_istn import Budget, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance

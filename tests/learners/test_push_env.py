@@ -9,7 +9,7 @@ from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
-from learners.envs.push import Heads, PushEnv
+from learners.push.env import Heads, PushEnv
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.random import random_push

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from learners import nets
-from learners.attention import AttentionCritic, Crowd
-from learners.maac import score_loss, soft_targets, straight_loss
-from learners.mappo import advantages, joint, policy_loss, value_loss
+from learners.push.attention import AttentionCritic, Crowd
+from learners.push.maac import score_loss, soft_targets, straight_loss
+from learners.push.mappo import advantages, joint, policy_loss, value_loss
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:

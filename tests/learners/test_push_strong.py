@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from learners import push_batch
-from learners.counterfactual import Counterfactual, Training
-from learners.planner import CounterfactualAgent, Planner, PlannerPolicy, chooser, load
-from learners.push_demand import DemandModel, fit
-from learners.push_draws import Drawer, LawSaving, memorised, together
-from learners.push_features import decide
-from learners.push_source import knowledge_of
+from learners.push import batch as push_batch
+from learners.push.counterfactual import Counterfactual, CounterfactualCourse
+from learners.push.demand import DemandModel, fit
+from learners.push.draws import Drawer, LawSaving, memorised, together
+from learners.push.features import decide
+from learners.push.planner import CounterfactualAgent, Planner, PlannerPolicy, chooser, load
+from learners.push.sources import knowledge_of
 from opt_istn import Budget, Status, registry
 from opt_istn.push.belief import Sight, expected_saving_us
 from opt_istn.push.evaluate import evaluate
@@ -106,17 +106,17 @@ def test_trains_the_same_from_a_seed_and_after_an_interruption(tmp_path: Path) -
     """Steps of the same seed give the same weights; so do those with a checkpoint in between."""
     task = Task("push", "push-tiny", scenario=PRESETS["push-tiny"])
     config = Counterfactual(steps=14, batch=2, sweeps=5, reuse=2, imitation=0.5)
-    whole = Training(config, task, 3)
+    whole = CounterfactualCourse(config, task, 3)
     states = [whole.state() for _ in whole.run()]
     assert len(states) == 14
     for stop in (3, 7, 11):
-        broken = Training(config, task, 3)
+        broken = CounterfactualCourse(config, task, 3)
         for share in broken.run():
             if share >= stop / 14:
                 break
         path = tmp_path / "checkpoint"
         torch.save(broken.state(), path)
-        resumed = Training(config, task, 3)
+        resumed = CounterfactualCourse(config, task, 3)
         resumed.restore(torch.load(path, weights_only=True))
         list(resumed.run())
         for name, value in whole.planner.state_dict().items():

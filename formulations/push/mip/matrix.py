@@ -74,7 +74,7 @@ class _Pairs:
 
     @cached_property
     def reach(self) -> sparse.csr_matrix:
-        """Which variable is the reach of each pair, that of the latest own one, shape (P, own)."""
+        """Incidence of pairs and reach variables; a pair without one uses the latest before it."""
         order = np.lexsort(self.listed)  # by slot, then by position; a slot begins with an own pair
         found = np.where(self.own[order], np.arange(len(order)), 0)
         number = np.cumsum(self.own) - 1

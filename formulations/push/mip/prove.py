@@ -185,11 +185,11 @@ def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
             if user.base + round(node.value) < known_us:
                 better, known_us = _plan(relaxation, node), user.base + round(node.value)
             continue
-        children = [Node((*node.answers, (number, answer))) for answer in (0, 1)]
-        for child in children:
+        no, yes = (Node((*node.answers, (number, answer))) for answer in (0, 1))
+        for child in (no, yes):
             _solve(relaxation, child)
             heapq.heappush(queue, (child.value, next(ticket), child))
-        node.split = (number, *children)
+        node.split = (number, no, yes)
     return _proof(relaxation, root, known_us, better)
 
 

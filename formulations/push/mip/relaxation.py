@@ -51,8 +51,9 @@ class Relaxation:
         cost[: len(self.claims)] = [-self.user.gain(*claim[1:]) for claim in self.claims]
         engine = highspy.Highs()
         engine.silent()
-        for name, value in {"threads": 1, "solver": "simplex", "presolve": "off"}.items():
-            engine.setOptionValue(name, value)
+        options: dict[str, Any] = {"threads": 1, "solver": "simplex", "presolve": "off"}
+        for option, value in options.items():
+            engine.setOptionValue(option, value)
         engine.passModel(
             len(cost), len(rows), table.nnz, 1, 1, 0.0, cost, np.zeros(len(cost)),
             np.ones(len(cost)), lower, np.array(uppers, dtype=float),

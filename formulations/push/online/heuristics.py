@@ -194,7 +194,7 @@ class Popular(Informed):
     Parameters
     ----------
     keep
-        Slots in which a cache is turned over once, but for a quarter slot a place.
+        A cache of L places is turned over once in `keep` + L / 4 slots, on average.
     """
 
     keep: float = 4.0
@@ -211,7 +211,7 @@ class Match(Informed):
     Parameters
     ----------
     keep
-        Slots in which a cache is turned over once, but for a quarter slot a place.
+        A cache of L places is turned over once in `keep` + L / 4 slots, on average.
     """
 
     keep: float = 9.0
@@ -228,7 +228,7 @@ class Greedy(Informed):
     Parameters
     ----------
     keep
-        Slots in which a cache is turned over once, but for a quarter slot a place; the more, the
+        A cache of L places is taken to be turned over once in `keep` + L / 4 slots; the larger, the
         dearer a push.
     """
 

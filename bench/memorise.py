@@ -1,0 +1,194 @@
+"""`python -m bench.memorise`: the paper's own protocol, one instance to train and to judge on.
+
+MAPPO, multi-modal MAPPO and MAAC in the paper's profile learn instance 0 of a preset, with several
+seeds, until their curves come to a plateau (`learners.plateau`) or the time given is over. A curve
+is a file of JSON lines in `bench/agents/PRESET`: first what was trained, how far, and what plans
+of the last and of the best weights cost, then the rows of the curve. Checkpoints and agent
+files are in `out/memorise/PRESET`. Killed and started again, the command goes on where every
+training stopped; started again after its end, it trains on whatever has no plateau yet.
+`references.json` holds what the rules, the online policies and the certified optimum cost on the
+same instance. `--quick` trains 3 rollouts each: it shows that all runs, and nothing else.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from learners import agent
+from learners.agent import Agent
+from learners.plateau import plateau, progress
+from opt_istn import files, registry
+from opt_istn.problems import of_preset
+from opt_istn.push.evaluate import evaluate
+from opt_istn.push.instance import Instance
+from opt_istn.solver import Budget
+from opt_istn.training import Task
+
+CURVES = Path(__file__).parent / "agents"
+OUT = Path(__file__).parent.parent / "out" / "memorise"
+PAPER = {"profile": "paper"}
+AGENTS: dict[str, tuple[str, dict[str, Any], int]] = {  # trainer, parameters, rounds between rows
+    "mappo": ("push.mappo", PAPER, 4),
+    "mmappo": ("push.mmappo", PAPER, 4),
+    "maac": ("push.maac", PAPER, 50),
+    "mappo-linear": ("push.mappo", {**PAPER, "reward_log": False}, 4),
+    "mmappo-linear": ("push.mmappo", {**PAPER, "reward_log": False}, 4),
+    "maac-linear": ("push.maac", {**PAPER, "reward_log": False}, 50),
+}
+RULES = ("never", "match", "greedy", "rolling", "labels")
+EXACT_S = 600.0  # limit of the exact method
+SAVE_S = 60.0  # between checkpoints
+ROUNDS = 1_000_000  # no training gets there; plateau or time end it
+QUICK = 3  # rounds
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training: its label and seed, the preset, and how long it may go on, seconds or rounds."""
+
+    label: str
+    seed: int
+    preset: str
+    time_s: float
+    rounds: int
+
+    @property
+    def out(self) -> Path:
+        """Return the path of the agent file."""
+        return OUT / self.preset / f"{self.label}-{self.seed}.pt"
+
+    @property
+    def curve(self) -> Path:
+        """Return the path of the curve."""
+        return CURVES / self.preset / f"{self.label}-{self.seed}.jsonl"
+
+
+def instance(preset: str) -> Instance:
+    """Return the instance that is learned."""
+    problem = of_preset(preset)
+    made: Instance = problem.generate(problem.scenario(preset, {}), 0, f"{preset}-0")
+    return made
+
+
+def train(job: Job) -> str:
+    """Go on with a training until its plateau or the end of its time; return how it stands."""
+    torch.set_num_threads(1)
+    method, parameters, every = AGENTS[job.label]
+    x = instance(job.preset)
+    trainer: Any = registry.trainer(method, "push", {**parameters, "steps": ROUNDS})
+    course = trainer.course(Task("push", job.preset, instance=x), job.seed)
+    course.every = every
+    blank = course.agent()
+    key = {"method": method, "config": blank.config, "task": blank.trained_on, "seed": job.seed}
+    if (found := agent.load_checkpoint(job.out, key)) is not None:
+        course.restore(found)
+    begin = saved = time.monotonic()
+    first = course.step
+    for _ in course.run() if not plateau(method, course.history).reached else ():
+        now = time.monotonic()
+        over = now - begin > job.time_s or course.step - first >= job.rounds
+        fresh = course.history[-1]["step"] == course.step
+        over = over or (fresh and plateau(method, course.history).reached)
+        if over or now - saved > SAVE_S:
+            agent.save_checkpoint(job.out, key, course.state())
+            write_curve(job, course.agent(), {})
+            saved = now
+        if over:
+            break
+    trained = course.agent()
+    agent.save(job.out, trained)
+    return write_curve(job, trained, judged(job, x, method))
+
+
+def judged(job: Job, x: Instance, method: str) -> dict[str, int]:
+    """Return what the plans of the last and of the best weights cost, microseconds."""
+    costs = {}
+    for weights in ("last", "best"):
+        solver = registry.make(method, "push", {"agent": str(job.out), "weights": weights})
+        plan = solver.solve(x, Budget(), 0).plan
+        costs[weights] = evaluate(x, plan).cost
+    return costs
+
+
+def write_curve(job: Job, trained: Agent, costs: dict[str, int]) -> str:
+    """Write a curve; return how the training stands in a line."""
+    found, came = plateau(trained.method, trained.history), progress([trained])
+    head = {
+        "agent": job.label,
+        "seed": job.seed,
+        "preset": job.preset,
+        "config": trained.config,
+        "counts": trained.counts,
+        "measured": trained.measured,
+        "plateau": found.reached,
+        "why": found.why,
+        "status": came.status,
+        "cost_us": costs,
+    }
+    lines = "".join(json.dumps(row) + "\n" for row in (head, *trained.history))
+    job.curve.parent.mkdir(parents=True, exist_ok=True)
+    files.write_through(job.curve, lambda path: Path(path).write_text(lines, encoding="utf-8"))
+    last = trained.history[-1] if trained.history else {}
+    told = f"{last.get('saving')} after {last.get('gradient_steps')} steps, {came.status}"
+    return f"{job.label} {job.seed}: {told}; {found.why}"
+
+
+def references(preset: str) -> None:
+    """Write what rules, online policies and the optimum cost on the instance, once."""
+    path = CURVES / preset / "references.json"
+    if path.exists():
+        return
+    x, rows = instance(preset), {}
+    for name in RULES:
+        solver = registry.make(name, "push", {})
+        claims = solver.solve(x, Budget(time_s=EXACT_S), 0)
+        bound = claims.bound if claims.proof else None
+        rows[name] = {"cost_us": evaluate(x, claims.plan).cost, "bound_us": bound}
+    document = {"instance": x.sha256, "base_us": x.base_us, "solvers": rows}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(document, indent=1) + "\n"
+    files.write_through(path, lambda file: Path(file).write_text(text, encoding="utf-8"))
+
+
+def jobs(given: argparse.Namespace) -> Iterator[Job]:
+    """Yield the trainings asked for, all agents of a seed before the next seed."""
+    rounds = QUICK if given.quick else ROUNDS
+    for seed in range(given.seeds):
+        for label in given.agents.split(","):
+            if label not in AGENTS:
+                raise SystemExit(f"--agents: expected some of {', '.join(AGENTS)}, found {label!r}")
+            yield Job(label, seed, given.preset, 3600 * given.hours, rounds)
+
+
+def main() -> None:
+    """Train, `--jobs` at a time, each in a process of its own."""
+    parser = argparse.ArgumentParser(prog="python -m bench.memorise", description=__doc__)
+    parser.add_argument("--preset", default="push-paper-wide-v2")
+    parser.add_argument("--agents", default="mappo,mmappo,maac", help=", ".join(AGENTS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--hours", type=float, default=4.0, help="of each training, this time")
+    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--quick", action="store_true", help="3 rollouts each, to see it run")
+    given = parser.parse_args()
+    if given.quick:
+        print("quick: 3 rollouts each; nothing below is a result", flush=True)
+    todo = list(jobs(given))
+    for job in todo:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+        running = [pool.submit(train, job) for job in todo]
+        for future in as_completed(running):
+            print(future.result(), flush=True)
+    references(given.preset)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Environments: the problems as learning libraries want to see them."""

@@ -1,0 +1,154 @@
+"""Tabular Q-learning for JUTAP: agent ``jutap.qlearning``.
+
+A 25 x 25 grid with two kinds of link has 1,250 states and 16 actions: a table of 20,000 numbers.
+Flights are sampled in parallel; moves are deterministic, so a learning rate of 1 is right
+(Watkins & Dayan, Machine Learning 8, 1992).
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from learners import agent
+from learners.jutap.env import Flights
+from learners.jutap.solver import AgentSolver
+from learners.jutap.starts import judge
+from learners.training import COUNT, SHARE, check_ranges
+from opt_istn.files import InputError
+from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.table import (
+    LOST,
+    Reward,
+    Table,
+    rewarded,
+    strongest,
+    table_of,
+    value_iteration,
+)
+from opt_istn.training import Report, Task
+
+METHOD = "jutap.qlearning"
+
+
+@dataclass(frozen=True)
+class QLearning:
+    """Trains tabular Q-learning.
+
+    Parameters
+    ----------
+    steps
+        Steps of all flights together.
+    flights
+        Flights at a time.
+    epsilon
+        Share of random moves.
+    reward
+        What is minimised; see `learners.jutap.env.rewarded`.
+    """
+
+    steps: int = 4_000_000
+    flights: int = 4096
+    epsilon: float = 0.5
+    reward: Reward = "objective"
+
+    def __post_init__(self) -> None:
+        check_ranges(self, steps=(1, 1e12), flights=COUNT, epsilon=SHARE)
+
+    def supports(self, task: Task) -> str | None:
+        """One instance of JUTAP is supported."""
+        return single_map(task)
+
+    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
+        """Learn the table and write the agent file."""
+        table = table_of(strongest(task.instance))
+        trained = rewarded(table, self.reward)
+        q, history = self.learn(table, trained, seed, report)
+        state = {"q": torch.from_numpy(q)}
+        described, config = agent.described(task), dataclasses.asdict(self)
+        counts = {"environment_steps": history[-1]["steps"]}
+        agent.save(out, agent.Agent(METHOD, config, described, seed, state, history, counts=counts))
+        return history[-1]
+
+    def learn(
+        self, table: Table, trained: Table, seed: int, report: Report
+    ) -> tuple[IntArray, list[dict[str, Any]]]:
+        """Return the costs to go that were learned, shape (S, A), and the training curve.
+
+        Parameters
+        ----------
+        table, trained
+            The process with the costs to judge by, and with those to learn from.
+        """
+        rng = np.random.default_rng(seed)
+        flights = Flights(trained, self.flights, rng)
+        q = np.where(trained.next >= 0, 0, LOST)
+        optimum = value_iteration(table)[table.starts]
+        rounds, history = max(self.steps // self.flights, 1), []
+        for i in range(rounds):
+            state = flights.state.copy()
+            action = explore(q[state], self.epsilon, rng)
+            to, cost, ended, _ = flights.step(action)
+            q[state, action] = cost + np.where(ended, 0, q[to].min(axis=1))
+            if (i + 1) % max(rounds // 20, 1) == 0 or i + 1 == rounds:
+                judged = judge(table, q.argmin(axis=1), optimum)
+                row = {"steps": (i + 1) * self.flights, "success": judged.success}
+                history.append(row | {"gap": judged.mean_gap})
+                report(
+                    (i + 1) / rounds, f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%}"
+                )
+        return q, history
+
+
+def explore(cost: IntArray, epsilon: float, rng: np.random.Generator) -> IntArray:
+    """Return epsilon-greedy actions among those possible, shape (n,).
+
+    Parameters
+    ----------
+    cost
+        Costs to go, shape (n, A); `LOST` where an action is not possible.
+    """
+    possible = cost < LOST
+    noise = rng.random(cost.shape)
+    any_ = np.where(possible, noise, -1.0).argmax(axis=1)
+    chosen: IntArray = np.where(rng.random(len(cost)) < epsilon, any_, cost.argmin(axis=1))
+    return chosen
+
+
+@dataclass(frozen=True)
+class QAgent(AgentSolver):
+    """Solver ``jutap.qlearning``: flies the actions of least learned cost."""
+
+    method = METHOD
+
+    def actions(
+        self,
+        table: Table,
+        config: Mapping[str, Any],  # noqa: ARG002
+        state: Mapping[str, Any],
+    ) -> IntArray:
+        """Return the action of every state, shape (S,)."""
+        q = state.get("q")
+        if not isinstance(q, torch.Tensor) or q.shape != table.next.shape:
+            rule = f"expected a table of shape {table.next.shape}"
+            raise InputError("state.q", rule, str(self.agent))
+        possible = np.where(table.next >= 0, q.numpy(), LOST)
+        chosen: IntArray = possible.argmin(axis=1)
+        return chosen
+
+
+def single_map(task: Task) -> str | None:
+    """Return why a JUTAP agent cannot be trained on a task: it learns one map."""
+    if task.problem != "jutap":
+        return "expected a JUTAP instance"
+    if task.instance is None:
+        return "a JUTAP agent learns one map: give an instance file, or --instance-seed"
+    try:
+        strongest(task.instance)
+    except InputError as error:
+        return str(error)
+    return None

@@ -1,0 +1,95 @@
+"""What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from learners import agent
+from opt_istn.files import InputError
+from opt_istn.jutap import graph
+from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.table import Table, flown, strongest, table_of
+from opt_istn.solver import Budget, Claims, Status
+
+
+@dataclass(frozen=True)
+class AgentSolver:
+    """A solver that flies what an agent file says.
+
+    Parameters
+    ----------
+    agent
+        The agent file; ``{seed}`` in its name is filled in with the solver's seed.
+    elsewhere
+        Whether it may fly another map than the one it was trained on.
+    sha256
+        Hash of the agent file (of all of them); by default taken from it. It makes a run with
+        another agent of the same name another run.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has another hash.
+    """
+
+    agent: Path
+    elsewhere: bool = False
+    sha256: str = ""
+
+    method: ClassVar[str]
+    stochastic: ClassVar[bool] = True
+    kind: ClassVar[str] = "agent"
+    knows: ClassVar[str] = "link states"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
+
+    def supports(self, instance: Instance) -> str | None:
+        """Instances whose START holds its strongest link are supported."""
+        try:
+            strongest(instance)
+        except InputError as error:
+            return str(error)
+        return None
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    @abstractmethod
+    def actions(
+        self, table: Table, config: Mapping[str, Any], state: Mapping[str, Any]
+    ) -> IntArray:
+        """Return the action of every state, shape (S,)."""
+
+    def policy(self, instance: Instance, seed: int) -> tuple[Table, IntArray]:
+        """Return the process of the strongest association and the agent's action in every state.
+
+        Raises
+        ------
+        InputError
+            If the agent file is not one, or of another map and that was not asked for.
+        """
+        path = agent.of_seed(self.agent, seed)
+        loaded = agent.load(path, self.method)
+        trained_on = loaded.trained_on.get("instance")
+        if trained_on != instance.sha256 and not self.elsewhere:
+            rule = f"trained on {loaded.trained_on.get('name')!r}, not on this map"
+            raise InputError(
+                "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)
+            )
+        table = table_of(strongest(instance))
+        return table, self.actions(table, loaded.config, loaded.state)
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
+        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+        table, action = self.policy(instance, seed)
+        plan = flown(table, action, graph.start_state(table.instance))
+        plan = Plan(instance.sha256, plan.cells, plan.links)
+        judged = evaluate(instance, plan)
+        if judged.violations:
+            return Claims(Status.NO_PLAN, plan)
+        return Claims(Status.FEASIBLE, plan, judged.cost)

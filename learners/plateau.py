@@ -1,0 +1,131 @@
+"""How far a training got: the plateau rule, and the status of an agent derived from its files.
+
+A training has come to its *plateau* when, after a stated minimum of steps of the optimiser, the
+last third of its curve brings less than 1 % more than what was there before it: the curve's best
+smoothed saving of the last third against that of the two thirds before. Curves are measured on
+instances that are neither trained nor judged on, so a flat line before the minimum is none.
+
+An agent's status follows from the files of its seeds:
+
+``undertrained``
+    a seed has not come to its plateau;
+``no gain``
+    all have, and the interval of what they save more than untrained includes 0;
+``trained``
+    all have, and it lies above 0.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from scipy import stats
+
+from learners.agent import Agent
+
+# Steps of the optimiser before which nothing counts as a plateau. The paper prints no length of
+# training: these are 300 rollouts of its profile, and the reference's 50,000 episodes of MAAC in
+# rounds of 4 with 3 steps each.
+MINIMUM = {"push.mappo": 24_000, "push.mmappo": 24_000, "push.maac": 37_500}
+OTHERS = 1_000
+GAIN = 0.01
+_SMOOTH = 3  # rows of a curve that are averaged
+
+Status = Literal["undertrained", "no gain", "trained"]
+Weights = Literal["last", "best"]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Whether a training has come to its plateau, and why or why not in a sentence."""
+
+    reached: bool
+    why: str
+
+
+def plateau(method: str, history: Sequence[Mapping[str, Any]]) -> Plateau:
+    """Apply the rule to a training curve.
+
+    Parameters
+    ----------
+    method
+        Id of the solver, which says the minimum.
+    history
+        Rows with ``gradient_steps`` and ``saving``, the first one of the untrained agent.
+    """
+    least = MINIMUM.get(method, OTHERS)
+    steps = [row.get("gradient_steps", 0) for row in history]
+    done = steps[-1] if steps else 0
+    if done < least:
+        return Plateau(False, f"{done} of at least {least} steps of the optimiser")
+    late = [row["saving"] for row, n in zip(history, steps, strict=True) if 3 * n >= 2 * done]
+    early = [row["saving"] for row, n in zip(history, steps, strict=True) if 3 * n < 2 * done]
+    if len(late) < _SMOOTH or len(early) < _SMOOTH:
+        return Plateau(False, f"the curve has {len(history)} rows, too few to tell")
+    gain = max(_smoothed(late)) - max(_smoothed(early))
+    told = f"the last third of {done} steps of the optimiser brought {gain:+.3f} of the saving"
+    return Plateau(gain < GAIN, told)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What training an agent with several seeds came to.
+
+    Parameters
+    ----------
+    status
+        See the module.
+    gain
+        Mean of what it saves more than its own untrained network on the curve's instances.
+    low, high
+        95 % interval of that over seeds, or with one seed over instances; NaN if there is but one
+        number.
+    why
+        Of each seed, why it has or has not come to its plateau.
+    """
+
+    status: Status
+    gain: float
+    low: float
+    high: float
+    why: tuple[str, ...]
+
+
+def progress(agents: Sequence[Agent], weights: Weights = "last") -> Progress:
+    """Derive an agent's status from the files of its seeds.
+
+    Files of version 1 say nothing of what the untrained network saved: they are `undertrained`.
+    A single number, of one seed on one instance, has no interval; less than 1 % counts as no gain.
+
+    Parameters
+    ----------
+    weights
+        Which weights are compared with the untrained ones.
+    """
+    found = [plateau(x.method, x.history) for x in agents]
+    why = tuple(x.why for x in found)
+    if not agents or not all(weights in x.measured for x in agents):
+        return Progress("undertrained", math.nan, math.nan, math.nan, why)
+    pairs = [zip(x.measured[weights], x.measured["untrained"], strict=True) for x in agents]
+    by_seed = [[a - b for a, b in pair] for pair in pairs]
+    numbers = [sum(x) / len(x) for x in by_seed] if len(by_seed) > 1 else by_seed[0]
+    gain, low, high = interval(numbers)
+    if not all(x.reached for x in found):
+        return Progress("undertrained", gain, low, high, why)
+    better = gain >= GAIN if math.isnan(low) else low > 0
+    return Progress("trained" if better else "no gain", gain, low, high, why)
+
+
+def interval(numbers: Sequence[float]) -> tuple[float, float, float]:
+    """Return mean and 95 % t interval; NaN ends for a single number."""
+    count, mean = len(numbers), sum(numbers) / len(numbers)
+    if count < 2:
+        return mean, math.nan, math.nan
+    spread = math.sqrt(sum((x - mean) ** 2 for x in numbers) / (count - 1) / count)
+    half = float(stats.t.ppf(0.975, count - 1)) * spread
+    return mean, mean - half, mean + half
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    return [sum(values[k : k + _SMOOTH]) / _SMOOTH for k in range(len(values) - _SMOOTH + 1)]

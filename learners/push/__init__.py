@@ -1,0 +1,1 @@
+"""Agents for PUSH: its environment, the paper's agents, and the project's own."""

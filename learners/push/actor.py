@@ -1,0 +1,216 @@
+"""How the paper's agents for PUSH play, in training and as solvers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+
+from learners import agent, nets
+from learners.push.batch import anneal, batch_of, replay
+from learners.push.draws import Problems
+from learners.push.episodes import Choose, Scenes, contents_of, perform
+from learners.push.nets import Actor, Shape
+from learners.push.scene import Scene, Sight, Stage, columns, scene_of
+from learners.push.solver import PushAgent, claims_of
+from learners.push.view import Float
+from learners.push.vision import Vision, classes_of
+from opt_istn.files import InputError
+from opt_istn.push.instance import Instance, IntArray
+from opt_istn.push.play import Context, Observation, Pushes, play
+from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.solver import Budget, Claims
+
+LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
+_CHECKED = 8  # drawn instances that a training curve is measured on
+_SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
+
+
+def choosing(actor: Actor, rng: torch.Generator | None = None) -> Choose:
+    """Return the policy of an actor: its likeliest choices, or with `rng` a sample of them."""
+    device = next(actor.parameters()).device
+
+    @torch.no_grad()
+    def choose(sight: Sight, heads: IntArray) -> IntArray:
+        if len(heads) == 0:
+            return np.zeros(0, dtype=np.int64)
+        log_probs = actor(Sight(*(x.to(device) for x in sight))).cpu()
+        drawn = nets.greedy(log_probs) if rng is None else nets.sample(log_probs, rng)
+        after: IntArray = drawn.numpy()
+        return after
+
+    return choose
+
+
+class Curve:
+    """The measure of a training curve: saving on scenes that are not trained on.
+
+    Parameters
+    ----------
+    scenes
+        Where they come from.
+    rng
+        Source of their randomness.
+    """
+
+    def __init__(self, scenes: Scenes, rng: np.random.Generator) -> None:
+        self._scene = scenes.scene(1 if scenes.num_own else _CHECKED, rng)
+        batch = self._scene.problems.batch
+        best = anneal(batch, _SWEEPS, _HEAT, rng)
+        self._best = np.maximum(self._by_instance(replay(batch, best)), 1)
+
+    def savings(self, actor: Actor) -> list[float]:
+        """Return what the actor saves of what annealed plans save that know all births.
+
+        One number an instance.
+        """
+        played = perform(self._scene, choosing(actor))
+        saved = self._by_instance(replay(self._scene.problems.batch, played.plan))
+        shares: list[float] = (saved / self._best).tolist()
+        return shares
+
+    def _by_instance(self, saved: IntArray) -> IntArray:
+        total: IntArray = saved.reshape(-1, self._scene.users).sum(axis=1)
+        return total
+
+
+class ActorPolicy:
+    """Plays an actor: decides on the newborn contents and pushes what is due.
+
+    Parameters
+    ----------
+    actor
+        The network.
+    births
+        Contents of an instance.
+    codes
+        Codes of all images if others are to be seen than those observed, shape (F, width).
+    """
+
+    def __init__(self, actor: Actor, births: int, codes: Float | None = None) -> None:
+        self._actor, self._births, self._codes = actor, births, codes
+
+    def start(self, context: Context) -> None:
+        """Forget the last instance."""
+        self._cache_size = context.cache_size
+        self._link_up = np.ones((context.num_users, context.num_slots), dtype=bool)
+        self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
+
+    def act(self, observation: Observation) -> Pushes:
+        """Decide on the newborn contents, then push what is due."""
+        slot = observation.slot
+        self._link_up[:, slot] = observation.link_up
+        users, slots = self._link_up.shape
+        never = np.full((users, len(observation.newborn)), slots)
+        self._plan = np.concatenate([self._plan, never], axis=1)
+        stage = self._stage(observation)
+        choose = choosing(self._actor)
+        for heads in stage.turns(slot):
+            stage.enter(heads, choose(stage.sight(slot, heads), heads))
+        self._plan[observation.roi] = stage.plan
+        due = stage.due(slot)
+        rows = zip(stage.problem[due], stage.scene.problems.content[due], strict=True)
+        return [(int(u), int(f)) for u, f in rows]
+
+    def _stage(self, observation: Observation) -> Stage:
+        """Return the instance as it stands."""
+        stage = Stage(self._scene(observation))
+        stage.plan[:] = self._plan[observation.roi]
+        head = np.zeros(observation.roi.shape, dtype=np.int64)
+        head[observation.roi] = np.arange(len(stage.plan))
+        for user, pushes in enumerate(observation.pushed):
+            before = sum(slot < observation.slot - 1 for slot, _ in pushes)
+            stage.remember(user, [int(head[user, f]) for _, f in pushes], before)
+        return stage
+
+    def _scene(self, observation: Observation) -> Scene:
+        roi, (users, slots) = observation.roi, self._link_up.shape
+        contents = contents_of(observation)
+        if self._codes is not None:
+            contents = contents._replace(codes=self._codes[: len(contents.codes)])
+        nothing = np.zeros((*roi.shape, slots), dtype=np.int64)
+        known = np.full((users, slots), roi.shape[1] / self._births, dtype=np.float32)
+        batch = batch_of(nothing, observation.release, roi, self._cache_size, self._link_up)
+        problems = Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
+        return scene_of(contents, problems, users)
+
+
+@dataclass(frozen=True)
+class MappoAgent(PushAgent):
+    """Solver ``push.mappo``.
+
+    Parameters
+    ----------
+    agent, elsewhere, sha256
+        As in `PushAgent`.
+    weights
+        ``last``, or the ``best`` of the training curve.
+    """
+
+    weights: Literal["last", "best"] = "last"
+
+    method: ClassVar[str] = "push.mappo"
+
+    def supports(self, instance: Any) -> str | None:
+        """Instances that are like those of its training are supported."""
+        if not isinstance(instance, Instance):
+            return "expected a PUSH instance"
+        actor, state, trained_on = self.load(self.path())
+        x = actor.shape
+        if refused := self.refusal(instance, trained_on, x.users, x.slots, x.places):
+            return refused
+        if x.own and instance.num_contents != x.own:
+            return "expected the instance that the agent was trained on"
+        if not x.own and len(instance.contents) != instance.num_contents:
+            return "expected an instance that names the attributes of its contents"
+        if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
+            return "expected an instance that names its images"
+        return None
+
+    def prepare(self) -> None:
+        """Play a tiny instance with a new actor: nothing is compiled, but torch wakes up."""
+        tiny = generate(PRESETS["push-tiny"], 0, "push-tiny")
+        shape = Shape(tiny.num_users, tiny.num_slots, int(tiny.cache_size.max()), 8, False)
+        play(tiny, ActorPolicy(Actor(shape, torch.Generator()), tiny.num_contents), 0)
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
+        """Play the instance slot by slot."""
+        path = self.path(seed)
+        actor, state, _ = self.load(path)
+        backbone = state.get("backbone")
+        vision = Vision(state["images"], classes_of(instance), backbone, str(path))
+        policy = ActorPolicy(actor, instance.num_contents, vision.of_instance(instance))
+        return claims_of(instance, play(instance, policy, seed))
+
+    def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
+        """Return the actor of a file, what it needs to know, and what it was trained on."""
+        found = agent.load(path, self.method)
+        agent.check_contract(found, columns(), path)
+        state = found.state
+        if self.weights == "best" and not state.get("best"):
+            rule = "expected best weights, found the last ones alone"
+            raise InputError("state.best", rule, str(path))
+        kept = (state["best"] if self.weights == "best" else state).get("actor", {})
+        shape = agent.sizes(Shape, state.get("shape"), LIMITS, "state.shape", path)
+        own = kept.get("own")
+        if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
+            raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
+        actor = Actor(shape, torch.Generator())
+        agent.load_state(actor, kept, path)
+        return actor, state, found.trained_on
+
+
+@dataclass(frozen=True)
+class MultiModalAgent(MappoAgent):
+    """Solver ``push.mmappo``: MAPPO with images."""
+
+    method: ClassVar[str] = "push.mmappo"
+
+
+@dataclass(frozen=True)
+class MaacAgent(MappoAgent):
+    """Solver ``push.maac``."""
+
+    method: ClassVar[str] = "push.maac"

@@ -1,0 +1,397 @@
+"""Agents ``push.mappo`` and ``push.mmappo``: multi-agent PPO, without and with images.
+
+MAPPO (Yu et al. 2022, arXiv:2103.01955) as in its reference implementation on-policy, which the
+push paper's Table 2 follows to the names: parameters shared by all agents, a centralised critic
+with normalised values, generalised advantages normalised once a rollout, Huber loss, and clipped
+ratios. An agent's action has many heads. As in on-policy, ratios are clipped head by head and
+summed over an agent's heads (``ratio = per_head``); ``joint`` clips their product instead.
+
+The reward is minus the delay. How much of it a head is credited with decides what can be learned:
+
+``shared``
+    The paper's: the delay of all users, for every agent.
+``user``
+    The delay of the head's user. Users share nothing, so nothing is lost.
+``head``
+    What the choice saved against "never", all other choices being as they were: the difference
+    reward, computed exactly by replay (`learners.push.batch`).
+
+Rewards of drawn instances are expected over requests: they do not react to pushes, so the optimum
+is the same and noise is less.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from learners import nets, training
+from learners.push.actor import choosing
+from learners.push.batch import counterfactuals
+from learners.push.episodes import Episode, perform
+from learners.push.nets import Critic
+from learners.push.scene import Sight, part_of
+from learners.push.training import PLAY, PushCourse, explained
+from learners.push.vision import Images
+from learners.training import (
+    BY_PROFILE,
+    COUNT,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SHARE,
+    WIDTH,
+    by_profile,
+    check_device,
+    check_one,
+    check_ranges,
+    timed,
+)
+from opt_istn.files import InputError
+from opt_istn.training import Report, Task
+
+Credit = Literal["shared", "user", "head"]
+FAIR: dict[str, Any] = (
+    {"reward_credit": "head", "reward_log": False, "ratio": "per_head", "episodes": 4}
+    | {"epochs": 4, "minibatches": 1, "clip": 0.2, "gamma": 0.99, "gae_lambda": 0.95}
+    | {"entropy": 0.01, "huber": 10.0, "grad_norm": 10.0, "actor_rate": 2e-3}
+    | {"critic_rate": 2e-3, "decay": True, "hidden": 64, "redraws": 4}
+)
+PAPER = (  # Table 2, shuffled minibatches as in Algorithm 1, on-policy's values beyond that
+    {"hidden": 256, "actor_rate": 1e-4, "critic_rate": 5e-4, "epochs": 5, "episodes": 16}
+    | {"minibatches": 16, "reward_credit": "shared", "reward_log": True, "decay": False}
+)
+PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
+
+
+@dataclass(frozen=True)
+class Mappo:
+    """Trains the agent. What is not given is as in the profile, see `PROFILES`.
+
+    Parameters
+    ----------
+    profile
+        ``fair``, the project's own, or ``paper``: the paper's Table 2.
+    time_s
+        Seconds of training, drawing included; 300 if `steps` are not given.
+    steps
+        Rollouts instead of seconds: a training that repeats exactly.
+    reward_credit
+        What a head's reward is, see the module.
+    reward_log
+        Whether the shared reward is the paper's -log2(1 + delay) of a slot.
+    ratio
+        Whether ratios are clipped head by head or as a product over an agent's heads.
+    images
+        What is seen of images, see `learners.push.vision`.
+    backbone
+        File of ``push.backbone``, for ``images = pixels``.
+    episodes
+        Instances a rollout.
+    minibatches
+        Parts that a rollout is split into by instances, drawn anew in every epoch; a step each.
+    epochs, clip, gamma, gae_lambda, entropy, huber, grad_norm
+        As in on-policy: passes over a rollout, clipping of ratios and values, discount, weight
+        of later advantages, weight of the mean entropy of heads, threshold of the Huber loss on
+        normalised errors, and clipping of gradients.
+    actor_rate, critic_rate
+        Learning rates of Adam.
+    decay
+        Whether they fall linearly to 0.
+    hidden
+        Width of all layers.
+    redraws
+        How often births get other attributes and images before new ones are drawn.
+    device
+        Where networks are trained, such as ``cpu`` or ``cuda``.
+    """
+
+    profile: Literal["fair", "paper"] = "fair"
+    time_s: float = BY_PROFILE
+    steps: int | None = None
+    reward_credit: Credit = BY_PROFILE
+    reward_log: bool = BY_PROFILE
+    ratio: Literal["per_head", "joint"] = BY_PROFILE
+    images: Images = "none"
+    backbone: str = ""
+    episodes: int = BY_PROFILE
+    epochs: int = BY_PROFILE
+    minibatches: int = BY_PROFILE
+    clip: float = BY_PROFILE
+    gamma: float = BY_PROFILE
+    gae_lambda: float = BY_PROFILE
+    entropy: float = BY_PROFILE
+    huber: float = BY_PROFILE
+    grad_norm: float = BY_PROFILE
+    actor_rate: float = BY_PROFILE
+    critic_rate: float = BY_PROFILE
+    decay: bool = BY_PROFILE
+    hidden: int = BY_PROFILE
+    redraws: int = BY_PROFILE
+    device: str = "cpu"
+
+    method: ClassVar[str] = "push.mappo"
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        counts = dict.fromkeys(("steps", "episodes", "epochs", "minibatches", "redraws"), COUNT)
+        shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
+        positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
+        rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
+        entropy = {"entropy": (0.0, 1e3)}
+        every = {
+            **counts,
+            "hidden": WIDTH,
+            **shares,
+            **positive,
+            **rates,
+            **entropy,
+            "time_s": SECONDS,
+        }
+        check_ranges(self, **every)
+        check_one(self, "time_s", "steps")
+        episodes, minibatches, credit = (
+            by_profile(self, PROFILES, x) for x in ("episodes", "minibatches", "reward_credit")
+        )
+        if self.minibatches is not None and minibatches > episodes:
+            rule = f"expected at most as many as episodes, {episodes}, found {minibatches}"
+            raise InputError("minibatches", rule)
+        if self.reward_log and credit == "head":
+            rule = "expected reward_credit=shared or user: what a head saved has no logarithm"
+            raise InputError("reward_log", rule)
+
+    def settled(self) -> Self:
+        """Return what is trained: the fields that were not given are the profile's."""
+        filled = {name: by_profile(self, PROFILES, name) for name in FAIR}
+        given = vars(self)
+        if given["minibatches"] is None:
+            filled["minibatches"] = min(filled["minibatches"], filled["episodes"])
+        if given["reward_log"] is None and filled["reward_credit"] == "head":
+            filled["reward_log"] = False
+        return timed(replace(self, **filled))
+
+    def supports(self, task: Task) -> str | None:
+        """Instances and scenarios of PUSH are supported."""
+        return None if task.problem == "push" else "expected a PUSH instance or scenario"
+
+    def course(self, task: Task, seed: int) -> "MappoCourse":
+        """Return the training that `train` carries out."""
+        return MappoCourse(self, task, seed)
+
+    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
+        """Train, write the agent file, and return what is worth printing."""
+        return training.train(self.course(task, seed), out, report)
+
+
+@dataclass(frozen=True)
+class MultiModal(Mappo):
+    """Trains the multi-modal agent: the same algorithm, an actor and a critic that see images."""
+
+    images: Images = "codes"
+
+    method: ClassVar[str] = "push.mmappo"
+
+
+class Targets(NamedTuple):
+    """What an update needs beside what was seen; n heads, B values of the critic.
+
+    Parameters
+    ----------
+    action, log_prob
+        Choices of the heads, and their log-probabilities when they were made, shape (n,).
+    advantage
+        Of the heads' choices, normalised, shape (n,).
+    value, returns
+        The critic's normalised values before the update, and the returns, shape (B,).
+    """
+
+    action: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    value: Tensor
+    returns: Tensor
+
+
+def advantages(reward: Tensor, value: Tensor, gamma: float, lam: float) -> Tensor:
+    """Return generalised advantages, shape (T, B), of episodes that end after T steps.
+
+    A_t = sum_k (gamma lambda)^k delta_{t+k}, delta_t = r_t + gamma V_{t+1} - V_t, V_T = 0
+    (Schulman et al. 2016, arXiv:1506.02438).
+
+    Parameters
+    ----------
+    reward, value
+        Rewards and values, shape (T, B).
+    """
+    result, last = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    following = torch.zeros_like(reward[0])
+    for t in range(len(reward) - 1, -1, -1):
+        delta = reward[t] + gamma * following - value[t]
+        last = delta + gamma * lam * last
+        result[t], following = last, value[t]
+    return result
+
+
+def policy_loss(log_ratio: Tensor, advantage: Tensor, clip: float, agent_of: Tensor) -> Tensor:
+    """Return minus the clipped surrogate: summed over an agent's heads, averaged over agents.
+
+    Parameters
+    ----------
+    log_ratio, advantage
+        Of every head, shape (n,).
+    agent_of
+        Number of the decision that a head belongs to, 0..B-1, shape (n,).
+    """
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+    return -surrogate.sum() / max(int(agent_of.max()) + 1, 1)
+
+
+def joint(values: Tensor, agent_of: Tensor, mean: bool = False) -> Tensor:
+    """Return sums or means of heads' values over an agent's heads, shape (B,)."""
+    total = values.new_zeros(int(agent_of.max()) + 1).index_add(0, agent_of, values)
+    return total / torch.bincount(agent_of) if mean else total
+
+
+def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: float) -> Tensor:
+    """Return on-policy's loss of normalised values: the worse of clipped and plain, Huber."""
+    moved = old + (value - old).clamp(-clip, clip)
+    losses = [
+        nn.functional.huber_loss(x, target, delta=huber, reduction="none") for x in (value, moved)
+    ]
+    return torch.maximum(*losses).mean()
+
+
+class MappoCourse(PushCourse):
+    """A training; see `PushCourse`.
+
+    Parameters
+    ----------
+    config, task, seed
+        As in `Mappo.train`.
+    """
+
+    def __init__(self, config: Mappo, task: Task, seed: int) -> None:
+        config = config.settled()
+        super().__init__(config, task, seed)
+        self.config = config
+        self.critic = Critic(self.shape, self.weights_rng).to(config.device)
+        self.norm = nets.ValueNorm().to(config.device)
+        self.learned = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
+        rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
+        self.optimizers = [torch.optim.Adam(m.parameters(), rate, eps=1e-5) for m, rate in rates]
+
+    def improve(self, left: float) -> None:
+        """Play a rollout and take the epochs' steps; `left` 1..0 scales the rates."""
+        config, rng = self.config, self.rng(PLAY, self.step)
+        scene = self.scenes.scene(config.episodes, rng)
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        played = perform(scene, choosing(self.actor, noise))
+        sight = Sight(*(x.to(config.device) for x in played.sight))
+        found = self._targets(played, sight)
+        rates = (config.actor_rate, config.critic_rate)
+        for optimizer, rate in zip(self.optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
+        self.played(config.episodes)
+        for _ in range(config.epochs):
+            for part in self._parts(played, sight, found, rng):
+                self._descend(*part)
+
+    def _targets(self, played: Episode, sight: Sight) -> Targets:
+        """Return choices, advantages and returns of a rollout."""
+        action = torch.from_numpy(played.after).to(self.config.device)
+        with torch.no_grad():
+            log_prob = nets.log_prob(self.actor(sight), action)
+            value = self._values(sight, torch.from_numpy(played.opening))
+            reward = self._rewards(played).to(self.config.device)
+            plain = self.norm.denormalize(value)
+            if self.config.reward_credit == "head":
+                advantage, returns = reward - plain, reward
+            else:
+                advantage = advantages(reward, plain, self.config.gamma, self.config.gae_lambda)
+                returns = advantage + plain
+                advantage = advantage[self._place(played)]
+            self.explained = explained(returns, plain)
+            advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-5)
+        return Targets(action, log_prob, advantage, value, returns)
+
+    def _rewards(self, played: Episode) -> Tensor:
+        """Return rewards: of heads, shape (n,), or by slot, of users or instances, (T, B)."""
+        unit, batch = self.scenes.unit_us, played.scene.problems.batch
+        if self.config.reward_credit == "head":
+            gain = counterfactuals(batch, played.plan)
+            saved = gain[np.arange(len(gain)), played.plan][played.heads]
+            return torch.from_numpy((saved / unit).astype(np.float32))
+        delay = played.delay
+        if self.config.reward_credit == "shared":
+            delay = delay.reshape(len(delay), -1, self.scenes.num_users).sum(axis=2)
+        if self.config.reward_log:
+            return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
+        return torch.from_numpy((-delay / unit).astype(np.float32))
+
+    def _values(self, sight: Sight, opening: Tensor) -> Tensor:
+        """Return the critic's normalised values of what `_rewards` rewards."""
+        if self.config.reward_credit == "head":
+            return self.critic.of_heads(sight)
+        value = self.critic.of_homes(sight, opening)
+        if self.config.reward_credit == "shared":
+            return value.reshape(len(value), -1, self.scenes.num_users).mean(dim=2)
+        return value
+
+    def _place(self, played: Episode) -> tuple[Tensor, Tensor]:
+        """Return slot and column of the rewards that each head is credited with."""
+        batch = played.scene.problems.batch
+        owner = batch.problem[played.heads]
+        if self.config.reward_credit == "shared":
+            owner = owner // self.scenes.num_users
+        return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
+
+    def _parts(
+        self, played: Episode, sight: Sight, found: Targets, rng: np.random.Generator
+    ) -> Iterator[tuple[Sight, Tensor, Targets]]:
+        """Yield the minibatches of an epoch: what is seen, homes at slots' starts, and targets.
+
+        A minibatch is all that happened in some instances, drawn anew in every epoch.
+        """
+        number, users = self.config.episodes, self.scenes.num_users
+        opening = torch.from_numpy(played.opening)
+        if self.config.minibatches == 1:
+            yield sight, opening, found
+            return
+        column = torch.arange(opening.shape[1]) // users
+        for chosen in np.array_split(rng.permutation(number), self.config.minibatches):
+            mine = torch.isin(column, torch.from_numpy(chosen))
+            part, rows, place = part_of(sight, mine)
+            targets = [x[rows.to(x.device)] for x in found[:3]]
+            if self.config.reward_credit == "head":
+                targets += [x[rows.to(x.device)] for x in found[3:]]
+            else:
+                of = mine if self.config.reward_credit == "user" else mine[::users]
+                targets += [x[:, of] for x in found[3:]]
+            yield part, place[opening[:, mine]], Targets(*targets)
+
+    def _descend(self, sight: Sight, opening: Tensor, found: Targets) -> None:
+        """Take one step of the actor and one of the critic."""
+        config = self.config
+        log_probs = self.actor(sight)
+        log_ratio = nets.log_prob(log_probs, found.action) - found.log_prob
+        advantage, group = found.advantage, sight.agent
+        if config.ratio == "joint":
+            log_ratio = joint(log_ratio, group)
+            advantage = joint(advantage, group, mean=True)
+            group = torch.arange(len(log_ratio))
+        loss = policy_loss(log_ratio, advantage, config.clip, group)
+        entropy = nets.entropy(log_probs).mean()
+        self.entropy = round(float(entropy.detach()), 4)
+        loss = loss - config.entropy * entropy
+        self.take(0, self.actor, loss, config.grad_norm)
+        self.norm.update(found.returns)
+        target = self.norm.normalize(found.returns)
+        value = self._values(sight, opening)
+        loss = value_loss(value, found.value, target, config.clip, config.huber)
+        self.take(1, self.critic, loss, config.grad_norm)

@@ -1,0 +1,234 @@
+"""Actor and critic of the paper's agents for PUSH (Remote Sens. 2025, 17(11), 1905, section 5).
+
+The paper fuses four parts for every decision: an MLP over attributes and satellite caches, an LSTM
+over a user's caches, added to it, and, in the multi-modal agent, features of the image through a
+gated attention. It does not say how contents are told apart; here every head, a content for a
+user, has features of its own by the same weights, and sees the mean and the maximum of those that
+its agent decides on for the same user at the same time. A decision is independent of the order of
+the contents, and no more parameters are needed for more of them.
+
+Preferences differ between users, so the layers that read attributes and images have weights of
+each user added to the common ones, zero at first.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from learners import nets
+from learners.push.scene import Sight, content_width, home_width
+from learners.push.view import NUM_META
+from opt_istn.push.world.demand import CODE_LENGTH
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the networks depend on.
+
+    Parameters
+    ----------
+    users, slots, places
+        M, T and the largest cache.
+    width
+        Numbers in every hidden layer.
+    images
+        Whether images are looked at.
+    own
+        Contents that have logits of their own, 0 unless one instance is learned by heart.
+    code
+        Numbers in the features of an image.
+    """
+
+    users: int
+    slots: int
+    places: int
+    width: int
+    images: bool
+    own: int = 0
+    code: int = CODE_LENGTH
+
+
+class OfUser(nn.Module):
+    """A linear layer for each user, zero at first.
+
+    Parameters
+    ----------
+    users, inputs, outputs
+        Number of layers, and numbers per row.
+    """
+
+    def __init__(self, users: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(users, inputs, outputs))
+
+    def forward(self, rows: Tensor, user: Tensor) -> Tensor:
+        """Return shape (n, outputs) of `rows` (n, inputs) of users (n,)."""
+        who = nn.functional.one_hot(user, len(self.weight)).to(rows.dtype)
+        apart = (who.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)
+        return apart @ self.weight.flatten(0, 1)
+
+
+class HeadEncoder(nn.Module):
+    """Features of heads, shape (n, width), of what is seen of them.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator) -> None:
+        super().__init__()
+        self.shape = shape
+        state = home_width(shape.slots, shape.users)
+        self.attributes = nets.AttributeMlp(content_width(shape.slots) + state, shape.width, rng)
+        self.taste = OfUser(shape.users, NUM_META, shape.width)
+        self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
+        self.fuse = nets.ResidualFusion(shape.width, shape.width, rng)
+        if shape.images:
+            self.image = nets.AttributeMlp(shape.code, shape.width, rng)
+            self.image_taste = OfUser(shape.users, shape.code, shape.width)
+            self.gate = nets.GatedFusion(shape.width, 2, rng)
+
+    def forward(self, sight: Sight, remembered: Tensor) -> Tensor:
+        """Return the features of the heads.
+
+        Parameters
+        ----------
+        remembered
+            Features of the homes' caches, see `memory`.
+        """
+        first, others = cast("nn.Linear", self.attributes[0]), list(self.attributes)[1:]
+        width = sight.content.shape[1]
+        # W [content; state of its home], with the latter's part computed once a home
+        state = nn.functional.linear(sight.state, first.weight[:, width:], first.bias)
+        feature = nn.functional.linear(sight.content, first.weight[:, :width])
+        feature = feature + state[sight.home]
+        for layer in others:
+            feature = layer(feature)
+        feature = feature + self.taste(sight.content[:, :NUM_META], sight.user)
+        fused: Tensor = self.fuse(feature, remembered[sight.home])
+        if self.shape.images:
+            image = self.image(sight.code) + self.image_taste(sight.code, sight.user)
+            fused = self.gate([image, fused])
+        return fused
+
+    def memory(self, sight: Sight) -> Tensor:
+        """Return the features of the homes' caches, shape (U, width)."""
+        remembered: Tensor = self.caches(sight.caches)
+        return remembered
+
+
+def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
+    """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
+    count = torch.bincount(group, minlength=number)
+    bags = (group.argsort(stable=True), feature, count.cumsum(0) - count)
+    parts = [nn.functional.embedding_bag(*bags, mode=mode) for mode in ("mean", "max")]
+    return torch.cat(parts, dim=1)
+
+
+def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
+    """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
+
+    The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
+    are sums over the two parts of a row; the variances of the parts are joined as in Chan, Golub
+    & LeVeque (The American Statistician 37, 1983).
+
+    Parameters
+    ----------
+    feature, company
+        Of the rows, shape (n, w), and of the groups, shape (m, v).
+    group
+        Group of each row, shape (n,).
+    """
+    norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
+    weight, split, total = first.weight * norm.weight, feature.shape[1], first.in_features
+    own, theirs = weight[:, :split], weight[:, split:]
+    (var, mean), (var_g, mean_g) = (
+        torch.var_mean(x, 1, keepdim=True, correction=0) for x in (feature, company)
+    )
+    part, var_g, mean_g = split / total, var_g[group], mean_g[group]
+    centre = part * mean + (1 - part) * mean_g
+    spread = part * var + (1 - part) * var_g + part * (1 - part) * (mean - mean_g).square()
+    mixed = nn.functional.linear(feature, own) + nn.functional.linear(company, theirs)[group]
+    mixed = (mixed - centre * weight.sum(1)) * (spread + norm.eps).rsqrt()
+    result: Tensor = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
+    for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
+        result = layer(result)
+    return result
+
+
+class Actor(nn.Module):
+    """Log-probabilities of every head's choices: a slot 0..T-1 after birth, or never.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator) -> None:
+        super().__init__()
+        self.shape, choices = shape, shape.slots + 1
+        self.features = HeadEncoder(shape, rng)
+        self.trunk = nets.Mlp(3 * shape.width, shape.width, 1, rng)
+        self.head = nets.FactoredHead(shape.width, 1, choices, rng)
+        self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
+
+    def forward(self, sight: Sight) -> Tensor:
+        """Return log-probabilities, shape (n, T + 1)."""
+        return nets.masked_log_probs(self.logits(sight), ~sight.shut)
+
+    def logits(self, sight: Sight) -> Tensor:
+        """Return logits before the mask, shape (n, T + 1)."""
+        feature = self.features(sight, self.features.memory(sight))
+        number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
+        company = pooled(feature, sight.mine, number)
+        logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]
+        if self.shape.own:
+            logits = logits + self.own[sight.user, sight.own]
+        return logits
+
+
+class Critic(nn.Module):
+    """Values under centralised training: it sees what all agents see of a user, and all births.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    layers
+        Of the MLP; the paper's has three.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator, layers: int = 3) -> None:
+        super().__init__()
+        self.features = HeadEncoder(shape, rng)
+        state = home_width(shape.slots, shape.users)
+        self.home = nets.Mlp(3 * shape.width + state, shape.width, layers, rng)
+        self.home_value = nets.linear(shape.width, 1, rng)
+        self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
+        self.head_value = nets.linear(shape.width, 1, rng)
+
+    def of_homes(self, sight: Sight, chosen: Tensor) -> Tensor:
+        """Return the value of some users in some turns, of the shape of `chosen`, their homes."""
+        remembered = self.features.memory(sight)
+        company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
+        seen = torch.cat([remembered[chosen], company[chosen], sight.state[chosen]], dim=-1)
+        value: Tensor = self.home_value(self.home(seen))[..., 0]
+        return value
+
+    def of_heads(self, sight: Sight) -> Tensor:
+        """Return the value of every head, whatever it chooses, shape (n,)."""
+        feature = self.features(sight, self.features.memory(sight))
+        company = pooled(feature, sight.home, len(sight.state))
+        value: Tensor = self.head_value(beside(self.head, feature, company, sight.home))[:, 0]
+        return value

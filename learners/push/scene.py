@@ -1,0 +1,346 @@
+"""Instances of PUSH as the paper's agents see them: many at once, slot by slot.
+
+An agent is the head of a cluster of remote-sensing satellites; it sees its newborn contents, its
+satellites' caches and the users' caches now and before, and plans a slot for every content and
+user. Its action is factored: a *head* of the policy is a content for a user. A slot with more than
+C contents of a cluster takes several *turns*; see `learners.push.env`, which is the same
+decision process for one instance and any learner.
+
+Users share nothing, so problems of users from many instances are stepped side by side.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from learners.push.draws import Problems
+from learners.push.view import META, NUM_META, Float
+from opt_istn.physics.frames import Array
+from opt_istn.push.instance import IntArray
+from opt_istn.push.world.demand import Features
+from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
+
+CONTENTS_PER_TURN, USERS_PER_TURN = 15, 3  # the paper's C and G
+_AGE = 1  # column of `NUM_META` that a scene fills in
+_WHOLE = 180.0  # degrees that scale to 1
+
+
+class Contents(NamedTuple):
+    """Contents of some instances, F in all, those of an instance in order of generation.
+
+    Parameters
+    ----------
+    instance, release, cluster
+        Which instance they are of, slot of birth, and cluster, shape (F,).
+    evicted
+        Slot from which on no satellite stores them; T if that is not known to happen, shape (F,).
+    rows
+        Attributes, `NUM_META` columns as in `learners.push.view.meta`, age 0.
+    codes
+        Codes of the images, shape (F, CODE_LENGTH).
+    """
+
+    instance: IntArray
+    release: IntArray
+    cluster: IntArray
+    evicted: IntArray
+    rows: Float
+    codes: Float
+
+
+class Scene(NamedTuple):
+    """Problems of users of some instances, and the contents that their heads stand for.
+
+    Parameters
+    ----------
+    contents, problems
+        See there; savings need not be known to play.
+    head
+        Row in `contents` of each head, shape (N,).
+    users
+        M; problem p is user p mod M of instance p // M.
+    """
+
+    contents: Contents
+    problems: Problems
+    head: IntArray
+    users: int
+
+
+class Sight(NamedTuple):
+    """What is seen of n heads, and of U users in a slot ("homes").
+
+    Parameters
+    ----------
+    content
+        Attributes of the content and its satellites' caches, shape (n, content_width(T)).
+    code
+        Code of the content's image, shape (n, CODE_LENGTH).
+    user, own
+        User, and content in its instance, of each head, shape (n,).
+    home
+        Which user in which slot, shape (n,), 0..U-1.
+    mine
+        Which agent's decision on a user's contents, shape (n,): equal numbers are one decision.
+    agent
+        Which agent's decision on a group of users, shape (n,): the paper's step.
+    shut
+        Choices that are not allowed, by slots after birth and never, shape (n, T + 1).
+    caches
+        A user's caches before and now, oldest content first, shape (U, 2, L * NUM_META).
+    state
+        Pushes planned in cachefuls from the slot on, slot and user one-hot, part of the births
+        known, shape (U, home_width(T, M)).
+    """
+
+    content: Tensor
+    code: Tensor
+    user: Tensor
+    own: Tensor
+    home: Tensor
+    mine: Tensor
+    agent: Tensor
+    shut: Tensor
+    caches: Tensor
+    state: Tensor
+
+
+def columns() -> list[str]:
+    """Return the names of what is seen, in order: the contract between agents and the process."""
+    content = [f"content.{name}" for name in (*META, "stored by age, in tens", "number in tens")]
+    caches = [f"cache, then now, oldest first.{name}" for name in META]
+    state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
+    return [*content, "code", *caches, *(f"home.{name}" for name in state)]
+
+
+def content_width(num_slots: int) -> int:
+    """Return the number of columns of `Sight.content`."""
+    return NUM_META + num_slots + 1
+
+
+def home_width(num_slots: int, num_users: int) -> int:
+    """Return the number of columns of `Sight.state`."""
+    return 2 * num_slots + num_users + 1
+
+
+def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
+    """Return `Contents.rows` of contents with these attributes and centres."""
+    rows = np.zeros((len(lat_deg), NUM_META), dtype=np.float32)
+    rows[:, 0] = 1
+    rows[:, 2], rows[:, 3] = lat_deg / _WHOLE, lon_deg / _WHOLE
+    column = 4
+    for values, size in (
+        (traits.payload, len(PAYLOADS)),
+        (traits.resolution, len(RESOLUTIONS_M)),
+        (traits.level, NUM_LEVELS),
+    ):
+        rows[np.arange(len(rows)), column + values] = 1
+        column += size
+    return rows
+
+
+def scene_of(contents: Contents, problems: Problems, users: int) -> Scene:
+    """Return the scene of problems whose `content` counts from 0 in each instance."""
+    first = np.searchsorted(contents.instance, problems.batch.problem // users)
+    return Scene(contents, problems, first + problems.content, users)
+
+
+class Stage:
+    """The plans of a scene in the making.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        batch = scene.problems.batch
+        most = int(np.diff(batch.start).max(initial=0))
+        self.scene, self.slots = scene, batch.num_slots
+        self.problem = batch.problem
+        self.plan = np.full(len(batch.release), self.slots)
+        self._pushed = np.zeros(len(batch.release), dtype=bool)
+        self._log = np.full((len(batch.places), most), -1)
+        self._used = np.zeros(len(batch.places), dtype=np.int64)
+        self._used_before = self._used.copy()
+        self._turn = _turns(scene.contents)[scene.head]
+
+    def turns(self, slot: int) -> list[IntArray]:
+        """Return the heads to be decided in a slot, turn by turn."""
+        new = np.flatnonzero(self.scene.problems.batch.release == slot)
+        turn = self._turn[new]
+        return [new[turn == k] for k in range(int(turn.max(initial=-1)) + 1)]
+
+    def enter(self, heads: IntArray, after: IntArray) -> None:
+        """Write decisions down: slots after birth, T for never."""
+        release = self.scene.problems.batch.release[heads]
+        self.plan[heads] = np.where(after < self.slots, release + after, self.slots)
+
+    def remember(self, problem: int, heads: list[int], before: int) -> None:
+        """Take over a user's pushes made so far, `before` of them before the last slot."""
+        self._log[problem, : len(heads)] = heads
+        self._used[problem], self._used_before[problem] = len(heads), before
+        self._pushed[heads] = True
+
+    def due(self, slot: int) -> IntArray:
+        """Return the heads whose push is made in a slot: planned for it, or late for a link."""
+        up = self.scene.problems.batch.link_up[self.problem, slot]
+        return np.flatnonzero((self.plan <= slot) & up & ~self._pushed)
+
+    def serve(self, slot: int) -> IntArray:
+        """Push what is due and return each user's delay in the slot, microseconds, shape (P,)."""
+        batch, due = self.scene.problems.batch, self.due(slot)
+        owner = self.problem[due]
+        self._used_before = self._used.copy()
+        number = np.bincount(owner, minlength=len(self._used))
+        rank = np.arange(len(due)) - (np.cumsum(number) - number)[owner]
+        self._log[owner, self._used[owner] + rank] = due
+        self._used = self._used + number
+        self._pushed[due] = True
+        saved = batch.saved[:, slot + 1] - batch.saved[:, slot]
+        cached = self._cached(self._used)
+        hits = np.where(cached >= 0, saved[cached], 0).sum(axis=1)
+        asked = np.bincount(self.problem, saved, minlength=len(self._used))
+        delay: IntArray = np.rint(asked).astype(np.int64) - hits
+        return delay
+
+    def sight(self, slot: int, heads: IntArray) -> Sight:
+        """Return what is seen of heads that are decided in a slot, and of all users in it."""
+        scene, slots = self.scene, self.slots
+        x, row, owner = scene.contents, scene.head[heads], self.problem[heads]
+        agent = self._agents(row)
+        mine = np.unique(agent * scene.users + scene.problems.user[owner], return_inverse=True)[1]
+        groups = -(-scene.users // USERS_PER_TURN)
+        group = scene.problems.user[owner] // USERS_PER_TURN
+        together = np.unique(agent * groups + group, return_inverse=True)[1]
+        number = np.bincount(mine)[mine] / 10 if len(mine) else np.zeros(0)
+        content = np.concatenate([x.rows[row], self._stored(slot, row), number[:, None]], axis=1)
+        after = np.arange(slots + 1)
+        shut = slot + after >= slots
+        shut = np.tile(shut, (len(heads), 1))
+        shut[:, 0] |= ~scene.problems.batch.link_up[owner, slot]
+        shut[:, slots] = False
+        return Sight(
+            torch.from_numpy(content.astype(np.float32)),
+            torch.from_numpy(x.codes[row]),
+            torch.from_numpy(scene.problems.user[owner]),
+            torch.from_numpy(scene.problems.content[heads]),
+            torch.from_numpy(owner),
+            torch.from_numpy(mine),
+            torch.from_numpy(together),
+            torch.from_numpy(shut),
+            torch.from_numpy(self._caches(slot)),
+            torch.from_numpy(self._state(slot)),
+        )
+
+    def _agents(self, row: IntArray) -> IntArray:
+        """Return a number for the instance and cluster of contents."""
+        x = self.scene.contents
+        number: IntArray = x.instance[row] * (int(x.cluster.max(initial=0)) + 1) + x.cluster[row]
+        return number
+
+    def _stored(self, slot: int, row: IntArray) -> NDArray[np.float64]:
+        """Return how many contents the satellites of contents' clusters store, by age, in tens."""
+        x = self.scene.contents
+        held = np.flatnonzero((x.release < slot) & (x.evicted > slot))
+        key = self._agents(np.arange(len(x.release)))
+        count = np.zeros((int(key.max(initial=0)) + 1, self.slots))
+        np.add.at(count, (key[held], slot - x.release[held]), 0.1)
+        return count[key[row]]
+
+    def _cached(self, used: IntArray) -> IntArray:
+        """Return the heads in the caches after `used` pushes, oldest first, -1 for none, (P, L)."""
+        places = self.scene.problems.batch.places
+        most = int(places.max(initial=1))
+        back = np.arange(most, 0, -1)
+        index = used[:, None] - back
+        there = (index >= 0) & (back <= places[:, None])
+        cached: IntArray = np.where(
+            there, np.take_along_axis(self._log, np.maximum(index, 0), axis=1), -1
+        )
+        return cached
+
+    def _caches(self, slot: int) -> Float:
+        """Return what the users' caches held one slot before, and hold now."""
+        x = self.scene.contents
+        cached = np.stack([self._cached(self._used_before), self._cached(self._used)], axis=1)
+        row = self.scene.head[cached]
+        seen = x.rows[row]
+        seen[..., _AGE] = (slot - x.release[row]) / self.slots
+        seen[cached < 0] = 0
+        flat: Float = seen.reshape(*cached.shape[:2], -1)
+        return flat
+
+    def _state(self, slot: int) -> Float:
+        """Return what is planned for the users and known of the births."""
+        scene, slots = self.scene, self.slots
+        number, places = len(self._used), scene.problems.batch.places
+        planned = np.zeros((number, 2 * slots + 1), dtype=np.float32)
+        late = np.where(self._pushed, slots, np.maximum(self.plan, slot))
+        ahead = np.flatnonzero(late < slots)
+        np.add.at(planned, (self.problem[ahead], late[ahead] - slot), 1)
+        clock = np.zeros((number, slots), dtype=np.float32)
+        clock[:, slot] = 1
+        who = np.eye(scene.users, dtype=np.float32)[scene.problems.user]
+        known = scene.problems.known[:, slot : slot + 1]
+        part = planned[:, :slots] / places[:, None].astype(np.float32)
+        return np.concatenate([part, clock, who, known], axis=1)
+
+
+def joined(sights: list[Sight], homes: int) -> Sight:
+    """Return the sights of successive turns as one; turn k's homes are those of its slot.
+
+    Parameters
+    ----------
+    homes
+        Homes of a sight, P. Only the last sight of a slot may be followed by another slot's;
+        homes are renumbered by their position in the list.
+    """
+    number = {"home": 0, "mine": 0, "agent": 0}
+    columns: dict[str, list[Tensor]] = {name: [] for name in Sight._fields}
+    for sight in sights:
+        for name, value in zip(Sight._fields, sight, strict=True):
+            columns[name].append(value + number[name] if name in number else value)
+        number["home"] += homes
+        for name in ("mine", "agent"):
+            values = getattr(sight, name)
+            number[name] += int(values.max()) + 1 if len(values) else 0
+    return Sight(*(torch.cat(column) for column in columns.values()))
+
+
+def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
+    """Return what was seen in the problems that are chosen.
+
+    Parameters
+    ----------
+    mine
+        Whether each problem is chosen, shape (P,); homes are the problems in turn after turn.
+
+    Returns
+    -------
+    What was seen of them, whether each row is theirs, and the new numbers of homes, shape (U,).
+    """
+    device = sight.home.device
+    homes = mine.to(device).repeat(len(sight.state) // len(mine))
+    rows, place = homes[sight.home], homes.cumsum(0) - 1
+    seen = {name: getattr(sight, name)[rows] for name in ("content", "code", "user", "own", "shut")}
+    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in ("mine", "agent")}
+    kept = {"caches": sight.caches[homes], "state": sight.state[homes]}
+    part = Sight(**seen, **numbers, **kept, home=place[sight.home[rows]])
+    return part, rows, place.cpu()
+
+
+def _turns(x: Contents) -> IntArray:
+    """Return in which turn of its slot a content is decided, shape (F,)."""
+    order = np.lexsort((np.arange(len(x.release)), x.release, x.cluster, x.instance))
+    key = np.stack([x.instance, x.cluster, x.release])[:, order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
+    rank = np.arange(len(order)) - np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    turn = np.empty(len(order), dtype=np.int64)
+    turn[order] = rank // CONTENTS_PER_TURN
+    return turn

@@ -1,0 +1,130 @@
+"""What the trainings of the paper's agents for PUSH have in common."""
+
+import copy
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from learners import agent
+from learners.push.actor import Curve
+from learners.push.episodes import DrawnScenes, KnownScenes, Scenes
+from learners.push.nets import Actor, Shape
+from learners.push.scene import columns
+from learners.push.vision import Images, classes_of, vision_of
+from learners.training import Rounds
+from opt_istn.training import Task
+
+WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
+
+
+class Config(Protocol):
+    """What a training has to be told; see `learners.push.mappo.Mappo`."""
+
+    @property
+    def method(self) -> str: ...  # noqa: D102
+    @property
+    def time_s(self) -> float: ...  # noqa: D102
+    @property
+    def steps(self) -> int | None: ...  # noqa: D102
+    @property
+    def images(self) -> Images: ...  # noqa: D102
+    @property
+    def backbone(self) -> str: ...  # noqa: D102
+    @property
+    def redraws(self) -> int: ...  # noqa: D102
+    @property
+    def hidden(self) -> int: ...  # noqa: D102
+    @property
+    def device(self) -> str: ...  # noqa: D102
+
+
+class PushCourse(Rounds):
+    """A course of one of the paper's agents.
+
+    Parameters
+    ----------
+    config, task, seed
+        As in `learners.push.mappo.Mappo.train`; all fields given.
+    """
+
+    def __init__(self, config: Config, task: Task, seed: int) -> None:
+        super().__init__(config, task, seed)
+        self._config = config
+        self.entropy: float | None = None
+        self.explained: float | None = None
+        self.scenes, self._backbone = _scenes(config, task)
+        x, seen = self.scenes, config.images != "none"
+        sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
+        self.shape = Shape(*sizes)
+        self.weights_rng = torch.Generator().manual_seed(seed)
+        self.actor = Actor(self.shape, self.weights_rng).to(config.device)
+
+    def prepare(self) -> None:
+        """Draw what the agent is measured on."""
+        self._curve = Curve(self.scenes, self.rng(CHECK, 0))
+
+    def measure(self) -> list[float]:
+        """Return what the agent saves of annealed plans that know all births."""
+        return self._curve.savings(self.actor)
+
+    def told(self) -> dict[str, float | None]:
+        """Return mean entropy of heads, and the part of returns' variance that values explain."""
+        return {"entropy": self.entropy, "explained": self.explained}
+
+    def weights(self) -> dict[str, Any]:
+        """Return the actor's tensors."""
+        return {"actor": self.actor.state_dict()}
+
+    def agent(self) -> agent.Agent:
+        """Return the trained agent."""
+        about = agent.described(self.task)
+        config: dict[str, Any] = {
+            x.name: getattr(self._config, x.name)
+            for x in dataclasses.fields(self._config)  # type: ignore[arg-type]
+        }
+        state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
+        state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
+        state |= {"backbone": self._backbone, "best": self.best}
+        if self._config.backbone:  # another file of the same name makes another training
+            config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
+        known = (self._config.method, config, about, self.seed, state, self.history)
+        contract = agent.contract(columns())
+        told: dict[str, Any] = {
+            "counts": self.counts,
+            "measured": self.measured,
+            "contract": contract,
+        }
+        return agent.Agent(*known, **told)
+
+    def played(self, episodes: int) -> None:
+        """Count a rollout of some episodes."""
+        self.counts["rollouts"] += 1
+        self.counts["environment_steps"] += episodes * self.shape.slots
+
+    def take(self, which: int, module: nn.Module, loss: torch.Tensor, clip: float) -> None:
+        """Take a step of an optimiser, the gradient's norm clipped."""
+        self.optimizers[which].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+        nn.utils.clip_grad_norm_(module.parameters(), clip, error_if_nonfinite=True)
+        self.optimizers[which].step()
+        if module is self.actor:
+            self.counts["gradient_steps"] += 1
+
+
+def explained(target: torch.Tensor, value: torch.Tensor) -> float:
+    """Return 1 - var(target - value) / var(target), 0 for targets that do not vary."""
+    spread = float(target.var())
+    return round(1 - float((target - value).var()) / spread, 4) if spread > 0 else 0.0
+
+
+def _scenes(config: Config, task: Task) -> tuple[Scenes, Mapping[str, Any] | None]:
+    """Return where the scenes of a task come from, and the backbone through which it is seen."""
+    number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
+    vision = vision_of(config.images, number, config.backbone)
+    if task.scenario is None:
+        return KnownScenes(task.instance, vision), vision.backbone
+    return DrawnScenes(task.scenario, config.redraws, vision), vision.backbone

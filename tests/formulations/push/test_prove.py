@@ -1,0 +1,61 @@
+"""Proofs of PUSH: the relaxation is that of the other engines, and leaves prove what it says."""
+
+import json
+
+import numpy as np
+import pytest
+
+from formulations.push.mip import highs, matrix
+from formulations.push.mip.prove import prove, prove_user
+from formulations.push.mip.relaxation import Relaxation
+from opt_istn import Budget, verifier
+from opt_istn.push import evaluate
+from opt_istn.push.instance import Instance
+from opt_istn.push.random import random_push
+from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.testing import push
+
+
+def users_of(instance: Instance) -> list[verifier.User]:
+    document = json.loads(json.dumps(instance.document()))
+    rows = verifier.requests_by_user(document)
+    return [verifier.User(document, u, rows[u]) for u in range(instance.num_users)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_relaxation_equals_the_matrix_of_the_profile_formulation(seed: int) -> None:
+    """Two descriptions of the program, written apart, have the same optimum over the reals."""
+    instance = random_push(
+        np.random.default_rng(seed), num_users=2, num_contents=12, num_slots=8, num_requests=60
+    )
+    for u, user in enumerate(users_of(instance)):
+        if not user.positions:
+            continue
+        relaxation = Relaxation(user)
+        assert relaxation.solve() == "optimal"
+        engine = highs.load(matrix.profile(instance.user(u)), integer=False)
+        engine.run()
+        expected = engine.getInfo().objective_function_value
+        assert relaxation.value() == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_user_of_the_paper_is_proven() -> None:
+    """From a plan that pushes nothing, the optimum of a user is found and proven."""
+    instance = generate(PRESETS["push-paper"], 0, "paper")
+    user = users_of(instance)[4]
+    proof = prove_user(user, user.base, lambda: False)
+    assert proof.bound_us == 26_891_595
+    assert proof.pushes is not None
+    assert proof.bound_us == verifier.user_bound(user, proof.tree, proof.denominator)
+
+
+def test_a_stopped_proof_proves_less() -> None:
+    """Without time the certificate is one of the relaxation: weaker, and still accepted."""
+    for index in range(6):
+        instance = push.draw(17, index)
+        certificate, plan = prove(instance, Budget(time_s=1e-9))
+        document = json.loads(json.dumps(instance.document()))
+        bound = verifier.check(document, json.loads(json.dumps(certificate)))["bound"]
+        judged = evaluate(instance, plan)
+        assert judged.cost is not None
+        assert bound <= push.truth(instance).cost <= judged.cost
