@@ -159,6 +159,7 @@ def table(
     ] = None,
     *,
     by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn.runs import ledger
@@ -167,7 +168,7 @@ def table(
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
     by: Literal["group", "instance"] = "instance" if by_instance else "group"
-    _print_table(ledger.read_all(files, plans=False), format_, by, against)
+    _print_table(ledger.read_all(files, plans=False), format_, by, against, raw=raw)
 
 
 def report(
@@ -305,8 +306,10 @@ def _print_table(
     format_: str,
     by: Literal["group", "instance"] = "group",
     against: str | None = None,
+    *,
+    raw: bool = False,
 ) -> None:
     from opt_istn.report import table as tables
 
     made = tables.gap_table(runs, by, against=against)
-    print(tables.render(made, format_).rstrip("\n"))
+    print(tables.render(made, format_, raw=raw).rstrip("\n"))

@@ -283,7 +283,7 @@ def test_marks_before_the_text(tmp_path):
     assert len(hypatia.read(path).records) == 1
     for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
         path.write_text(f"{FIRST}\n{SECOND}", encoding=encoding)
-        with pytest.raises(InputError, match="sets.tle: expected text in UTF-8, found UTF-16"):
+        with pytest.raises(InputError, match=r"sets\.tle: expected text in UTF-8, found UTF-16"):
             hypatia.read(path)
 
 
