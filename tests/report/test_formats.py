@@ -56,9 +56,7 @@ def test_csv_parses_back() -> None:
         assert (float(gap) if gap else None) == row["gap_percent"]
 
 
-@pytest.mark.parametrize(
-    "name", ["=1+1", "+1", "-1", "@A1", "\t=1", "  =1", "\r=1", "plain", "a=1"]
-)
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@A1", "\t=1", "  =1", "plain", "a=1"])
 def test_cells_are_no_formulas(name: str) -> None:
     """A name that a spreadsheet would run gets a quote before it, unless it is to be left raw."""
     table = gap_table([run("labels", 3, 3, source=Source(preset=name, seed=0))])
