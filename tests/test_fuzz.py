@@ -28,7 +28,7 @@ from opt_istn.runs.verify import verify
 from tests.planted import best_plan, plant_presets, tiny
 
 FILES = 10_000
-DRIVEN = 400
+DRIVEN = 100
 ROOT = Path(__file__).parents[1]
 VALUES: list[Any] = [
     *(None, True, -1, 0, 1, 2, 3, 10**9, 2**31, 2**63, 2**64, -(2**63), 10**30, 0.5, -0.0, 1e300),
