@@ -373,9 +373,9 @@ def test_tables_beyond_memory_are_refused(
     changes: dict[str, int], field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small file of a problem whose tables would fill the memory is refused by its counts."""
+    whole = generate("push-tiny", seed=0).document()
     monkeypatch.setattr(push_instances, "MAX_PAIRS", 10_000)
     monkeypatch.setattr(push_instances, "Instance", None)  # it must not come to that
-    whole = generate("push-tiny", seed=0).document()
     document = whole | {"requests": [], "contents": [], "miss_us": [], **changes}
     users, contents = document["num_users"], document["num_contents"]
     document["cache_size"] = [1] * users
