@@ -1,6 +1,5 @@
 """Writing Pyomo models as files that say what they are of."""
 
-import gzip
 import logging
 import re
 import tempfile
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pyomo.environ as pyo
 
+from opt_istn import files
 from opt_istn.files import InputError
 
 FORMATS = ("mps", "lp")
@@ -42,7 +42,7 @@ def export(model: pyo.ConcreteModel, path: str | Path) -> None:
         plain = Path(folder) / f"model.{kind}"
         _write(model, plain)
         text = plain.read_bytes()
-    Path(path).write_bytes(gzip.compress(text, mtime=0) if packed else text)
+    files.write_bytes(path, text)  # compressed by the ending
 
 
 def _write(model: pyo.ConcreteModel, path: Path) -> None:

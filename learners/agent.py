@@ -197,6 +197,8 @@ def load_state(module: torch.nn.Module, state: Mapping[str, Any], path: str | Pa
         If they are not those of such a network, or not finite.
     """
     for name, value in state.items():
+        if isinstance(value, torch.Tensor) and value.layout != torch.strided:
+            raise InputError(f"state.{name}", "expected a dense tensor", str(path))
         if isinstance(value, torch.Tensor) and not bool(torch.isfinite(value).all()):
             raise InputError(f"state.{name}", "expected finite numbers", str(path))
     try:
@@ -283,7 +285,9 @@ def load_checkpoint(out: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
     if document.get("key") != key:
         remedy = "it is of another training; delete it or train into another file"
         raise InputError("key", remedy, str(path))
-    state: dict[str, Any] = document["state"]
+    state: Any = document.get("state")
+    if not isinstance(state, dict):
+        raise InputError("state", "expected the state of the training", str(path))
     return state
 
 

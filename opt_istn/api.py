@@ -136,7 +136,7 @@ def make(solver_id: str, **parameters: Any) -> Solver:
 
 def compare(
     instances: Iterable[str | Path],
-    solvers: Iterable[str | tuple[str, Mapping[str, Any]]],
+    solvers: Iterable[str | type | tuple[str | type, Mapping[str, Any]]],
     path: str | Path,
     *,
     seeds: int = 1,
@@ -150,7 +150,7 @@ def compare(
     instances
         Instance files, as paths or names ending in ``.json`` or ``.gz``, and presets.
     solvers
-        Ids, or pairs of an id and parameters.
+        Ids or classes, or pairs of one and parameters.
     path
         File of records; a run that it holds already is not run again.
     seeds
@@ -175,8 +175,8 @@ def compare(
     jutap.cpsat optimal 1400000
     """
     sources = [_source(instance) for instance in instances]
-    pairs = [(one, {}) if isinstance(one, str) else one for one in solvers]
-    choices = [comparing.Choice(name, dict(parameters)) for name, parameters in pairs]
+    pairs = [(one, {}) if isinstance(one, str | type) else one for one in solvers]
+    choices = [comparing.Choice(_id(one), dict(parameters)) for one, parameters in pairs]
     return comparing.compare(sources, choices, path, seeds=seeds, budget=budget, jobs=jobs)
 
 
@@ -197,6 +197,10 @@ def read_runs(*paths: str | Path) -> list[Record]:
     [('jutap-tiny-0', 3)]
     """
     return ledger.read_all(paths)
+
+
+def _id(solver: str | type) -> str:
+    return solver if isinstance(solver, str) else registry.name_of(solver)
 
 
 def _source(instance: str | Path) -> Source:

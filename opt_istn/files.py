@@ -5,24 +5,40 @@ Whatever is wrong with one is reported as an `InputError` whose text is a single
 file, the field and what was expected there.
 """
 
+import codecs
 import gzip
 import hashlib
 import json
 import os
 import re
+import stat
 import tempfile
+import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from opt_istn import dialects, placing
+
+B = TypeVar("B")
 T = TypeVar("T")
 
+_FOREIGN = {  # what it is: how it begins
+    "UTF-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
+    "UTF-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"\0{", b"1\0 \0", b"\0001\0 "),
+    "a pointer of Git LFS (`git lfs pull` fetches the file)": (b"version https://git-lfs.",),
+}
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?', re.DOTALL)
 MAX_LINE = 600  # characters of each part of an error
-MAX_BYTES = 2 << 30  # a decompressed file beyond this is refused rather than read into memory
+MAX_DEPTH = 64  # levels of a free object, such as `extra`
+MAX_BYTES = 1 << 30  # of a decompressed file; beyond it is refused rather than read into memory
+MAX_STREAM_BYTES = 1 << 28  # of a pipe, whose end is not known before it comes
+_DEFLATE = 1032  # gzip makes at most so many bytes of one
 
 
 class InputError(ValueError):
@@ -55,6 +71,10 @@ def _short(text: str) -> str:
     return line if len(line) <= MAX_LINE else f"{line[:half]}...{line[-half:]}"
 
 
+class DialectWarning(UserWarning):
+    """A document is in a dialect of JSON, and read all the same."""
+
+
 class _Header(msgspec.Struct):
     format: str
     version: int
@@ -63,22 +83,60 @@ class _Header(msgspec.Struct):
 def read_bytes(path: str | Path) -> bytes:
     """Return the content of `path`, decompressed if it is gzip (recognised by its magic number).
 
+    What is too large is refused before it takes memory.
+
     Raises
     ------
     InputError
-        If the file cannot be read, is not valid gzip, or is larger than `MAX_BYTES`.
+        If the file cannot be read, is not valid gzip, is larger than `MAX_BYTES`, or, where it
+        is a pipe, than `MAX_STREAM_BYTES`.
     """
     try:
         with open(path, "rb") as raw:  # opened once: it may be a pipe
-            compressed = raw.peek(2)[:2] == b"\x1f\x8b"
-            stream = gzip.GzipFile(fileobj=raw) if compressed else raw
-            data = stream.read(MAX_BYTES + 1)
+            return _read(raw, str(path))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError("", f"expected a complete gzip file ({error})", str(path)) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        if isinstance(error, InputError):
+            raise
         raise unusable("cannot be read", error, path) from None
-    if len(data) > MAX_BYTES:
-        raise InputError("", f"expected at most {MAX_BYTES} bytes", str(path))
+
+
+def _read(raw: BufferedReader, source: str) -> bytes:
+    there = os.fstat(raw.fileno())
+    if stat.S_ISCHR(there.st_mode) and not raw.isatty():
+        raise InputError("", "expected a file or a pipe, found a device", source)
+    regular = stat.S_ISREG(there.st_mode)
+    limit = MAX_BYTES if regular else MAX_STREAM_BYTES
+    too_large = InputError("", f"expected at most {limit} bytes, decompressed", source)
+    if there.st_size > limit:
+        raise too_large
+    compressed = raw.peek(2)[:2] == b"\x1f\x8b"
+    stream = gzip.GzipFile(fileobj=raw) if compressed else raw
+    if compressed and regular and there.st_size * _DEFLATE > limit:
+        if stream.seek(limit + 1) > limit:  # reads on without keeping anything
+            raise too_large
+        raw.seek(0)
+        stream = gzip.GzipFile(fileobj=raw)
+    data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise too_large
+    return data
+
+
+def text_of(data: bytes, source: str = "") -> bytes:
+    """Return `data` without the mark that some editors put before UTF-8.
+
+    Raises
+    ------
+    InputError
+        If its first bytes say that it is something else, such as UTF-16; names it.
+    """
+    if data.startswith(codecs.BOM_UTF8):
+        return data[len(codecs.BOM_UTF8) :]
+    for found, marks in _FOREIGN.items():
+        if data.startswith(marks):
+            raise InputError("", f"expected text in UTF-8, found {found}", source)
     return data
 
 
@@ -91,7 +149,7 @@ def decode(data: bytes, schema: type[T], source: str = "") -> T:
         If the text is not JSON or does not match the schema; names the field.
     """
     try:
-        return msgspec.json.decode(data, type=schema)
+        return msgspec.json.decode(text_of(data, source), type=schema)
     except msgspec.ValidationError as error:
         raise InputError(*explain(error), source) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -127,15 +185,90 @@ def decode_versions(
         If the header is missing, names another format or an unknown version, or a field is wrong.
     """
     header = decode(data, _Header, source)
+    _check_header(header, schemas, file_format, source)
+    document = decode(data, schemas[header.version], source)
+    _refuse_duplicates(data, source)
+    _refuse_depth(document, source)
+    return document
+
+
+def build(
+    data: bytes,
+    schemas: Mapping[int, type[T]],
+    file_format: str,
+    source: str,
+    make: Callable[[T], B],
+) -> B:
+    """Return what `make` makes of a versioned document; see `decode_versions`.
+
+    A document in a dialect of JSON (`opt_istn.dialects`) is read, too, with one warning.
+
+    Raises
+    ------
+    InputError
+        If the document is wrong, or `make` refuses it; names `source`.
+    """
+    try:
+        document = decode_versions(data, schemas, file_format, source)
+    except InputError as refused:
+        for rows in (False, True):
+            with suppress(dialects.UnclearError, InputError):
+                document = _of_dialect(data, schemas, file_format, source, rows=rows)
+                made = _made(document, make, source)
+                text = f"{source}: numbers or lists are as MATLAB or pandas write them; read so"
+                warnings.warn(text, DialectWarning, stacklevel=3)
+                return made
+        raise refused from None
+    return _made(document, make, source)
+
+
+def _of_dialect(
+    data: bytes, schemas: Mapping[int, type[T]], file_format: str, source: str, *, rows: bool
+) -> T:
+    text = text_of(data, source)
+    header = dialects.read(text, _Header, rows=rows)
+    _check_header(header, schemas, file_format, source)
+    document: T = dialects.read(text, schemas[header.version], rows=rows)
+    _refuse_duplicates(text, source)
+    _refuse_depth(document, source)
+    return document
+
+
+def _made(document: T, make: Callable[[T], B], source: str) -> B:
+    try:
+        return make(document)
+    except InputError as error:
+        raise InputError(error.field, error.expected, source) from None
+
+
+def _check_header(
+    header: _Header, schemas: Mapping[int, type], file_format: str, source: str
+) -> None:
     if header.format != file_format:
         raise InputError("format", f"expected {file_format!r}, found {header.format!r}", source)
     if header.version not in schemas:
         hint = "; a newer opt-istn wrote this file" if header.version > max(schemas) else ""
         known = " or ".join(map(str, schemas))
         raise InputError("version", f"expected {known}, found {header.version}{hint}", source)
-    document = decode(data, schemas[header.version], source)
-    _refuse_duplicates(data, source)
-    return document
+
+
+def _refuse_depth(document: Any, source: str) -> None:
+    """Refuse free objects nested so deeply that Python cannot hand them on."""
+    for name in getattr(document, "__struct_fields__", ()):
+        level, depth = [getattr(document, name)], 0
+        if isinstance(level[0], list):  # what is typed throughout is as deep as its type
+            continue
+        while level:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InputError(name, f"expected at most {MAX_DEPTH} levels of nesting", source)
+            level = [x for one in level for x in _inside(one) if isinstance(x, dict | list)]
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _refuse_duplicates(data: bytes, source: str) -> None:
@@ -158,7 +291,12 @@ def _refuse_duplicates(data: bytes, source: str) -> None:
 
 def document_format(data: bytes, source: str = "") -> str:
     """Return the ``format`` field of a document."""
-    return decode(data, _Header, source).format
+    try:
+        return decode(data, _Header, source).format
+    except InputError as refused:
+        with suppress(dialects.UnclearError):
+            return str(dialects.read(text_of(data, source), _Header, rows=False).format)
+        raise refused from None
 
 
 def canonical_sha256(document: dict[str, Any]) -> str:
@@ -168,6 +306,29 @@ def canonical_sha256(document: dict[str, Any]) -> str:
     """
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_text(field: str, *texts: str) -> None:
+    """Raise `InputError` for a text, such as a file's name, that no file in UTF-8 can hold."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise InputError(field, f"expected text in UTF-8, found {text!r}") from None
+
+
+def current_folder() -> str:
+    """Return the folder one works in.
+
+    Raises
+    ------
+    InputError
+        If it was deleted.
+    """
+    try:
+        return str(Path.cwd())
+    except OSError as error:
+        raise unusable("cannot be used", error, "the current folder") from None
 
 
 def unusable(what: str, error: OSError | ValueError, path: str | Path) -> InputError:
@@ -187,7 +348,7 @@ def write_bytes(path: str | Path, data: bytes) -> None:
     InputError
         If the folder does not exist or cannot be written to.
     """
-    payload = gzip.compress(data, 6, mtime=0) if Path(path).suffix == ".gz" else data
+    payload = gzip.compress(data, 6, mtime=0) if Path(path).suffix.lower() == ".gz" else data
 
     def write(temporary: Path) -> None:
         with open(temporary, "wb") as stream:
@@ -199,23 +360,24 @@ def write_bytes(path: str | Path, data: bytes) -> None:
 def write_through(path: str | Path, write: Callable[[Path], None], suffix: str = "") -> None:
     """Have `write` fill a temporary file, ending in `suffix`, that then becomes `path`.
 
+    Where `path` is a link, the file that it leads to is replaced. What is no regular file, such as
+    a device or a pipe, is written into and stays what it is.
+
     Raises
     ------
     InputError
         If the folder does not exist or cannot be written to.
     """
-    target = Path(path)
     temporary = None
     try:
-        handle, name = tempfile.mkstemp(suffix, f".{target.name}.", target.parent)
+        target = placing.end_of_links(Path(path))
+        replaced = placing.is_replaced(target)
+        folder = target.parent if replaced else Path(tempfile.gettempdir())
+        handle, name = tempfile.mkstemp(suffix, f".{target.name}.", folder)
         temporary = Path(name)
         os.close(handle)
         write(temporary)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        temporary.chmod(mode)
-        temporary.replace(target)
+        placing.become(temporary, target) if replaced else placing.copy(temporary, target)
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -227,10 +389,10 @@ def write_through(path: str | Path, write: Callable[[Path], None], suffix: str =
 
 def write_document(path: str | Path, document: dict[str, Any]) -> None:
     """Write `document` as JSON to `path`, atomically."""
-    write_bytes(path, msgspec.json.encode(document) + b"\n")
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+    try:
+        data = msgspec.json.encode(document) + b"\n"
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "", f"expected texts in UTF-8, found {error.object!r}", str(path)
+        ) from None
+    write_bytes(path, data)

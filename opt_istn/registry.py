@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from opt_istn.files import InputError, explain
+from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
 from opt_istn.solver import Budget, Solver
 from opt_istn.training import Trainer
@@ -29,6 +29,10 @@ GROUP = "opt_istn.solvers"
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
 PROVERS = "opt_istn.provers"
+NOTEBOOK = (
+    "a run has a process of its own, which does not know what is defined in a notebook or a "
+    "session; save the class in a file and name it as file.py:Class"
+)
 _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
 _TRAINER = ("supports", "train")
 
@@ -231,12 +235,29 @@ def _load_attribute(full: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, OSError, ValueError, SyntaxError) as error:
-        raise InputError("solver", f"{full} cannot be imported: {error}") from None
+        reason = NOTEBOOK if place == "__main__" else str(error)
+        raise InputError("solver", f"{full} cannot be imported: {reason}") from None
     return found
 
 
+def name_of(kind: type) -> str:
+    """Return the id under which a class that is no entry point can be run.
+
+    Raises
+    ------
+    InputError
+        If it can be imported from nowhere.
+    """
+    if kind.__module__ != "__main__":
+        return f"{kind.__module__}:{kind.__qualname__}"
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    if file is None or not Path(file).is_file():
+        raise InputError("solver", f"{kind.__qualname__} cannot be imported: {NOTEBOOK}")
+    return f"{Path(file).resolve()}:{kind.__qualname__}"
+
+
 def _named_module(name: str) -> Any:
-    here = str(Path.cwd())
+    here = current_folder()
     if here not in sys.path:
         sys.path.append(here)  # as `python -m` does, so that a module beside the user is found
     return import_module(name)

@@ -2,7 +2,12 @@
 
 import gzip
 import json
+import os
 import random
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +25,11 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.runs import compare, ledger
 from opt_istn.runs.ledger import Source
 from opt_istn.runs.verify import verify
-from tests.planted import best_plan, tiny
+from tests.planted import best_plan, plant_presets, tiny
 
 FILES = 10_000
+DRIVEN = 100
+ROOT = Path(__file__).parents[1]
 VALUES: list[Any] = [
     *(None, True, -1, 0, 1, 2, 3, 10**9, 2**31, 2**63, 2**64, -(2**63), 10**30, 0.5, -0.0, 1e300),
     *("", "0", "\x00", "é", "NaN", "full", "strongest", [], [[]], [0], [0, 0], {}, {"a": 1}),
@@ -106,6 +113,7 @@ def _one_line(error: InputError) -> None:
     assert len(text) < 2000
 
 
+@pytest.mark.filterwarnings("ignore::opt_istn.files.DialectWarning")
 def test_damaged_instances_and_plans() -> None:
     """A damaged instance or plan is refused in one line, or is whole and can be judged."""
     rng = random.Random(1)
@@ -163,5 +171,140 @@ def test_damaged_files_on_the_command_line(
             out, err = capsys.readouterr()
             assert code in (0, 2, 4)
             assert bool(out) == (code != 2)
-            assert err.count("\n") == (code == 2)
+            lines = [line for line in err.splitlines() if ": warning: " not in line]
+            assert len(lines) == (code == 2)
     assert sorted(file.name for file in Path().iterdir()) == ["good.json", "it.json", "plan.json"]
+
+
+COMMANDS = {
+    "evaluate": 2,
+    "show": 2,
+    "export": 1,
+    "generate": 1,
+    "table": 2,
+    "verify": 1,
+    "report": 1,
+    "repair": 1,
+    "solve": 1,
+    "compare": 1,
+    "train": 2,
+    "presets": 0,
+}
+WORDS = [
+    *("good.json", "plan.json", "bad.json", "good.json.gz", "runs.jsonl", "jutap-planted", "/"),
+    *("", "-", "\udcff", "a\udcff.json", "a\0b", "\x1b[1m\n", "x" * 5000, "é.json", "pipe/gone"),
+    *("/dev/null", "/dev/full", "/dev/zero", "link.json", "loop.json", "tests.planted:Honest"),
+    *("__main__:A", "nowhere.py:A", "os:path", "-1", "0", "1e400", "nan", str(10**30), "a=b", "=",
+      "cell_m=50", "cell_m=nan", f"cell_m={10**30}", "arc-flow", "csv", "labels"),
+]  # fmt: skip
+RIGHT = [
+    "evaluate good.json plan.json",
+    "show good.json plan.json -o out.svg",
+    "export good.json --model arc-flow -o out.mps",
+    "generate jutap-planted --seed 0 -o out.json",
+    "presets --json",
+    "solve good.json --solver tests.planted:Honest -o out.json",
+]
+OPTIONS = ["-o", "--seed", "--set", "--solver", "--solvers", "--model", "--format", "--name",
+           "--json", "--view", "--plan", "--against", "--raw"]  # fmt: skip
+CODES = {0, 1, 2, 3, 4, 130}
+
+
+def prepare_folder() -> None:
+    """Fill the current folder with files, good and bad, for commands to be driven on."""
+    tiny().write("good.json")
+    tiny().write("good.json.gz")
+    best_plan(tiny()).write("plan.json")
+    Path("bad.json").write_bytes(b"\xff\xfe")
+    Path("link.json").symlink_to("good.json")
+    Path("loop.json").symlink_to("loop.json")
+
+
+def drawn_command(rng: random.Random) -> list[str]:
+    """Return the words of a command, most of them out of place; none asks for much work."""
+    if rng.random() < 0.4:  # one that is right, but for a word or two
+        words = rng.choice(RIGHT).split()
+        for _ in range(rng.randrange(3)):
+            words[rng.randrange(1, len(words) + 1) :] = [rng.choice(WORDS)]
+        return words
+    command = rng.choice(list(COMMANDS))
+    words = [rng.choice(WORDS) for _ in range(max(0, COMMANDS[command] + rng.randrange(-1, 2)))]
+    for _ in range(rng.randrange(4)):
+        words += [rng.choice(OPTIONS), rng.choice(WORDS)]
+    required = {"generate": "--seed", "solve": "--solver", "compare": "--solvers"}
+    if command in required and rng.random() < 0.6:
+        words += [required[command], "0" if command == "generate" else "tests.planted:Honest"]
+    if command in ("generate", "show", "export", "report", "compare") and rng.random() < 0.8:
+        words += ["-o", rng.choice(["out.json", "out.svg", "out.mps", "/dev/full", "\udcff.json"])]
+    return [command, *words]
+
+
+def drive(number: int, rng: random.Random, captured: Callable[[], tuple[str, str]]) -> Counter[int]:
+    """Run drawn commands in the current folder; each ends with a known code and no traceback."""
+    codes: Counter[int] = Counter()
+    for _ in range(number):
+        words = drawn_command(rng)
+        code = main(words)
+        _, err = captured()
+        lines = [line for line in err.splitlines() if ": warning: " not in line]
+        assert code in CODES, (words, code)
+        assert "a fault of opt-istn itself" not in err, (words, err)
+        assert "Traceback" not in err, (words, err)
+        assert code != 2 or len(lines) == 1, (words, err)
+        codes[code] += 1
+    return codes
+
+
+def test_drawn_command_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the words of a command are, it is done or refused in one line."""
+    plant_presets(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    prepare_folder()
+    codes = drive(DRIVEN, random.Random(4), capsys.readouterr)
+    assert codes[0] > DRIVEN / 50
+    assert codes[2] > DRIVEN / 5
+
+
+STREAMS = ["", ">&-", "2>&-", "<&-", ">/dev/full", "2>/dev/full", "| true", "| head -c 1",
+           "</dev/zero", ">/dev/null", "< /dev/null > /dev/full 2>&1"]  # fmt: skip
+ENVIRONMENTS: list[dict[str, str]] = [
+    {},
+    {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"},
+    {"COLUMNS": "1"},
+    {"COLUMNS": "x", "LINES": "-1"},
+    {"TERM": "dumb", "NO_COLOR": "1"},
+    {"FORCE_COLOR": "1", "COLUMNS": "7"},
+    {"PYTHONIOENCODING": "ascii"},
+    {"HOME": "/nowhere", "XDG_CACHE_HOME": "/dev/null"},
+    {"TMPDIR": "/nowhere"},
+    {"NUMBA_CACHE_DIR": "/dev/null/x"},
+    {"MPLCONFIGDIR": "/dev/null/x"},
+]
+
+
+def drive_streams(number: int, rng: random.Random) -> Counter[int]:
+    """Run commands as processes with drawn environments and streams, in the current folder."""
+    codes: Counter[int] = Counter()
+    shown = ["presets", "evaluate good.json plan.json --json", "evaluate bad.json x", "--help",
+             "solve good.json --solver tests.planted:Honest",
+             "show good.json -o out.png"]  # fmt: skip
+    for _ in range(number):
+        streams, environment = rng.choice(STREAMS), rng.choice(ENVIRONMENTS)
+        line = f"{sys.executable} -m opt_istn {rng.choice(shown)} {streams}"
+        words = ["bash", "-c", f"{line}; exit ${{PIPESTATUS[0]}}"]
+        variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+        done = subprocess.run(words, env=variables, capture_output=True, check=False)
+        assert done.returncode in CODES, (line, environment, done)
+        assert b"Traceback" not in done.stderr, (line, environment, done.stderr)
+        assert b"a fault of opt-istn itself" not in done.stderr, (line, environment, done.stderr)
+        codes[done.returncode] += 1
+    return codes
+
+
+def test_drawn_streams_and_environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the streams and the environment are, a command ends without a traceback."""
+    monkeypatch.chdir(tmp_path)
+    prepare_folder()
+    assert set(drive_streams(12, random.Random(5))) >= {0, 2}

@@ -15,6 +15,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import msgspec
@@ -28,7 +30,7 @@ from opt_istn.runs import audit, compare, ledger
 from opt_istn.runs.compare import Choice
 from opt_istn.runs.ledger import Source
 from tests.planted import OPTIMUM, best_plan, tiny
-from tests.test_fuzz import _damaged, _instance
+from tests.test_fuzz import _damaged, _instance, drive, drive_streams, prepare_folder
 
 ROOT = Path(__file__).parents[1]
 RUNS_TO_KILL = 400
@@ -110,6 +112,21 @@ def inputs(number: int, rng: random.Random, folder: Path) -> str:
     return f"{number} inputs: {outcomes['read']} read, {outcomes['refused']} refused, 0 tracebacks"
 
 
+def commands(number: int, rng: random.Random, folder: Path) -> str:
+    """Drive the command line with drawn words, streams and environments."""
+    with chdir(folder), redirect_stdout(StringIO()), redirect_stderr(StringIO()) as told:
+        prepare_folder()
+
+        def captured() -> tuple[str, str]:
+            text = told.getvalue()
+            told.truncate(0)
+            told.seek(0)
+            return "", text
+
+        codes = drive(number, rng, captured) + drive_streams(max(1, number // 20), rng)
+    return f"{sum(codes.values())} commands: exit codes {dict(sorted(codes.items()))}"
+
+
 def liars(number: int, folder: Path) -> str:
     """Run solvers that make their claims up beside honest ones, which must not be harmed."""
     tiny().write(folder / "tiny.json")
@@ -159,6 +176,7 @@ def main() -> None:
         for part in (
             lambda: liars(given["LIARS"], folder),
             lambda: inputs(given["INPUTS"], rng, folder),
+            lambda: commands(given["INPUTS"] // 10, rng, folder),
             lambda: kills(given["KILLS"], rng, folder),
         ):
             parts.append(part())

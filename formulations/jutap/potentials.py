@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.compiling import compiled
 from formulations.jutap.ranges import LARGEST, SWEEPS, Reach, reach
+from opt_istn.compiling import compiled
 from opt_istn.jutap.graph import reachable_cells, state_cells
 from opt_istn.jutap.instance import KINDS, NO_ARC, Instance, IntArray
 

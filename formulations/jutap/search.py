@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.compiling import compiled
 from formulations.jutap.potentials import INFINITE
+from opt_istn.compiling import compiled
 from opt_istn.jutap.instance import KINDS, NO_ARC, IntArray
 
 DONE, PAUSED, FULL = 0, 1, 2

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from formulations.compiling import compiled
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 _STEPS = 300_000  # of a restart, at most

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from formulations.compiling import compiled
 from formulations.push.anneal import cumulative, saving
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.plan import Plan
 from opt_istn.push.policies import claims_of

@@ -5,6 +5,7 @@ distributed.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,14 @@ class ImageFolder:
 def find_images(root: str | Path) -> ImageFolder:
     """List the images of a collection whose folders of classes lie in `root` or one level below.
 
-    Files count as images by their suffix (jpg, png, tif); hidden files do not count.
+    Files count as images by their suffix (jpg, png, tif); hidden files do not count, and one
+    warning names what else is skipped.
 
     Raises
     ------
     InputError
-        If there is no such folder, no image, or more than one place to look for classes.
+        If there is no such folder, no image, a class without one, or more than one place to look
+        for classes.
     """
     top = Path(root)
     if not top.is_dir():
@@ -62,6 +65,7 @@ def find_images(root: str | Path) -> ImageFolder:
         found = ", ".join(place.name for place in places) or "none"
         rule = "expected folders of images, one per class, in the folder itself or in one below it"
         raise InputError("", f"{rule}, found {found}", str(top))
+    _report_skipped(places[0])
     files = sorted(
         (_ALIASES.get(folder.name, folder.name), path.as_posix(), path)
         for folder in _folders(places[0])
@@ -103,6 +107,22 @@ def _images(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in _SUFFIXES and path.is_file() and not path.name.startswith(".")
     )
+
+
+def _report_skipped(place: Path) -> None:
+    """Refuse a class that would be empty; warn of files that are no images by their suffix."""
+    skipped = list[Path]()
+    for folder in _folders(place):
+        images = set(_images(folder))
+        others = [x for x in folder.iterdir() if x not in images and not x.name.startswith(".")]
+        if not images:
+            kinds = ", ".join(sorted({x.suffix or x.name for x in others})) or "nothing"
+            rule = f"expected images of the class ({', '.join(sorted(_SUFFIXES))}), found {kinds}"
+            raise InputError("", rule, str(folder))
+        skipped += others
+    if skipped:
+        text = f"{place}: skipped {len(skipped)} files that are no images, such as {min(skipped)}"
+        warnings.warn(text, stacklevel=3)
 
 
 def _duplicates(paths: Sequence[Path]) -> tuple[tuple[Path, ...], ...]:

@@ -5,9 +5,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numba import njit
 from numpy.typing import NDArray
 
+from opt_istn.compiling import compiled
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.scenario import MILLION
@@ -72,7 +72,7 @@ class Flights:
         return out
 
 
-@njit(cache=True)
+@compiled
 def _step(
     onward: IntArray,
     cost: IntArray,
@@ -168,8 +168,14 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
         return self._seen(), self._info(0)
 
     def step(self, action: np.int64) -> tuple[Float, float, bool, bool, dict[str, Any]]:
-        """Fly one move."""
-        s, a = self._state, int(action)
+        """Fly one move.
+
+        Raises
+        ------
+        InputError
+            If there is no such action.
+        """
+        s, a = self._state, self._checked(action)
         to = int(self.table.next[s, a])
         self._steps += 1
         if to < 0:
@@ -181,6 +187,17 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
         ended = bool(self.table.done[self._state])
         truncated = not ended and self._steps >= self._max_steps
         return self._seen(), reward, ended, truncated, self._info(cost)
+
+    def action_masks(self) -> NDArray[np.bool]:
+        """Return which actions are possible, shape (A,); sb3-contrib's MaskablePPO asks for it."""
+        mask: NDArray[np.bool] = self.table.next[self._state] >= 0
+        return mask
+
+    def _checked(self, action: Any) -> int:
+        found, count = np.asarray(action), self.table.num_actions
+        if found.shape != () or found.dtype.kind not in "iu" or not 0 <= found < count:
+            raise InputError("action", f"expected an integer 0..{count - 1}, found {action!r}")
+        return int(found)
 
     def _overrun(self, state: int, action: int) -> float:
         """Spend the energy of a move; return the penalty for what is beyond the budget."""

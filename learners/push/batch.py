@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.plan import Plan
 
@@ -168,7 +168,7 @@ def anneal(batch: Batch, sweeps: int, heat: float, rng: np.random.Generator) -> 
     return plan
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def insert(row, at, used, head, slot):  # type: ignore[no-untyped-def]
     """Insert a head into the insertions of its user; return its place.
 
@@ -187,7 +187,7 @@ def insert(row, at, used, head, slot):  # type: ignore[no-untyped-def]
     return k
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def remove(row, at, used, head, never):  # type: ignore[no-untyped-def]
     """Remove a head from the insertions of its user if it is there; return how many are left."""
     k = 0
@@ -201,7 +201,7 @@ def remove(row, at, used, head, never):  # type: ignore[no-untyped-def]
     return used - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def price(saved, places, row, at, used, lost):  # type: ignore[no-untyped-def]
     """Write into ``lost[p]`` what the first p insertions lose if each dies one insertion early."""
     lost[0] = 0
@@ -210,7 +210,7 @@ def price(saved, places, row, at, used, lost):  # type: ignore[no-untyped-def]
         lost[j + 1] = lost[j] + saved[f, at[j + places]] - saved[f, at[j + places - 1]]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gains(saved, places, row, at, used, lost, head, first, gain, own):  # type: ignore[no-untyped-def]
     """Write what pushing a head that is not inserted saves in each slot from `first` on.
 
@@ -232,7 +232,7 @@ def gains(saved, places, row, at, used, lost, head, first, gain, own):  # type: 
             gain[s] -= saved[f, at[p]] - saved[f, s]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def line_up(plan, low, high, never, row, at):  # type: ignore[no-untyped-def]
     """Write a problem's insertions in order; return their number."""
     at[:] = never
@@ -245,7 +245,7 @@ def line_up(plan, low, high, never, row, at):  # type: ignore[no-untyped-def]
     return used
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _replay(start, places, saved, plan):  # type: ignore[no-untyped-def]
     never = saved.shape[1] - 1
     total = np.zeros(len(places), dtype=np.int64)
@@ -259,7 +259,7 @@ def _replay(start, places, saved, plan):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _counterfactuals(start, places, release, saved, plan):  # type: ignore[no-untyped-def]
     never = saved.shape[1] - 1
     gain = np.zeros(saved.shape, dtype=np.int64)
@@ -283,7 +283,7 @@ def _counterfactuals(start, places, release, saved, plan):  # type: ignore[no-un
     return gain
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[no-untyped-def]
     never = saved.shape[1] - 1
     gain, own = np.zeros(never + 1, dtype=np.int64), np.zeros(never + 1, dtype=np.int64)
@@ -318,7 +318,7 @@ def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[n
                     used += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _drawn(gain, allowed, first, temperature, lot, odds):  # type: ignore[no-untyped-def]
     """Draw a slot with probability proportional to exp(gain / temperature)."""
     never = len(gain) - 1

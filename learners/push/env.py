@@ -22,6 +22,7 @@ Where the paper is silent:
    -log2(1 + delay). The paper prints it without the sign.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -35,6 +36,7 @@ from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 from learners.push.batch import plan_of
 from learners.push.scene import Stage, ranks, scene_in
 from learners.push.view import NUM_META, Float, Satellites
+from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.plan import Plan
 from opt_istn.push.scenario import generate
@@ -228,8 +230,14 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         -------
         Observations, rewards (the same for all), terminations, truncations, and infos with
         ``delay_us``, the delay of the slots served by this step in integer microseconds.
+
+        Raises
+        ------
+        InputError
+            If an agent's choices are missing or outside its space, or nothing is left to decide.
         """
-        self._enter(self._groups.pop(0), actions)
+        choices = self._checked(actions)
+        self._enter(self._groups.pop(0), choices)
         delay, served = 0, not self._groups
         if served:
             delay = int(self._stage.serve(self.slot).sum() + self._lost_us[self.slot])
@@ -270,6 +278,30 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         blocks = np.where(users < x.users, users, -1).reshape(x.groups, -1)
         columns = np.split(padded, rounds, axis=1)
         self._groups = [Group(c, u, i) for c in columns for i, u in enumerate(blocks)]
+
+    def action_masks(self) -> dict[str, NDArray[np.bool]]:
+        """Return which choices of each agent are possible, shape (heads * (T + 1),) each."""
+        return {a: self._mask[k].ravel() == 1 for k, a in enumerate(self.possible_agents)}
+
+    def _checked(self, actions: Mapping[str, Any]) -> dict[str, IntArray]:
+        """Return the agents' choices as integers inside their spaces."""
+        if not self.agents:
+            raise InputError("actions", "expected none: the instance is over, or reset() is due")
+        heads, last = self.sizes.heads, self.sizes.slots
+        rule = f"expected {heads} integers 0..{last}, a slot or {last} for never, one for each head"
+        if unknown := sorted(set(actions) - set(self.agents)):
+            names = ", ".join(self.agents)
+            raise InputError("actions", f"expected those of {names}, found one of {unknown[0]!r}")
+        choices = {}
+        for agent in self.agents:
+            if agent not in actions:
+                raise InputError(f"actions.{agent}", f"{rule}, found none")
+            found = np.asarray(actions[agent])
+            right = found.shape == (heads,) and found.dtype.kind in "iu"
+            if not right or found.min() < 0 or found.max() > last:
+                raise InputError(f"actions.{agent}", f"{rule}, found {actions[agent]!r}")
+            choices[agent] = found.astype(np.int64)
+        return choices
 
     def _enter(self, group: Group, actions: dict[str, IntArray]) -> None:
         """Write the agents' choices down."""

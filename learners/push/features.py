@@ -21,11 +21,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from learners.push.batch import Batch, gains, insert, line_up, price, remove
 from learners.push.draws import Problems
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
 Float = NDArray[np.float32]
@@ -135,7 +135,7 @@ def _lined_up(batch: Batch, plan: IntArray) -> Insertions:
     return Insertions(row, at, used)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _enter(slots, insertions, order, turn, plan):  # type: ignore[no-untyped-def]
     """Enter the decisions on the heads described into their users' insertions."""
     for p in range(len(turn)):
@@ -145,7 +145,7 @@ def _enter(slots, insertions, order, turn, plan):  # type: ignore[no-untyped-def
             insertions.used[p] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _describe(problems, num_users, unit, insertions, order, turn, rows, relative):  # type: ignore[no-untyped-def]
     """Write features and gains of the heads whose turn it is."""
     batch = problems.batch
@@ -179,7 +179,7 @@ def _describe(problems, num_users, unit, insertions, order, turn, rows, relative
         x[j + 4] = batch.link_up[p, t]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tell_plan(saved, size, row, at, used, t, unit, x):  # type: ignore[no-untyped-def]
     """Write what is planned and what is held from slot t on."""
     slots = saved.shape[1] - 1
@@ -190,7 +190,7 @@ def _tell_plan(saved, size, row, at, used, t, unit, x):  # type: ignore[no-untyp
             x[4 * slots + s - t] += (saved[row[k], s + 1] - saved[row[k], s]) / unit
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tell_rest(saved, release, order, turn, end, unit, x):  # type: ignore[no-untyped-def]
     """Write what the undecided contents of the slot are worth; return their number."""
     slots, t, k = saved.shape[1] - 1, release[order[turn]], turn + 1
@@ -201,7 +201,7 @@ def _tell_rest(saved, release, order, turn, end, unit, x):  # type: ignore[no-un
     return k - turn - 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _postpone(row, at, used, link_up, t):  # type: ignore[no-untyped-def]
     """Move pushes that found their link down by slot t to the next slot in which it is up.
 

@@ -1,20 +1,21 @@
 """The command line ``opt-istn``.
 
-Exit codes: 0 done, 1 the solver crashed (or nobody reads the output), 2 bad input, 3 a limit hit
-without a plan, 4 a claim refuted, 130 interrupted. Every error is one line on stderr. What a
-command needs is imported when it runs, so that the command line itself starts fast.
+Exit codes: 0 done (also where nobody reads on, as after ``| head``), 1 the solver or opt-istn
+itself crashed, 2 bad input or an output that is full, 3 a limit hit without a plan, 4 a claim
+refuted, 130 interrupted. Every error is one line on stderr. What a command needs is imported when
+it runs, so that the command line itself starts fast.
 """
 
-import io
-import os
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, prove, runs, train
-from opt_istn.files import InputError
+from opt_istn.cli import instances, library, output, prove, runs, streams, train
+from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
 
@@ -54,12 +55,25 @@ train.register(app)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are those of the process by default."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # any file name can be printed
+    streams.prepare()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        warnings.simplefilter("always", DialectWarning)
+        try:
+            return _run(given or ["--help"])
+        except MemoryError:
+            return _fail(2, "expected input that fits into memory")
+        except Exception as error:  # the last resort: whatever else there is is our own fault
+            log = streams.log(traceback.format_exc())
+            kind = type(error).__name__
+            return _fail(1, f"a fault of opt-istn itself ({kind}: {error}); the log is {log}")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run one command; what its user or the system can be wrong about becomes one line."""
     try:
-        given = sys.argv[1:] if arguments is None else list(arguments)
-        code = app(args=given or ["--help"], prog_name="opt-istn", standalone_mode=False)
+        code = app(args=arguments, prog_name="opt-istn", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         return _fail(2, f"{error.format_message()} (see opt-istn --help)")
@@ -67,16 +81,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(2, str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except BrokenPipeError:  # nobody reads on: what is still buffered must not fail at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 1
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        streams.silence()
+        code = 0
+    except OSError as error:
+        if not streams.is_full(error):
+            raise
+        streams.silence()
+        return _fail(2, f"the output cannot be written ({error.strerror})")
     except SystemExit as end:
         code = end.code
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich exit with 1
+            streams.silence()
+            code = 0
     if code == INTERRUPTED:
         return _fail(INTERRUPTED, "interrupted")
     return code if isinstance(code, int) else 0
 
 
+def _warn(
+    message: Warning | str,
+    category: type[Warning],  # noqa: ARG001 - the signature is Python's
+    filename: str,  # noqa: ARG001
+    lineno: int,  # noqa: ARG001
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    output.complain(f"warning: {message}")
+
+
 def _fail(code: int, text: str) -> int:
-    print("opt-istn:", " ".join(text.split()), file=sys.stderr)
+    output.complain(text)
     return code

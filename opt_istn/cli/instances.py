@@ -49,14 +49,15 @@ def generate(
     json: Json = False,
 ) -> None:
     """Generate an instance from a preset and a seed."""
-    from opt_istn import problems
+    from opt_istn import files, problems
 
+    files.check_text("--name", name)
     problem = problems.of_preset(preset)
     scenario = problem.scenario(preset, output.settings(set_ or []))
     with output.progress(f"generating {preset}", quiet=json) as advance:
         instance = problem.generate(scenario, seed, name or f"{preset}-{seed}", advance)
     instance.write(out)
-    result = {"name": instance.name, "instance": instance.sha256, "file": out}
+    result = {"name": instance.name, "instance": instance.sha256, "file": output.printable(out)}
     if json:
         output.as_json(result)
     else:
@@ -131,15 +132,18 @@ def export(
     model: Annotated[str, typer.Option(help="Formulation, such as arc-flow.")],
     out: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Model file.")],
     format_: Annotated[
-        str, typer.Option("--format", help="mps or lp; by default the file name's ending.")
+        str, typer.Option("--format", help="mps or lp; by default the name's ending, before .gz.")
     ] = "",
 ) -> None:
     """Write an instance as a MIP model for another solver."""
     from opt_istn import files, problems, registry
 
-    ending = f".{format_}" if format_ else Path(out).suffix
-    if ending not in (".mps", ".lp"):
-        raise InputError("--format", "expected mps or lp")
+    packed = ".gz" if Path(out).suffix.lower() == ".gz" else ""
+    ending = f".{format_}" if format_ else Path(out[: len(out) - len(packed)]).suffix
+    if ending.lower() not in (".mps", ".lp"):
+        field, found = ("--format", format_) if format_ else ("", ending or "no ending")
+        expected = "expected mps or lp" if format_ else "expected a name ending in .mps or .lp"
+        raise InputError(field, f"{expected}, or with .gz after it, found {found!r}", out)
     loaded = problems.read_instance(instance)
     write = registry.model(model, loaded.problem)
-    files.write_through(out, lambda temporary: write(loaded, temporary), ending)
+    files.write_through(out, lambda temporary: write(loaded, temporary), ending + packed)

@@ -1,13 +1,17 @@
 """What the commands share: printing results, progress bars, reading ``key=value``."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
 
+from opt_istn import files
 from opt_istn.files import InputError
+
+_ANY = 10**6  # columns of a screen that cuts nothing
 
 Advance = Callable[[float], None]
 
@@ -18,21 +22,44 @@ def as_json(value: Any) -> None:
 
 
 def as_table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> None:
-    """Print rows aligned in columns; None is printed as a dash."""
+    """Print rows aligned in columns, or one cell below the other where the screen is too narrow.
+
+    None is printed as a dash. Nothing is cut, whatever the width.
+    """
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    cells = [["-" if cell is None else printable(str(cell)) for cell in row] for row in rows]
     table = Table(*header, show_header=bool(header), box=SIMPLE if header else None)
-    for row in rows:
-        table.add_row(*(Text("-" if cell is None else str(cell)) for cell in row))
-    Console(file=sys.stdout, soft_wrap=True).print(table)
+    for row in cells:
+        table.add_row(*map(Text, row))
+    console = Console(file=sys.stdout)
+    width = console.measure(table, options=console.options.update(max_width=_ANY)).maximum
+    if width > console.width and (console.is_terminal or "COLUMNS" in os.environ):
+        print("\n".join(line for row in cells for line in _stacked(row, header)))
+    else:
+        Console(file=sys.stdout, width=max(width, 1), soft_wrap=True).print(table)
+
+
+def _stacked(row: Sequence[str], header: Sequence[str]) -> list[str]:
+    """Return the lines of a row without columns: by their heads, or indented below the first."""
+    if header:
+        return [*(f"{name}: {cell}" for name, cell in zip(header, row, strict=True)), ""]
+    return [row[0], *(f"  {cell}" for cell in row[1:])]
+
+
+def printable(text: str) -> str:
+    """Return `text` on one line, with what could steer a terminal escaped."""
+    flat = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in flat)
 
 
 def complain(text: str) -> None:
     """Print one line on stderr."""
-    print("opt-istn:", " ".join(text.split()), file=sys.stderr)
+    with suppress(OSError):  # nobody can be told
+        print("opt-istn:", printable(text), file=sys.stderr)
 
 
 @contextmanager
@@ -63,6 +90,7 @@ def settings(items: Sequence[str]) -> dict[str, str]:
             raise InputError("--set", f"expected key=value, found {item!r}")
         if key in pairs:
             raise InputError("--set", f"{key} is given twice")
+        files.check_text("--set", item)
         pairs[key] = value
     return pairs
 

@@ -1,6 +1,5 @@
 """Commands about runs: solvers, solve, compare, table, report, verify."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -147,7 +146,7 @@ def compare(
     reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
-        print(f"{reused} of {len(runs)} runs were in {out} already ({hint})", file=sys.stderr)
+        output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
     _print_table(runs, "json" if json else "text")
     return _compared(audit.audited(runs))
 
@@ -162,6 +161,7 @@ def table(
     ] = None,
     *,
     by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
     """Print the gap table of records."""
     from opt_istn.runs import ledger
@@ -170,7 +170,7 @@ def table(
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
     by: Literal["group", "instance"] = "instance" if by_instance else "group"
-    _print_table(ledger.read_all(files, plans=False), format_, by, against)
+    _print_table(ledger.read_all(files, plans=False), format_, by, against, raw=raw)
 
 
 def report(
@@ -221,7 +221,8 @@ def verify(
         else:
             said = check.reason or ", ".join(check.words)
             words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
-            print("  ".join(words) + (f": {said}" if said else ""))
+            shown = "  ".join(map(output.printable, words))
+            print(shown + (f": {output.printable(said)}" if said else ""))
     if not json:
         print(_tally(checks))
     found = {check.finding for check in checks}
@@ -250,9 +251,9 @@ def repair(files: RunsFiles) -> None:
     for path in files:
         errors = appender.repair(path)
         for error in errors:
-            print(error)
+            print(output.printable(str(error)))
         moved = f"{len(errors)} lines moved to {path}{appender.BAD}" if errors else "in order"
-        print(f"{path}: {moved}")
+        print(output.printable(f"{path}: {moved}"))
 
 
 def _compared(runs: Sequence["Record"]) -> int:
@@ -341,8 +342,10 @@ def _print_table(
     format_: str,
     by: Literal["group", "instance"] = "group",
     against: str | None = None,
+    *,
+    raw: bool = False,
 ) -> None:
     from opt_istn.report import table as tables
 
     made = tables.gap_table(runs, by, against=against)
-    print(tables.render(made, format_).rstrip("\n"))
+    print(tables.render(made, format_, raw=raw).rstrip("\n"))

@@ -51,6 +51,8 @@ def train(
     """
     from opt_istn import registry
 
+    if Path(out).exists() and not Path(out).is_file():
+        raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
     if device is not None:
@@ -62,7 +64,7 @@ def train(
         raise InputError("--output", "expected {seed} in the file name, for more than one seed")
     targets = {s: Path(out.replace("{seed}", str(s))) for s in range(seed, seed + seeds)}
     for s, result in _trained(trainer, task, targets, jobs, quiet=json):
-        row = {"agent": str(targets[s]), "seed": s, **result}
+        row = {"agent": output.printable(str(targets[s])), "seed": s, **result}
         if json:
             output.as_json(row)
         else:

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn import files
-from opt_istn.files import InputError
 from opt_istn.jutap.checks import MAX_ENERGY_MJ, MAX_GRID, MAX_MOVE_COST, check
 from opt_istn.origin import Origin
 
@@ -358,31 +357,31 @@ def from_bytes(data: bytes, source: str = "") -> Instance:
     InputError
         Names `source`, the field and the expectation.
     """
-    raw = files.decode_versions(data, _VERSIONS, FORMAT, source)
+    return files.build(data, _VERSIONS, FORMAT, source, _made)
+
+
+def _made(raw: _File) -> Instance:
     later = {name: getattr(raw, name) for name in _LATER} if isinstance(raw, _File2) else {}
     lengths = np.fromiter(map(len, raw.links), dtype=np.int64, count=len(raw.links))
     ids = np.fromiter((x for row in raw.links for x in row), np.int64, int(lengths.sum()))
-    try:
-        return Instance(
-            name=raw.name,
-            grid=raw.grid,
-            num_mbs=raw.num_mbs,
-            start=raw.start,
-            end=raw.end,
-            start_link=raw.start_link,
-            link_ptr=np.concatenate([[0], np.cumsum(lengths)]),
-            link_ids=ids,
-            strongest=np.array(raw.strongest, dtype=np.int64),
-            cost=Cost(**msgspec.structs.asdict(raw.cost)),
-            energy_mj=raw.energy_mj,
-            energy_budget_mj=raw.energy_budget_mj,
-            cell_m=raw.cell_m,
-            association=raw.association,
-            scenario=raw.scenario,
-            **later,
-        )
-    except InputError as error:
-        raise InputError(error.field, error.expected, source) from None
+    return Instance(
+        name=raw.name,
+        grid=raw.grid,
+        num_mbs=raw.num_mbs,
+        start=raw.start,
+        end=raw.end,
+        start_link=raw.start_link,
+        link_ptr=np.concatenate([[0], np.cumsum(lengths)]),
+        link_ids=ids,
+        strongest=np.array(raw.strongest, dtype=np.int64),
+        cost=Cost(**msgspec.structs.asdict(raw.cost)),
+        energy_mj=raw.energy_mj,
+        energy_budget_mj=raw.energy_budget_mj,
+        cell_m=raw.cell_m,
+        association=raw.association,
+        scenario=raw.scenario,
+        **later,
+    )
 
 
 def read(path: str | Path) -> Instance:

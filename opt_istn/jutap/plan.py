@@ -59,10 +59,13 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 def from_bytes(data: bytes, source: str = "") -> Plan:
     """Build a plan from the JSON text of its file; raises `InputError` naming the field."""
-    raw = files.decode_document(data, _File, FORMAT, VERSION, source)
+    return files.build(data, {VERSION: _File}, FORMAT, source, _made)
+
+
+def _made(raw: _File) -> Plan:
     if len(raw.links) != len(raw.cells):
         expected = f"expected {len(raw.cells)} links, one a cell, found {len(raw.links)}"
-        raise files.InputError("links", expected, source)
+        raise files.InputError("links", expected)
     return Plan(raw.instance, raw.cells, raw.links)
 
 

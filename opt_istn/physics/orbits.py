@@ -182,8 +182,10 @@ def propagate_m(records: Sequence[Satrec], julian_day: float, time_s: ArrayLike)
     if errors.any():
         satellite, moment = (int(x) for x in np.argwhere(errors)[0])
         reason = SGP4_ERRORS[int(errors[satellite, moment])]
+        number = records[satellite].satnum_str.strip()
         raise InputError(
-            f"satellite {satellite}", f"expected an orbit that SGP4 can follow ({reason})"
+            f"satellite with catalogue number {number}",
+            f"expected an orbit that SGP4 can follow ({reason})",
         )
     position: NDArray[np.float64] = np.swapaxes(position_km, 0, 1) * 1000.0
     return position

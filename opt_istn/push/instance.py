@@ -25,6 +25,7 @@ VERSION = 2  # what is written; version 1 is read, too
 _HASHED_VERSION = 1  # problems of both versions have one hash
 _OUTSIDE_HASH = ("name", "scenario", "origin", "extra")
 MAX_DELAY_US = 10**9  # 1000 s
+MAX_PAIRS = 2**28  # users x contents, users x slots, contents x slots: each is a table in memory
 ABSENT = -1  # delay of a mode that is not available
 MODES = ("access", "collab", "ground")  # how a miss can be served, columns 3.. of a request
 
@@ -275,11 +276,8 @@ class _Second(_First, forbid_unknown_fields=True):
 
 def from_bytes(data: bytes, source: str = "") -> Instance:
     """Build an instance from the JSON text of its file; raises `InputError` naming the field."""
-    raw = files.decode_versions(data, {1: _First, VERSION: _Second}, FORMAT, source)
-    try:
-        return _completed(_build(raw), raw) if isinstance(raw, _Second) else _build(raw)
-    except InputError as error:
-        raise InputError(error.field, error.expected, source) from None
+    schemas: dict[int, type[_First]] = {1: _First, VERSION: _Second}
+    return files.build(data, schemas, FORMAT, source, _made)
 
 
 def read(path: str | Path) -> Instance:
@@ -287,8 +285,15 @@ def read(path: str | Path) -> Instance:
     return from_bytes(files.read_bytes(path), str(path))
 
 
+def _made(raw: _First) -> Instance:
+    return _completed(_build(raw), raw) if isinstance(raw, _Second) else _build(raw)
+
+
 def _build(raw: _First) -> Instance:
     users, contents, slots = raw.num_users, raw.num_contents, raw.num_slots
+    for name, count in (("num_contents", users * contents), ("num_slots", users * slots)):
+        _expect(count <= MAX_PAIRS, name, f"expected at most {MAX_PAIRS} for all users together")
+    _expect(contents * slots <= MAX_PAIRS, "num_slots", f"expected at most {MAX_PAIRS} by contents")
     for name, count in (("cache_size", users), ("roi", users), ("link_up", users)):
         _expect(len(getattr(raw, name)) == count, name, f"expected {count} entries, one a user")
     for name in ("release", "cluster"):

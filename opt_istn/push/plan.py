@@ -53,8 +53,9 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 def from_bytes(data: bytes, source: str = "") -> Plan:
     """Build a plan from the JSON text of its file; raises `InputError` naming the field."""
-    raw = files.decode_document(data, _File, FORMAT, VERSION, source)
-    return Plan(raw.instance, raw.push)
+    return files.build(
+        data, {VERSION: _File}, FORMAT, source, lambda raw: Plan(raw.instance, raw.push)
+    )
 
 
 def read(path: str | Path) -> Plan:

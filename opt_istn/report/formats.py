@@ -36,11 +36,11 @@ _LATEX = {
 }
 
 
-def render(table: Table, form: str) -> str:
+def render(table: Table, form: str, *, raw: bool = False) -> str:
     """Return `table` in a form; see `opt_istn.report.table.render`."""
     if form not in FORMS:
         raise InputError("format", f"expected one of {', '.join(FORMS)}, found {form!r}")
-    return FORMS[form](table)
+    return _csv(table, raw=True) if raw and form == "csv" else FORMS[form](table)
 
 
 def printable(text: str) -> str:
@@ -186,13 +186,21 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(char, char) for char in printable(text))
 
 
-def _csv(table: Table) -> str:
+def _csv(table: Table, *, raw: bool = False) -> str:
+    """Return a table as CSV; names that a spreadsheet would run as formulas get a quote before."""
     stream = io.StringIO()
     names = [column.name for column in table.columns]
     writer = csv.DictWriter(stream, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(table.rows)
+    for row in table.rows:
+        writer.writerow(row if raw else {name: _inert(value) for name, value in row.items()})
     return stream.getvalue()
+
+
+def _inert(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula."""
+    formula = isinstance(value, str) and re.match(r"\s*[=+@-]|[\t\r]", value)
+    return f"'{value}" if formula else value
 
 
 def _json(table: Table) -> str:

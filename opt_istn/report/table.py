@@ -133,12 +133,17 @@ def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     return (*NOTES, *ways, *(difference if against else ()), *short)
 
 
-def render(table: Table, form: str = "text") -> str:
+def render(table: Table, form: str = "text", *, raw: bool = False) -> str:
     """Return `table` as ``text``, ``markdown``, ``latex``, ``csv`` or ``json``.
+
+    Parameters
+    ----------
+    raw
+        Whether CSV has names as they are, also those that a spreadsheet would run as formulas.
 
     Raises
     ------
     InputError
         If there is no such form.
     """
-    return formats.render(table, form)
+    return formats.render(table, form, raw=raw)

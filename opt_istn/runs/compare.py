@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from opt_istn import problems, registry
+from opt_istn import files, problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
 from opt_istn.runs import appender, environment, ledger, worker
@@ -97,6 +97,7 @@ def run_one(
     InputError
         If there is no such solver, or a parameter is unknown or has the wrong type.
     """
+    _check_source(source)
     solver = describe(solver_id, instance.problem, parameters, startup_s)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     outcome = _outcome(instance, solver, seed, budget, startup_s)
@@ -126,11 +127,19 @@ def run_one(
     return judged(blank, instance, outcome)
 
 
+def _check_source(source: Source) -> None:
+    """Raise `InputError` for what a record cannot hold, before anything runs."""
+    files.check_text("source", source.file or "", *source.overrides.values())
+
+
 def describe(
     solver_id: str, problem: str, parameters: Mapping[str, Any], startup_s: float | None = None
 ) -> Description:
     """Return id, parameters and stochasticity of a solver; asked of a child process once."""
     full = registry.complete(solver_id, problem)
+    files.check_text(
+        "solver", full, *(text for text in parameters.values() if isinstance(text, str))
+    )
     text = msgspec.json.encode(dict(parameters), order="sorted", enc_hook=str)
     return _describe(full, problem, text, startup_s)
 
@@ -201,6 +210,8 @@ class Comparison:
     ) -> None:
         self.budget, self.startup_s = budget or Budget(), startup_s
         worker.warm_up(self.budget.threads)
+        for source in sources:
+            _check_source(source)
         self._sources = [(source, _problem_name(source)) for source in sources]
         names = sorted({problem for _, problem in self._sources})
         self._solvers = _describe_all(choices, names, startup_s)

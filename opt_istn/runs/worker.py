@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -223,7 +222,7 @@ def _job(
         threads=budget.threads,
         hard_s=hard_limit_s(budget),
         prepare_s=STARTUP_S if startup_s is None else startup_s,
-        folder=str(Path.cwd()),
+        folder=files.current_folder(),
         search_path=[str(place) for place in sys.path],
         sizes=[len(part) for part in parts],
     )

@@ -77,9 +77,10 @@ def test_kernels_run_without_a_place_for_a_cache(tmp_path: Path, nowhere: bool) 
     script = (
         "from numba.core import caching\n"
         f"if {nowhere}: caching.CacheImpl._locator_classes = []\n"
-        "from formulations.compiling import compiled\n"
+        "from opt_istn.compiling import compiled\n"
         "assert compiled(lambda x: x + 1)(2) == 3\n"
         "import formulations.jutap.labels, formulations.push.labels.solver\n"
+        "import learners.jutap.env, learners.push.batch\n"
     )
     clean = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     busy = tmp_path / "file"

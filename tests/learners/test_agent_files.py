@@ -1,9 +1,11 @@
-"""Agent files: what is wrong in them is said of the field, in words that name no library."""
+"""Agent files and checkpoints from strangers: whatever is wrong is named by its field."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from learners import agent
 from opt_istn import InputError
@@ -30,3 +32,28 @@ def test_a_wrong_size_names_its_field(found: object, said: str) -> None:
     with pytest.raises(InputError) as raised:
         agent.sizes(Widths, found, {}, "state.sizes", Path("a.pt"))
     assert str(raised.value) == said
+
+
+@pytest.mark.parametrize("state", [None, 3, [1]])
+def test_a_checkpoint_without_a_state_is_named(tmp_path: Path, state: Any) -> None:
+    """A checkpoint whose state is missing, or none, is refused by that field."""
+    out = tmp_path / "a.pt"
+    agent.save_checkpoint(out, {"seed": 0}, {"x": 1})
+    assert agent.load_checkpoint(out, {"seed": 0}) == {"x": 1}
+    path = agent.checkpoint_of(out)
+    document = torch.load(path, weights_only=True)
+    del document["state"]
+    torch.save(document if state is None else document | {"state": state}, path)
+    with pytest.raises(InputError, match="checkpoint: state: expected the state"):
+        agent.load_checkpoint(out, {"seed": 0})
+
+
+@pytest.mark.parametrize("kind", ["sparse", "nan", "infinite"])
+def test_tensors_that_no_network_has_are_named(kind: str) -> None:
+    """Sparse, undefined and infinite weights are refused by name."""
+    module = torch.nn.Linear(2, 2)
+    state = dict(module.state_dict())
+    wrong = {"nan": state["weight"] * torch.nan, "infinite": state["weight"] / 0}
+    state["weight"] = wrong.get(kind, state["weight"].to_sparse())
+    with pytest.raises(InputError, match=r"a\.pt: state\.weight: expected (finite|a dense)"):
+        agent.load_state(module, state, "a.pt")

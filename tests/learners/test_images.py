@@ -137,7 +137,9 @@ def test_layout_with_top_folder(tmp_path):
     picture(tmp_path / "MTARSI" / "B-1" / "z.tif", value=3)
     (tmp_path / "MTARSI" / "B-1" / "notes.txt").write_text("not an image")
     (tmp_path / "MTARSI.csv").write_text("x")
-    found = image_folders.find_images(tmp_path)
+    with pytest.warns(UserWarning, match=r"MTARSI: skipped 1 files .*/B-1/notes\.txt$") as warned:
+        found = image_folders.find_images(tmp_path)
+    assert len(warned) == 1
     assert found.classes == ("B-1", "KC-135")
     assert [path.name for path in found.paths] == ["z.tif", "b.JPG", "a.png"]
     assert found.labels.tolist() == [0, 1, 1]
@@ -155,6 +157,17 @@ def test_layout_with_images_folder(tmp_path):
     assert found.labels.tolist() == [0, 0, 1, 1]
     again = image_folders.find_images(str(tmp_path / "images"))
     assert again.paths == found.paths
+
+
+@pytest.mark.parametrize("kind", [".bmp", ""])
+def test_a_class_without_images_is_refused(tmp_path, kind):
+    """A class whose files are none that are read, or that has no file, does not vanish."""
+    picture(tmp_path / "A" / "1.png")
+    (tmp_path / "B").mkdir()
+    if kind:
+        (tmp_path / "B" / f"1{kind}").write_bytes(b"BM")
+    with pytest.raises(InputError, match=f"B: expected images of .* found {kind or 'nothing'}$"):
+        image_folders.find_images(tmp_path)
 
 
 def test_duplicates_are_reported(tmp_path):

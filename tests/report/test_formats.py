@@ -11,6 +11,7 @@ import pytest
 from opt_istn import InputError
 from opt_istn.report import formats
 from opt_istn.report.table import gap_table, render
+from opt_istn.runs.ledger import Source
 from tests.report.synthetic import changed, comparison, crash, run
 
 NASTY = "a&b_%$#{}~^\\<x>|`*[l](u)\x1b[31m\x00\r\nend"
@@ -53,6 +54,22 @@ def test_csv_parses_back() -> None:
         assert parsed["solver"] == row["solver"]
         gap = parsed["gap_percent"]
         assert (float(gap) if gap else None) == row["gap_percent"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@A1", "\t=1", "  =1", "plain", "a=1"])
+def test_cells_are_no_formulas(name: str) -> None:
+    """A name that a spreadsheet would run gets a quote before it, unless it is to be left raw."""
+    table = gap_table([run("labels", 3, 3, source=Source(preset=name, seed=0))])
+    quoted = "" if name in ("plain", "a=1") else "'"
+    for raw in (False, True):
+        text = render(table, "csv", raw=raw)
+        (row,) = csv.DictReader(io.StringIO(text, newline=""))
+        assert row["group"] == ("" if raw else quoted) + name
+
+
+def test_numbers_stay_numbers() -> None:
+    """A negative number in the CSV is one, whatever is done to names."""
+    assert "'-" not in render(TABLE, "csv")
 
 
 def test_json_parses_back() -> None:

@@ -82,6 +82,19 @@ def test_zeros_of_a_power_cut_are_tolerated(tmp_path: Path) -> None:
     assert Path(f"{file}.bad").read_bytes() == b"\0" * 100 + b"\n"
 
 
+def test_marks_and_pointers_at_the_start(tmp_path: Path) -> None:
+    """A byte order mark is skipped, also when runs are added; a pointer of Git LFS is named."""
+    file = tmp_path / "runs.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + msgspec.json.encode(run()) + b"\n")
+    with appender.appending(file) as held:
+        held.append(run(seed=1))
+        assert held.find(run().key) == run()
+    assert [one.seed for one in ledger.read(file)] == [0, 1]
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(InputError, match=r"runs.jsonl:1: .*Git LFS"):
+        ledger.read(file)
+
+
 LINE = msgspec.json.encode(run())
 DAMAGES = {
     "quote": LINE.replace(b'"seed"', b'seed"'),

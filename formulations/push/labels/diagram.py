@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.compiling import compiled
 from formulations.push.labels.profile import Relaxation, SmallArray, insert
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
 SINK = -1  # where arcs of the last layer lead

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.compiling import compiled
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 SmallArray = NDArray[np.int32]  # the tall tables: half the memory of 64 bits

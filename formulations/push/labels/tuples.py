@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from formulations.compiling import compiled
 from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, node_of, packed
 from formulations.push.labels.profile import SmallArray
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 
 _NEVER = -1  # below the value of any tuple: from each one can push nothing

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.compiling import compiled
 from formulations.push.anneal import saving
+from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from formulations.compiling import compiled
 from formulations.push.anneal import saving
+from opt_istn.compiling import compiled
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import Sight, affinity, every_kind, expected_saving_us, see
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World

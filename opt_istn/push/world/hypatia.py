@@ -86,13 +86,15 @@ def read(path: str | Path) -> Folder:
         found = tle.records(lines, str(path))
         if not found:
             raise InputError("", "expected at least one element set", str(path))
-        return Folder(found, np.zeros((0, 2), dtype=np.int64), max(map(_epoch, found)))
+        none = np.zeros((0, 2), dtype=np.int64)
+        return Folder([one.record for one in found], none, max(one.epoch_jd for one in found))
     folder = Path(path)
-    records, planes, per_plane = _read_tles(folder / "tles.txt")
+    found, planes, per_plane = _read_tles(folder / "tles.txt")
+    records = [one.record for one in found]
     links = _read_links(folder / "isls.txt", len(records))
     place = folder / "ground_stations.txt"
     stations = _read_stations(place) if place.exists() else ()
-    return Folder(records, links, _epoch(records[0]), planes, per_plane, stations)
+    return Folder(records, links, found[0].epoch_jd, planes, per_plane, stations)
 
 
 def write(path: str | Path, folder: Folder, name: str, max_isl_m: float, max_gsl_m: float) -> None:
@@ -124,7 +126,7 @@ def write(path: str | Path, folder: Folder, name: str, max_isl_m: float, max_gsl
         files.write_bytes(Path(path) / file, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _read_tles(path: Path) -> tuple[list[Satrec], int, int]:
+def _read_tles(path: Path) -> tuple[list[tle.Element], int, int]:
     lines = _lines(path)
     number, header = lines[0] if lines else (1, "")
     planes, per_plane = _numbers(header, 2, int, "planes and satellites per plane", number, path)
@@ -132,20 +134,21 @@ def _read_tles(path: Path) -> tuple[list[Satrec], int, int]:
     if planes < 1 or per_plane < 1 or len(body) != 3 * expected:
         rule = f"expected three lines for each of {planes} x {per_plane} satellites"
         raise InputError(f"line {number}", f"{rule}, found {len(body)} lines", str(path))
-    records = [_read_satellite(i, body[3 * i : 3 * i + 3], path) for i in range(expected)]
-    for i, record in enumerate(records):
-        if _epoch(record) != _epoch(records[0]):
-            where = f"line {body[3 * i + 1][0]}"
+    found = [_read_satellite(i, body[3 * i : 3 * i + 3], path) for i in range(expected)]
+    for one in found:
+        if one.epoch_jd != found[0].epoch_jd:
+            where = f"line {one.line}"
             raise InputError(where, "expected the epoch of the first satellite", str(path))
-    return records, planes, per_plane
+    tle.check_together(found, str(path))
+    return found, planes, per_plane
 
 
-def _read_satellite(i: int, lines: Lines, path: Path) -> Satrec:
+def _read_satellite(i: int, lines: Lines, path: Path) -> tle.Element:
     (at, name), (number, first), (_, second) = lines
     if name.split()[1:] != [str(i)]:
         rule = f"expected a name and the number {i}"
         raise InputError(f"line {at}", f"{rule}, found {name!r}", str(path))
-    return tle.record(first, second, number, str(path))
+    return tle.Element(tle.record(first, second, number, str(path)), number)
 
 
 def _read_links(path: Path, num_satellites: int) -> Edges:
@@ -198,14 +201,10 @@ def _numbers(
 
 
 def _lines(path: Path) -> Lines:
-    """Return the lines that are not blank, with their numbers."""
+    """Return the lines that are neither blank nor comments (``#``), with their numbers."""
     try:
-        text = files.read_bytes(path).decode()
+        text = files.text_of(files.read_bytes(path), str(path)).decode()
     except UnicodeDecodeError as error:
         raise InputError("", f"expected text in UTF-8 ({error.reason})", str(path)) from None
     numbered = ((i, line.rstrip()) for i, line in enumerate(text.splitlines(), 1))
-    return [(i, line) for i, line in numbered if line]
-
-
-def _epoch(record: Satrec) -> float:
-    return float(record.jdsatepoch + record.jdsatepochF)
+    return [(i, line) for i, line in numbered if line and not line.startswith("#")]

@@ -126,7 +126,9 @@ def test_missing_and_foreign_files(folder, file):
 def test_plain_element_sets(tmp_path):
     """A file of bare or named element sets has satellites and no links."""
     path = tmp_path / "iss.tle"
-    path.write_text(f"ISS (ZARYA)\n{FIRST}\n{SECOND}\n\n{FIRST}\n{SECOND}\n")
+    other = [signed(line.replace("25544", "25545")) for line in (FIRST, SECOND)]
+    text = f"# two sets\nISS (ZARYA)\n{FIRST}\n{SECOND}\n\n# bare\n{other[0]}\n{other[1]}\n"
+    path.write_text(text)
     found = hypatia.read(path)
     assert len(found.records) == 2
     assert len(found.links) == 0
@@ -201,6 +203,88 @@ def test_faults_in_element_sets(tmp_path, text, message):
     with pytest.raises(InputError) as caught:
         hypatia.read(path)
     assert message in str(caught.value)
+
+
+def _sets(*changes):
+    """Return a file of element sets, 10 lines of two comments and four sets with changes."""
+    lines = ["# four", "# sets"]
+    for i in range(4):
+        first, second = (line.replace("25544", f"2554{i}") for line in (FIRST, SECOND))
+        for at, old, new in changes:
+            if at == i:
+                assert old in first + second
+                first, second = first.replace(old, new), second.replace(old, new)
+        lines += [signed(first), signed(second)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((3, "25543", "25541"), "line 9, catalogue number 25541: .* found the one of line 5 again"),
+        ((3, "19343.69339541", "19003.69339541"), "line 9, catalogue number 25543: expected an ep"),
+        ((1, "19343.69339541", "56343.69339541"), "line 5, catalogue number 25541: expected an ep"),
+        ((3, "19343.69339541", "19000.69339541"), "line 9, catalogue number 25543: .* 1 to 36"),
+        ((3, "19343.69339541", "19400.69339541"), "line 9, .*: expected day of the epoch"),
+        ((3, "19343.69339541", "19366.00000000"), "line 9, .*: expected day of the epoch"),
+        ((2, " 51.6439", "181.6439"), "line 8, catalogue number 25542: expected inclination 0 to"),
+        ((2, "211.2001", "361.2001"), "line 8, catalogue number 25542: expected right ascension"),
+        ((2, " 17.6667", "361.6667"), "line 8, catalogue number 25542: expected argument of per"),
+        ((2, " 85.6398", "361.6398"), "line 8, catalogue number 25542: expected mean anomaly"),
+        ((2, "15.50103472", "00.00000000"), "line 8, catalogue number 25542: expected mean motion"),
+        ((2, " 0007417 ", " 9907417 "), "line 7, catalogue number 25542: .* SGP4 can follow"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_sets_are_checked_together(tmp_path, change, message):
+    """A set that no orbit has, or that does not fit the others, is named by line and number."""
+    path = tmp_path / "sets.tle"
+    path.write_text(_sets())
+    assert len(hypatia.read(path).records) == 4
+    path.write_text(_sets(change))
+    with pytest.raises(InputError, match=message) as caught:
+        hypatia.read(path)
+    assert str(path) in str(caught.value)
+
+
+def test_leap_days_and_spreads_that_are_fine(tmp_path):
+    """Day 366 of a leap year, and epochs four weeks apart, are read."""
+    path = tmp_path / "sets.tle"
+    every = [
+        (i, "19343.69339541", f"20{day}.00000000") for i, day in enumerate((366, 338, 340, 366))
+    ]
+    path.write_text(_sets(*every))
+    assert len(hypatia.read(path).records) == 4
+
+
+@pytest.mark.parametrize("text", ["53.00000", " 53.0000", "053.0000", "  3.0000", " 3.00000"])
+def test_angles_as_real_files_have_them(tmp_path, text):
+    """An angle that fills its column with a fifth decimal means what it says."""
+    path = tmp_path / "sets.tle"
+    path.write_text(_sets((0, " 51.6439", text), (0, " 17.6667", text)))
+    record = hypatia.read(path).records[0]
+    assert math.degrees(record.inclo) == pytest.approx(float(text), abs=1e-9)
+    assert math.degrees(record.argpo) == pytest.approx(float(text), abs=1e-9)
+
+
+def test_a_folder_names_satellites_once(folder):
+    """In a folder, too, each catalogue number is there once."""
+    lines = (folder / "tles.txt").read_text().splitlines()
+    lines[5], lines[6] = (signed(line.replace("00002", "00001")) for line in lines[5:7])
+    (folder / "tles.txt").write_text("\n".join(lines))
+    with pytest.raises(InputError, match="line 6, catalogue number 00001: expected each"):
+        hypatia.read(folder)
+
+
+def test_marks_before_the_text(tmp_path):
+    """A byte order mark is skipped, UTF-16 is named."""
+    path = tmp_path / "sets.tle"
+    path.write_text(f"{FIRST}\n{SECOND}", encoding="utf-8-sig")
+    assert len(hypatia.read(path).records) == 1
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        path.write_text(f"{FIRST}\n{SECOND}", encoding=encoding)
+        with pytest.raises(InputError, match=r"sets\.tle: expected text in UTF-8, found UTF-16"):
+            hypatia.read(path)
 
 
 def test_scenario_from_a_folder(tmp_path):

@@ -1,0 +1,8 @@
+"""``python -m opt_istn.cli``: the command line."""
+
+import sys
+
+from opt_istn.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
