@@ -60,6 +60,14 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def tiny(core: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generate an instance with the installed wheel."""
+    out = tmp_path_factory.mktemp("tiny") / "it.json"
+    _run(core / "bin/opt-istn", "generate", "jutap-tiny", "--seed", "0", "-o", out, cwd=out.parent)
+    return out
+
+
 def _installed() -> Iterator[Path]:
     """Yield what is in the site-packages that this Python sees."""
     for folder in map(Path, sys.path):
@@ -107,11 +115,12 @@ def test_the_core_is_useful_alone(core: Path, project: Path) -> None:
     ("solver", "extra"),
     [("labels", "exact"), ("pyomo", "exact"), ("terrestrial", "exact"), ("dqn", "learn")],
 )
-def test_a_missing_extra_is_one_line(core: Path, project: Path, solver: str, extra: str) -> None:
+def test_a_missing_extra_is_one_line(
+    core: Path, project: Path, tiny: Path, solver: str, extra: str
+) -> None:
     """A solver whose extra is not installed says so in one line and exits with 2."""
     command = core / "bin/opt-istn"
-    _run(command, "generate", "jutap-tiny", "--seed", "0", "-o", "it.json", cwd=project)
-    done = _run(command, "solve", "it.json", "--solver", solver, cwd=project, code=2)
+    done = _run(command, "solve", tiny, "--solver", solver, cwd=project, code=2)
     line = f'opt-istn: solver: jutap.{solver} needs the extra: pip install "opt-istn[{extra}]"'
     assert done.stderr.strip() == line
 
