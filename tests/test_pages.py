@@ -30,7 +30,7 @@ RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/certificates.md": (
         *("Certificates: bounds that a stranger can check", "The file"),
-        *("Beside records", "The library", "Two verifiers"),
+        *("Beside records", "The library"),
     ),
     "docs/decisions/README.md": ("Decisions",),
     "docs/decisions/certificates.md": ("Certificates of our own",),
