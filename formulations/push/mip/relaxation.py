@@ -18,6 +18,13 @@ Name = tuple[Any, ...]
 Sum = Mapping[Any, int]
 
 
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: "optimal",
+    highspy.HighsModelStatus.kInfeasible: "infeasible",
+    highspy.HighsModelStatus.kIterationLimit: "open",
+}
+
+
 class Relaxation:
     """A user's linear relaxation, with the questions of the tree as rows that can be fixed."""
 
@@ -80,14 +87,14 @@ class Relaxation:
         self.engine.run()
         self.solved += 1
         status = self.engine.getModelStatus()
-        known = {
-            highspy.HighsModelStatus.kOptimal: "optimal",
-            highspy.HighsModelStatus.kInfeasible: "infeasible",
-            highspy.HighsModelStatus.kIterationLimit: "open",
-        }
-        if status not in known:
-            raise RuntimeError(f"HiGHS ended with {self.engine.modelStatusToString(status)}")
-        return known[status]
+        if status not in _STATUS and pivots is None:  # lost in its numbers: once more from scratch
+            self.engine.clearSolver()
+            self.engine.run()
+            status = self.engine.getModelStatus()
+            if status not in _STATUS:
+                name = self.engine.modelStatusToString(status)
+                raise RuntimeError(f"HiGHS ended with {name}")
+        return _STATUS.get(status, "open")
 
     def value(self) -> float:
         """Return the relaxation's objective; while it is open, of a dual feasible basis."""
