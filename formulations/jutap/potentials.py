@@ -210,7 +210,7 @@ def _weigh(grid: Grid, cost_scale: int, energy_scale: int) -> _Weights:
 
 
 @compiled
-def _mark(cell, size, dirty):  # type: ignore[no-untyped-def]
+def _mark(cell: int, size: int, dirty: NDArray[np.bool]) -> None:
     row, column = cell // size, cell % size
     for r in range(max(row - 1, 0), min(row + 2, size)):
         for c in range(max(column - 1, 0), min(column + 2, size)):
@@ -219,7 +219,16 @@ def _mark(cell, size, dirty):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sweep(grid, first, second, order, dirty, value, tie, successor):  # type: ignore[no-untyped-def]
+def _sweep(
+    grid: Grid,
+    first: _Weights,
+    second: _Weights,
+    order: int,
+    dirty: NDArray[np.bool],
+    value: IntArray,
+    tie: IntArray,
+    successor: IntArray,
+) -> bool:
     size = grid.size
     changed_any = False
     for i in range(size):
@@ -239,7 +248,16 @@ def _sweep(grid, first, second, order, dirty, value, tie, successor):  # type: i
 
 
 @compiled
-def _relax_cell(grid, first, second, row, column, value, tie, successor):  # type: ignore[no-untyped-def]
+def _relax_cell(
+    grid: Grid,
+    first: _Weights,
+    second: _Weights,
+    row: int,
+    column: int,
+    value: IntArray,
+    tie: IntArray,
+    successor: IntArray,
+) -> bool:
     size = grid.size
     cell = row * size + column
     changed = False
@@ -269,7 +287,14 @@ def _relax_cell(grid, first, second, row, column, value, tie, successor):  # typ
 
 
 @compiled
-def _sweep_energy(size, active, energy_of, order, dirty, energy):  # type: ignore[no-untyped-def]
+def _sweep_energy(
+    size: int,
+    active: NDArray[np.bool],
+    energy_of: IntArray,
+    order: int,
+    dirty: NDArray[np.bool],
+    energy: IntArray,
+) -> bool:
     changed_any = False
     for i in range(size):
         row = i if order < 2 else size - 1 - i
@@ -296,7 +321,7 @@ def _sweep_energy(size, active, energy_of, order, dirty, energy):  # type: ignor
 
 
 @compiled
-def _has_cycle(successor):  # type: ignore[no-untyped-def]
+def _has_cycle(successor: IntArray) -> bool:
     seen = np.zeros(len(successor), dtype=np.int64)
     for first in range(len(successor)):
         state = first

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.jutap.potentials import INFINITE
+from formulations.jutap.potentials import INFINITE, Grid
 from opt_istn.compiling import compiled
 from opt_istn.jutap.instance import KINDS, NO_ARC, IntArray
 
@@ -94,7 +94,17 @@ def grow(search: Search) -> Search:
 
 
 @compiled
-def offer(grid, search, ends, budget, by_energy, state, cost, energy, parent):  # type: ignore[no-untyped-def]
+def offer(
+    grid: Grid,
+    search: Search,
+    ends: Completions,
+    budget: int,
+    by_energy: bool,
+    state: int,
+    cost: int,
+    energy: int,
+    parent: int,
+) -> None:
     """Make a label unless it is cut, and let it improve the incumbent; return nothing."""
     numbers = search.numbers
     if energy + ends.energy[1, state] > budget:
@@ -133,7 +143,9 @@ def offer(grid, search, ends, budget, by_energy, state, cost, energy, parent):  
 
 
 @compiled
-def expand(grid, search, ends, budget, by_energy, limit):  # type: ignore[no-untyped-def]
+def expand(
+    grid: Grid, search: Search, ends: Completions, budget: int, by_energy: bool, limit: int
+) -> int:
     """Expand up to `limit` labels; return DONE, PAUSED (limit reached) or FULL (no room).
 
     O(log queue + 8 * links per cell) a label.
@@ -193,7 +205,15 @@ def expand(grid, search, ends, budget, by_energy, limit):  # type: ignore[no-unt
 
 
 @compiled
-def _hopeless(incumbent, ends, budget, by_energy, state, cost, energy):  # type: ignore[no-untyped-def]
+def _hopeless(
+    incumbent: int,
+    ends: Completions,
+    budget: int,
+    by_energy: bool,
+    state: int,
+    cost: int,
+    energy: int,
+) -> bool:
     if not by_energy and cost + ends.cost[0, state] >= incumbent:
         return True
     if ends.scale == 0:  # no multiplier is known
@@ -208,20 +228,20 @@ def _hopeless(incumbent, ends, budget, by_energy, state, cost, energy):  # type:
 
 
 @compiled
-def _before(search, i, j):  # type: ignore[no-untyped-def]
+def _before(search: Search, i: int, j: int) -> bool:
     if search.first[i] != search.first[j]:
-        return search.first[i] < search.first[j]
-    return search.second[i] < search.second[j]
+        return bool(search.first[i] < search.first[j])
+    return bool(search.second[i] < search.second[j])
 
 
 @compiled
-def _swap(search, i, j):  # type: ignore[no-untyped-def]
+def _swap(search: Search, i: int, j: int) -> None:
     for array in (search.first, search.second, search.label):
         array[i], array[j] = array[j], array[i]
 
 
 @compiled
-def _push(search, first, second, label):  # type: ignore[no-untyped-def]
+def _push(search: Search, first: int, second: int, label: int) -> None:
     i = search.numbers[QUEUE]
     search.first[i], search.second[i], search.label[i] = first, second, label
     search.numbers[QUEUE] += 1
@@ -231,8 +251,8 @@ def _push(search, first, second, label):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pop(search):  # type: ignore[no-untyped-def]
-    top = search.label[0]
+def _pop(search: Search) -> int:
+    top = int(search.label[0])
     search.numbers[QUEUE] -= 1
     last = search.numbers[QUEUE]
     _swap(search, 0, last)

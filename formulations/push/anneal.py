@@ -7,6 +7,7 @@ the (i + L)-th enters.
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
@@ -104,7 +105,7 @@ def cumulative(problem: UserProblem) -> IntArray:
 
 
 @compiled
-def saving(saved, places, plan):  # type: ignore[no-untyped-def]
+def saving(saved: IntArray, places: int, plan: IntArray) -> int:
     """Return what a plan saves: shape (n,) of push slots, T for never."""
     contents, slots = saved.shape[0], saved.shape[1] - 1
     start = np.zeros(slots + 2, dtype=np.int64)
@@ -127,7 +128,15 @@ def saving(saved, places, plan):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _anneal(saved, places, plan, ptr, options, draws, heat):  # type: ignore[no-untyped-def]
+def _anneal(
+    saved: IntArray,
+    places: int,
+    plan: IntArray,
+    ptr: IntArray,
+    options: IntArray,
+    draws: NDArray[np.float64],
+    heat: float,
+) -> tuple[IntArray, int]:
     plan = plan.copy()
     value = saving(saved, places, plan)
     best, best_value = plan.copy(), value

@@ -63,7 +63,7 @@ def _plan(problem: UserProblem) -> IntArray:
 
 
 @compiled
-def _insert(saved, places, plan, options):  # type: ignore[no-untyped-def]
+def _insert(saved: IntArray, places: int, plan: IntArray, options: IntArray) -> None:
     never = saved.shape[1] - 1
     while True:
         value = saving(saved, places, plan)

@@ -169,7 +169,7 @@ def anneal(batch: Batch, sweeps: int, heat: float, rng: np.random.Generator) -> 
 
 
 @compiled
-def insert(row, at, used, head, slot):  # type: ignore[no-untyped-def]
+def insert(row: IntArray, at: IntArray, used: int, head: int, slot: int) -> int:
     """Insert a head into the insertions of its user; return its place.
 
     Parameters
@@ -188,7 +188,7 @@ def insert(row, at, used, head, slot):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def remove(row, at, used, head, never):  # type: ignore[no-untyped-def]
+def remove(row: IntArray, at: IntArray, used: int, head: int, never: int) -> int:
     """Remove a head from the insertions of its user if it is there; return how many are left."""
     k = 0
     while k < used and row[k] != head:
@@ -202,7 +202,9 @@ def remove(row, at, used, head, never):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def price(saved, places, row, at, used, lost):  # type: ignore[no-untyped-def]
+def price(
+    saved: IntArray, places: int, row: IntArray, at: IntArray, used: int, lost: IntArray
+) -> None:
     """Write into ``lost[p]`` what the first p insertions lose if each dies one insertion early."""
     lost[0] = 0
     for j in range(used):
@@ -211,7 +213,18 @@ def price(saved, places, row, at, used, lost):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def gains(saved, places, row, at, used, lost, head, first, gain, own):  # type: ignore[no-untyped-def]
+def gains(
+    saved: IntArray,
+    places: int,
+    row: IntArray,
+    at: IntArray,
+    used: int,
+    lost: IntArray,
+    head: int,
+    first: int,
+    gain: IntArray,
+    own: IntArray,
+) -> None:
     """Write what pushing a head that is not inserted saves in each slot from `first` on.
 
     Parameters
@@ -233,7 +246,7 @@ def gains(saved, places, row, at, used, lost, head, first, gain, own):  # type: 
 
 
 @compiled
-def line_up(plan, low, high, never, row, at):  # type: ignore[no-untyped-def]
+def line_up(plan: IntArray, low: int, high: int, never: int, row: IntArray, at: IntArray) -> int:
     """Write a problem's insertions in order; return their number."""
     at[:] = never
     used = 0
@@ -246,7 +259,7 @@ def line_up(plan, low, high, never, row, at):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _replay(start, places, saved, plan):  # type: ignore[no-untyped-def]
+def _replay(start: IntArray, places: IntArray, saved: IntArray, plan: IntArray) -> IntArray:
     never = saved.shape[1] - 1
     total = np.zeros(len(places), dtype=np.int64)
     for p in range(len(places)):
@@ -260,7 +273,9 @@ def _replay(start, places, saved, plan):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _counterfactuals(start, places, release, saved, plan):  # type: ignore[no-untyped-def]
+def _counterfactuals(
+    start: IntArray, places: IntArray, release: IntArray, saved: IntArray, plan: IntArray
+) -> IntArray:
     never = saved.shape[1] - 1
     gain = np.zeros(saved.shape, dtype=np.int64)
     own = np.zeros(never + 1, dtype=np.int64)
@@ -284,7 +299,15 @@ def _counterfactuals(start, places, release, saved, plan):  # type: ignore[no-un
 
 
 @compiled
-def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[no-untyped-def]
+def _anneal(
+    start: IntArray,
+    places: IntArray,
+    allowed: NDArray[np.bool],
+    saved: IntArray,
+    plan: IntArray,
+    draws: NDArray[np.float64],
+    heat: float,
+) -> None:
     never = saved.shape[1] - 1
     gain, own = np.zeros(never + 1, dtype=np.int64), np.zeros(never + 1, dtype=np.int64)
     odds = np.zeros(never + 1)
@@ -299,7 +322,7 @@ def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[n
         for sweep in range(len(draws)):
             temperature = heat * mean * 0.01 ** (sweep / max(cooled, 1)) + 1e-9
             for f in range(low, high):
-                first = np.argmax(allowed[f])
+                first = int(np.argmax(allowed[f]))
                 if saved[f, never] == saved[f, first] or not allowed[f, first]:
                     continue
                 used = remove(row, at, used, f, never)
@@ -319,7 +342,14 @@ def _anneal(start, places, allowed, saved, plan, draws, heat):  # type: ignore[n
 
 
 @compiled
-def _drawn(gain, allowed, first, temperature, lot, odds):  # type: ignore[no-untyped-def]
+def _drawn(
+    gain: IntArray,
+    allowed: NDArray[np.bool],
+    first: int,
+    temperature: float,
+    lot: float,
+    odds: NDArray[np.float64],
+) -> int:
     """Draw a slot with probability proportional to exp(gain / temperature)."""
     never = len(gain) - 1
     most = gain[never]

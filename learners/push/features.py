@@ -136,7 +136,9 @@ def _lined_up(batch: Batch, plan: IntArray) -> Insertions:
 
 
 @compiled
-def _enter(slots, insertions, order, turn, plan):  # type: ignore[no-untyped-def]
+def _enter(
+    slots: int, insertions: Insertions, order: IntArray, turn: IntArray, plan: IntArray
+) -> None:
     """Enter the decisions on the heads described into their users' insertions."""
     for p in range(len(turn)):
         if turn[p] >= 0 and plan[order[turn[p]]] < slots:
@@ -146,7 +148,16 @@ def _enter(slots, insertions, order, turn, plan):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _describe(problems, num_users, unit, insertions, order, turn, rows, relative):  # type: ignore[no-untyped-def]
+def _describe(
+    problems: Problems,
+    num_users: int,
+    unit: float,
+    insertions: Insertions,
+    order: IntArray,
+    turn: IntArray,
+    rows: Float,
+    relative: Float,
+) -> None:
     """Write features and gains of the heads whose turn it is."""
     batch = problems.batch
     saved, slots = batch.saved, batch.saved.shape[1] - 1
@@ -180,7 +191,16 @@ def _describe(problems, num_users, unit, insertions, order, turn, rows, relative
 
 
 @compiled
-def _tell_plan(saved, size, row, at, used, t, unit, x):  # type: ignore[no-untyped-def]
+def _tell_plan(
+    saved: IntArray,
+    size: int,
+    row: IntArray,
+    at: IntArray,
+    used: int,
+    t: int,
+    unit: float,
+    x: Float,
+) -> None:
     """Write what is planned and what is held from slot t on."""
     slots = saved.shape[1] - 1
     for k in range(used):
@@ -191,7 +211,9 @@ def _tell_plan(saved, size, row, at, used, t, unit, x):  # type: ignore[no-untyp
 
 
 @compiled
-def _tell_rest(saved, release, order, turn, end, unit, x):  # type: ignore[no-untyped-def]
+def _tell_rest(
+    saved: IntArray, release: IntArray, order: IntArray, turn: int, end: int, unit: float, x: Float
+) -> int:
     """Write what the undecided contents of the slot are worth; return their number."""
     slots, t, k = saved.shape[1] - 1, release[order[turn]], turn + 1
     while k < end and release[order[k]] == t:
@@ -202,7 +224,7 @@ def _tell_rest(saved, release, order, turn, end, unit, x):  # type: ignore[no-un
 
 
 @compiled
-def _postpone(row, at, used, link_up, t):  # type: ignore[no-untyped-def]
+def _postpone(row: IntArray, at: IntArray, used: int, link_up: NDArray[np.bool], t: int) -> int:
     """Move pushes that found their link down by slot t to the next slot in which it is up.
 
     No later link state is known, so that is t + 1 at the latest.

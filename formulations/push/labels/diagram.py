@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.push.labels.profile import Relaxation, SmallArray, insert
+from formulations.push.labels.profile import Layers, Profiles, Relaxation, SmallArray, insert
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
 SINK = -1  # where arcs of the last layer lead
 DEAD = -2  # an arc that was pruned
 _WORST = -(1 << 60)
+
+# whether everything fits, and the first five arrays of a `Diagram`
+Unfolded = tuple[bool, IntArray, IntArray, IntArray, IntArray, IntArray]
 
 
 class Diagram(NamedTuple):
@@ -93,7 +96,14 @@ def build(
 
 
 @compiled
-def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-untyped-def]
+def stages_of(
+    layers: Layers,
+    profiles: Profiles,
+    values: SmallArray | IntArray,
+    offsets: IntArray,
+    prices: IntArray,
+    t: int,
+) -> SmallArray | IntArray:
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = layers.first[t], layers.first[t + 1]
     stages = np.empty((high - low + 1, profiles.number[layers.height[t]]), dtype=values.dtype)
@@ -105,7 +115,15 @@ def stages_of(layers, profiles, values, offsets, prices, t):  # type: ignore[no-
 
 
 @compiled
-def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # type: ignore[no-untyped-def]
+def _unfold(
+    layers: Layers,
+    profiles: Profiles,
+    values: SmallArray | IntArray,
+    offsets: IntArray,
+    prices: IntArray,
+    target: int,
+    capacity: int,
+) -> Unfolded:
     total = len(layers.slot)
     first = np.zeros(total + 1, dtype=np.int64)
     skip = np.empty(capacity, dtype=np.int64)
@@ -155,18 +173,27 @@ def _unfold(layers, profiles, values, offsets, prices, target, capacity):  # typ
         for node in range(end, nodes):
             number[rank[node]] = -1
     ptr[nodes] = arcs
-    return packed(first, skip, ptr, head, gain, nodes, arcs)
+    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
+    return unfolded
 
 
 @compiled
-def packed(first, skip, ptr, head, gain, nodes, arcs):  # type: ignore[no-untyped-def]
+def packed(
+    first: IntArray,
+    skip: IntArray,
+    ptr: IntArray,
+    head: IntArray,
+    gain: IntArray,
+    nodes: int,
+    arcs: int,
+) -> Unfolded:
     """Return that everything fits, and copies of what was filled of the arrays."""
     head, gain = head[:arcs].copy(), gain[:arcs].copy()
     return True, first, skip[:nodes].copy(), ptr[: nodes + 1].copy(), head, gain
 
 
 @compiled
-def _later(profiles, profile, days):  # type: ignore[no-untyped-def]
+def _later(profiles: Profiles, profile: int, days: int) -> int:
     """Return the profile `days` slots later; `SINK` after the last layer."""
     if days < 0:
         return SINK
@@ -178,11 +205,13 @@ def _later(profiles, profile, days):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def node_of(number, rank, worth, nodes, state, value):  # type: ignore[no-untyped-def]
+def node_of(
+    number: IntArray, rank: IntArray, worth: IntArray, nodes: int, state: int, value: int
+) -> int:
     """Return the next layer's node of a state reached with `value`; a new one is `nodes`."""
     if state == SINK:
         return SINK
-    node = number[state]
+    node: int = number[state]
     if node < 0:
         node = nodes
         number[state] = node
@@ -193,7 +222,7 @@ def node_of(number, rank, worth, nodes, state, value):  # type: ignore[no-untype
 
 
 @compiled
-def sweep(diagram, prices):  # type: ignore[no-untyped-def]
+def sweep(diagram: Diagram, prices: IntArray) -> tuple[IntArray, IntArray]:
     """Return the best priced value from every node to the sink, and the arc it takes.
 
     The arc is `DEAD` for none, `SINK` for the skip, else an arc number. O(arcs).
@@ -228,7 +257,7 @@ def best(diagram: Diagram, prices: IntArray) -> Path:
 
 
 @compiled
-def best_path(diagram, choice, contents):  # type: ignore[no-untyped-def]
+def best_path(diagram: Diagram, choice: IntArray, contents: int) -> tuple[IntArray, IntArray]:
     """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
     pushes = np.empty((len(diagram.content), 3), dtype=np.int64)
     times = np.zeros(contents, dtype=np.int64)
@@ -255,7 +284,9 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
 
 
 @compiled
-def _split(diagram, content, prices, ahead, target):  # type: ignore[no-untyped-def]
+def _split(
+    diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     old, total = len(diagram.skip), len(diagram.content)
     last = 0
     for k in range(total):
@@ -307,9 +338,18 @@ def _split(diagram, content, prices, ahead, target):  # type: ignore[no-untyped-
 
 
 @compiled
-def _copy(copies, origin, pushed, worth, nodes, source, bit, value):  # type: ignore[no-untyped-def]
+def _copy(
+    copies: IntArray,
+    origin: IntArray,
+    pushed: IntArray,
+    worth: IntArray,
+    nodes: int,
+    source: int,
+    bit: int,
+    value: int,
+) -> int:
     """Return the copy of an old node with this bit; a new one is `nodes`."""
-    node = copies[source, bit]
+    node: int = copies[source, bit]
     if node < 0:
         node = nodes
         copies[source, bit] = node

@@ -134,7 +134,9 @@ def make_profiles(places: int, height: int) -> Profiles:
 
 
 @compiled
-def _tabulate(places, total, binomial):  # type: ignore[no-untyped-def]
+def _tabulate(
+    places: int, total: int, binomial: IntArray
+) -> tuple[SmallArray, SmallArray, SmallArray, NDArray[np.bool]]:
     shift = np.zeros(total, dtype=np.int32)
     base = np.zeros(total, dtype=np.int32)
     top = np.zeros(total, dtype=np.int32)
@@ -157,7 +159,9 @@ def _tabulate(places, total, binomial):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def backward(layers, profiles, prices, kind):  # type: ignore[no-untyped-def]
+def backward(
+    layers: Layers, profiles: Profiles, prices: IntArray, kind: SmallArray | IntArray
+) -> tuple[SmallArray | IntArray, IntArray]:
     """Return the value of the relaxation at the start of every slot, all profiles.
 
     The values are integers like those of the array `kind`.
@@ -181,7 +185,14 @@ def backward(layers, profiles, prices, kind):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def insert(layers, profiles, prices, k, after, before):  # type: ignore[no-untyped-def]
+def insert(
+    layers: Layers,
+    profiles: Profiles,
+    prices: IntArray,
+    k: int,
+    after: SmallArray | IntArray,
+    before: SmallArray | IntArray,
+) -> None:
     """Let layer `k` push or not: `before` from `after` (they may be the same array)."""
     low, high = layers.claim_ptr[k], layers.claim_ptr[k + 1]
     price = prices[layers.content[k]]

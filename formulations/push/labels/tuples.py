@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, node_of, packed
+from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, Unfolded, node_of, packed
 from formulations.push.labels.profile import SmallArray
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
@@ -29,7 +29,7 @@ def _cast(value: Any, like: Any) -> Any:
 
 
 @overload(_cast)
-def _cast_compiled(value, like):  # type: ignore[no-untyped-def] # noqa: ARG001
+def _cast_compiled(value, like):  # type: ignore[no-untyped-def] # noqa: ARG001 - numba compares it
     if like.dtype.bitwidth == 32:
         return lambda value, like: np.int32(value)  # noqa: ARG005
     return lambda value, like: np.int64(value)  # noqa: ARG005
@@ -119,7 +119,9 @@ def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
 
 
 @compiled
-def _best_path(alive, values, offsets, prices):  # type: ignore[no-untyped-def]
+def _best_path(
+    alive: Alive, values: SmallArray | IntArray, offsets: IntArray, prices: IntArray
+) -> tuple[IntArray, IntArray]:
     """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
     pushes = np.empty((len(alive.slot), 3), dtype=np.int64)
     times = np.zeros(len(prices), dtype=np.int64)
@@ -138,7 +140,15 @@ def _best_path(alive, values, offsets, prices):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[no-untyped-def]
+def _best_of_slot(
+    alive: Alive,
+    prices: IntArray,
+    now: SmallArray | IntArray,
+    later: SmallArray | IntArray,
+    t: int,
+    root: int,
+    number: IntArray,
+) -> IntArray:
     """Return the layers pushed in slot t on a best path from tuple `root`.
 
     Tuples are reached layer by layer, each by its best way, and only those that may still be
@@ -175,7 +185,7 @@ def _best_of_slot(alive, prices, now, later, t, root, number):  # type: ignore[n
 
 
 @compiled
-def _wider(old):  # type: ignore[no-untyped-def]
+def _wider(old: IntArray) -> IntArray:
     """Return an array with room for four times as many; `np.append` takes seconds to compile."""
     new = np.empty(4 * len(old), dtype=old.dtype)
     for i in range(len(old)):
@@ -184,7 +194,7 @@ def _wider(old):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _pushed(alive, k, rank):  # type: ignore[no-untyped-def]
+def _pushed(alive: Alive, k: int, rank: int) -> tuple[int, int]:
     """Return what pushing in layer `k` gains without its price, and the tuple after; -1 if held."""
     t, digit = alive.slot[k], alive.digit[k]
     base = alive.base[t]
@@ -196,7 +206,9 @@ def _pushed(alive, k, rank):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def backward(alive, prices, kind):  # type: ignore[no-untyped-def]
+def backward(
+    alive: Alive, prices: IntArray, kind: SmallArray | IntArray
+) -> tuple[SmallArray | IntArray, IntArray]:
     """Return the value of the relaxation at the start of every slot, all tuples.
 
     Row t of the result starts at ``offsets[t]`` and has ``base[t] ** L`` entries, integers like
@@ -217,7 +229,9 @@ def backward(alive, prices, kind):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _next_slot(alive, t, later, now):  # type: ignore[no-untyped-def]
+def _next_slot(
+    alive: Alive, t: int, later: SmallArray | IntArray, now: SmallArray | IntArray
+) -> None:
     """Set the value of every tuple of slot t to that of the tuple one slot later."""
     base, after = alive.base[t], alive.base[t + 1]
     moved = np.zeros(1, dtype=np.int64)
@@ -233,7 +247,13 @@ def _next_slot(alive, t, later, now):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _push(alive, prices, k, after, before):  # type: ignore[no-untyped-def]
+def _push(
+    alive: Alive,
+    prices: IntArray,
+    k: int,
+    after: SmallArray | IntArray,
+    before: SmallArray | IntArray,
+) -> None:
     """Let layer `k` push or not: `before` from `after` (they may be the same array)."""
     t, digit = alive.slot[k], alive.digit[k]
     base = alive.base[t]
@@ -259,7 +279,9 @@ def _push(alive, prices, k, after, before):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _stages(alive, values, offsets, prices, t):  # type: ignore[no-untyped-def]
+def _stages(
+    alive: Alive, values: SmallArray | IntArray, offsets: IntArray, prices: IntArray, t: int
+) -> SmallArray | IntArray:
     """Return the values before each layer of slot t and after the last, one row each."""
     low, high = alive.first[t], alive.first[t + 1]
     stages = np.empty((high - low + 1, offsets[t + 1] - offsets[t]), dtype=values.dtype)
@@ -270,7 +292,14 @@ def _stages(alive, values, offsets, prices, t):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[no-untyped-def]
+def _unfold(
+    alive: Alive,
+    values: SmallArray | IntArray,
+    offsets: IntArray,
+    prices: IntArray,
+    target: int,
+    capacity: int,
+) -> Unfolded:
     total = len(alive.slot)
     first = np.zeros(total + 1, dtype=np.int64)
     skip = np.empty(capacity, dtype=np.int64)
@@ -312,11 +341,12 @@ def _unfold(alive, values, offsets, prices, target, capacity):  # type: ignore[n
         for node in range(end, nodes):
             number[rank[node]] = -1
     ptr[nodes] = arcs
-    return packed(first, skip, ptr, head, gain, nodes, arcs)
+    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
+    return unfolded
 
 
 @compiled
-def _holds(rank, base, digit):  # type: ignore[no-untyped-def]
+def _holds(rank: int, base: int, digit: int) -> bool:
     while rank > 0:
         if rank % base == digit:
             return True
@@ -325,7 +355,7 @@ def _holds(rank, base, digit):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _moved(alive, t, until, rank):  # type: ignore[no-untyped-def]
+def _moved(alive: Alive, t: int, until: int, rank: int) -> int:
     """Return the rank in slot `until` of a tuple of slot t; `SINK` after the last layer."""
     if until < 0:
         return SINK

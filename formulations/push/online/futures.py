@@ -8,6 +8,7 @@ future are in order of generation, the known contents first, then the future's o
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formulations.push.anneal import saving
 from opt_istn.compiling import compiled
@@ -37,7 +38,7 @@ class Futures(NamedTuple):
 
 
 @compiled
-def anneal(futures, plan, draws, heat):  # type: ignore[no-untyped-def]
+def anneal(futures: Futures, plan: IntArray, draws: NDArray[np.float64], heat: float) -> float:
     """Improve `plan` (push slots, shape (K, n), T for never) in place; return its total value.
 
     Parameters
@@ -86,4 +87,4 @@ def anneal(futures, plan, draws, heat):  # type: ignore[no-untyped-def]
         else:
             plan[low:high, f] = old
     plan[:] = best
-    return best_value
+    return float(best_value)

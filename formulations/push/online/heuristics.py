@@ -15,6 +15,7 @@ from formulations.push.anneal import saving
 from opt_istn.compiling import compiled
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import Sight, affinity, every_kind, expected_saving_us, see
+from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
 from opt_istn.push.policies import Informed, Online, known_world
 
@@ -283,7 +284,9 @@ def thresholds(context: Context, scores: Array, slots: Array) -> Array:
 
 
 @compiled
-def place_best(saved, places, plan, f, first, price):  # type: ignore[no-untyped-def]
+def place_best(
+    saved: IntArray, places: int, plan: IntArray, f: int, first: int, price: int
+) -> None:
     """Set ``plan[f]`` to the slot from `first` on that gains most, if any gains above `price`."""
     slots = saved.shape[1] - 1
     without = saving(saved, places, plan)
