@@ -12,7 +12,6 @@ torch's global one.
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -44,14 +43,10 @@ class Mlp(nn.Sequential):
         Hidden layers.
     rng
         Source of the weights.
-    feature_norm
-        Whether the input is normalised; on-policy's ``use_feature_normalization``.
     """
 
-    def __init__(
-        self, inputs: int, width: int, layers: int, rng: Generator, feature_norm: bool = True
-    ) -> None:
-        parts: list[nn.Module] = [nn.LayerNorm(inputs)] if feature_norm else []
+    def __init__(self, inputs: int, width: int, layers: int, rng: Generator) -> None:
+        parts: list[nn.Module] = [nn.LayerNorm(inputs)]
         for k in range(layers):
             parts.append(linear(inputs if k == 0 else width, width, rng, GAIN_RELU))
             parts += [nn.ReLU(), nn.LayerNorm(width)]
@@ -120,27 +115,6 @@ class CacheMemory(nn.Module):
         return output
 
 
-class ResidualFusion(nn.Module):
-    """f_attr + f_user (push paper, section 5.1), the latter projected if it is of another width.
-
-    Parameters
-    ----------
-    width, other
-        Numbers of the feature that passes unchanged, and of the one added to it.
-    rng
-        Source of the weights.
-    """
-
-    def __init__(self, width: int, other: int, rng: Generator) -> None:
-        super().__init__()
-        self.project = nn.Identity() if width == other else linear(other, width, rng)
-
-    def forward(self, feature: Tensor, addend: Tensor) -> Tensor:
-        """Return the sum, shape (..., width), of features (..., width) and (..., other)."""
-        projected: Tensor = self.project(addend)
-        return feature + projected
-
-
 class GatedFusion(nn.Module):
     """Gated attention over modalities (push paper, section 5.2).
 
@@ -156,19 +130,10 @@ class GatedFusion(nn.Module):
         Number of features, 2 in the paper.
     rng
         Source of the weights.
-    gate
-        ``softmax`` as in the paper, or ``sigmoid``: every weight in (0, 1) on its own.
     """
 
-    def __init__(
-        self,
-        width: int,
-        modalities: int,
-        rng: Generator,
-        gate: Literal["softmax", "sigmoid"] = "softmax",
-    ) -> None:
+    def __init__(self, width: int, modalities: int, rng: Generator) -> None:
         super().__init__()
-        self.gate = gate
         self.score = nn.Sequential(
             linear(modalities * width, width, rng, GAIN_RELU),
             nn.ReLU(),
@@ -178,7 +143,7 @@ class GatedFusion(nn.Module):
     def weights(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weight of each modality, shape (..., modalities)."""
         score: Tensor = self.score(torch.cat(tuple(features), dim=-1))
-        return score.softmax(-1) if self.gate == "softmax" else score.sigmoid()
+        return score.softmax(-1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weighted sum, shape (..., width), of one (..., width) per modality."""

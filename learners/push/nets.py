@@ -88,7 +88,6 @@ class HeadEncoder(nn.Module):
         self.attributes = nets.AttributeMlp(content_width(shape.slots) + state, shape.width, rng)
         self.taste = OfUser(shape.users, NUM_META, shape.width)
         self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
-        self.fuse = nets.ResidualFusion(shape.width, shape.width, rng)
         if shape.images:
             self.image = nets.AttributeMlp(shape.code, shape.width, rng)
             self.image_taste = OfUser(shape.users, shape.code, shape.width)
@@ -111,7 +110,7 @@ class HeadEncoder(nn.Module):
         for layer in others:
             feature = layer(feature)
         feature = feature + self.taste(sight.content[:, :NUM_META], sight.user)
-        fused: Tensor = self.fuse(feature, remembered[sight.home])
+        fused: Tensor = feature + remembered[sight.home]
         if self.shape.images:
             image = self.image(sight.code) + self.image_taste(sight.code, sight.user)
             fused = self.gate([image, fused])
