@@ -112,7 +112,8 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
         If the plan was made for another instance.
     """
     if plan.instance != instance.sha256:
-        raise InputError("instance", f"expected a plan for {instance.sha256[:12]} (sha256)")
+        found, own = plan.instance[:12], instance.sha256[:12]
+        raise InputError("instance", f"expected a plan for {own} (sha256), found one for {found}")
     violations = list(_structure(instance, plan))
     moves = len(plan.cells) - 1
     if violations:

@@ -166,6 +166,8 @@ def repair(path: str | Path) -> list[InputError]:
             except InputError as error:
                 bad.append(line)
                 errors.append(error)
+        if bad and not good:
+            raise InputError("", "expected a file of records: no line of it is one", str(path))
         if bad:
             _keep_aside(Path(path), bad)
             files.write_bytes(path, b"".join(good))

@@ -325,7 +325,8 @@ class _Watch:
         now = time.monotonic()
         hard, memory = self.job["hard_s"], self.job["memory_mb"]
         if self.clock is None and now - self.start > self.job["prepare_s"]:
-            text = f"killed: not ready after {self.job['prepare_s']:g} s of start-up"
+            spent = f"{self.job['prepare_s']:g} s of start-up"
+            text = f"killed: not ready after {spent}; kernels compile once, allow more for that"
             return Failure.TIME, text
         if self.clock is not None and hard is not None and now - self.clock > hard:
             allowed = f"the time limit of {self.job['time_s']:g} s"

@@ -31,7 +31,7 @@ from opt_istn.runs.ledger import Failure, Steps
 from opt_istn.runs.supervisor import Ending, receive, send
 from opt_istn.solver import Budget
 
-STARTUP_S = 60.0  # start-up allowed to a run unless said otherwise: imports, compiling
+STARTUP_S = 300.0  # start-up allowed to a run unless said otherwise: imports, first compilation
 SLACK_S = 15.0  # a supervisor that has not answered this long after its deadline is killed
 NURSERY_S = 60.0  # time for a nursery to fork a supervisor, and to import before its first
 _LOOK_S = 1.0  # interval between two looks at a supervisor that says nothing

@@ -159,7 +159,7 @@ def test_a_slow_import_is_waited_for_once(tmp_path: Path) -> None:
     run = compare.run_one(tiny(), source, solver, {}, 0, Budget(), startup_s=1.0)
     assert 1.0 < time.monotonic() - start < 6
     assert run.failure == Failure.TIME
-    assert run.error == "killed: not ready after 1 s of start-up"
+    assert run.error.startswith("killed: not ready after 1 s of start-up")
 
 
 def test_a_supervisor_past_its_deadline_is_killed(
