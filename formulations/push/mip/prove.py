@@ -32,6 +32,7 @@ Pushes = tuple[tuple[int, int], ...]  # (slot, content)
 
 DENOMINATORS = (1, 64, 4096, 2**20)  # multipliers are rounded to one of these
 _FRACTION = 1e-6
+_RAY = 2**40  # a ray's largest multiplier: its length is free, its precision is not
 _CANDIDATES = 8  # questions that are tried before one is asked
 _TRIAL_PIVOTS = 300
 _SEED, _ROUNDS = 0, 20  # of annealing
@@ -197,8 +198,21 @@ def _solve(relaxation: Relaxation, node: Node) -> None:
     relaxation.fix(node.answers)
     infeasible = relaxation.solve() == "infeasible"
     node.value = math.inf if infeasible else relaxation.value()
-    node.duals = relaxation.duals(infeasible)
     node.shares = None if infeasible else relaxation.answers()
+    node.duals = relaxation.duals(infeasible)
+    if infeasible and _refused(relaxation, node):
+        node.duals = -node.duals  # a ray has no sign of its own
+        if _refused(relaxation, node):
+            raise RuntimeError("HiGHS has no ray that shows the node to be empty")
+
+
+def _refused(relaxation: Relaxation, node: Node) -> bool:
+    """Return whether an infeasible node's ray fails to show, in integers, that it is empty."""
+    try:
+        _leaf_bound(relaxation, node, DENOMINATORS[-1])
+    except Refused:
+        return True
+    return False
 
 
 def _closed(relaxation: Relaxation, node: Node, known_us: int) -> bool:
@@ -223,7 +237,7 @@ def _leaf(relaxation: Relaxation, node: Node, scale: int) -> Tree:
     if node.duals is None:
         raise ValueError("_leaf: expected a node that is solved")
     empty = math.isinf(node.value)
-    factor = scale / max(np.abs(node.duals).max(), 1e-300) if empty else scale
+    factor = _RAY / max(np.abs(node.duals).max(), 1e-300) if empty else scale
     y = np.rint(node.duals * factor).astype(np.int64)
     own = y[: len(relaxation.rows)]
     pairs = [[list(relaxation.rows[i]), int(own[i])] for i in np.flatnonzero(own > 0)]
@@ -295,14 +309,8 @@ def _proof(
 
 
 def _proven(relaxation: Relaxation, leaves: list[Node], scale: int) -> int:
-    least = relaxation.user.base
-    for leaf in leaves:
-        try:
-            bound = _leaf_bound(relaxation, leaf, scale)
-        except Refused:  # too coarse to show that it is empty
-            return -1
-        least = least if bound is None else min(least, bound)
-    return least
+    bounds = (_leaf_bound(relaxation, leaf, scale) for leaf in leaves)
+    return min((bound for bound in bounds if bound is not None), default=relaxation.user.base)
 
 
 def _leaves(node: Node) -> Iterator[Node]:

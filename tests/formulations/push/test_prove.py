@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from formulations.push.mip import highs, matrix
-from formulations.push.mip.prove import prove, prove_user
+from formulations.push.mip.prove import Node, prove, prove_user
+from formulations.push.mip.prove import _leaf_bound as leaf_bound_of
+from formulations.push.mip.prove import _solve as solve_node
 from formulations.push.mip.relaxation import Relaxation
 from opt_istn import Budget, verifier
 from opt_istn.push import evaluate
@@ -59,3 +61,17 @@ def test_a_stopped_proof_proves_less() -> None:
         judged = evaluate(instance, plan)
         assert judged.cost is not None
         assert bound <= push.truth(instance).cost <= judged.cost
+
+
+def test_an_empty_leaf_shows_that_it_is_empty() -> None:
+    """Answers that contradict each other leave no point, and the ray that says so is checked."""
+    user = next(x for x in users_of(generate(PRESETS["push-paper"], 0, "paper")) if x.positions)
+    relaxation = Relaxation(user)
+    first = next(i for i, name in enumerate(relaxation.questions) if name[0] == "pushed")
+    _, _, content = relaxation.questions[first]
+    twins = [i for i, name in enumerate(relaxation.questions) if name[::2] == ("pushed", content)]
+    assert len(twins) > 1
+    node = Node(tuple((number, 1) for number in twins[:2]))  # pushed twice: against ONCE
+    solve_node(relaxation, node)
+    assert np.isinf(node.value)
+    assert leaf_bound_of(relaxation, node, 1) is None
