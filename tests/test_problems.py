@@ -63,7 +63,7 @@ def test_a_third_problem_is_generated_compared_tabled_verified_reported_and_draw
     rows = table["rows"] if isinstance(table, dict) else table
     assert {row["solver"] for row in rows} == {"relay.forward", "relay.nearest"}
     checked = _command(toy, "verify", runs).splitlines()
-    assert [line.split()[0] for line in checked] == ["ok"] * 6
+    assert [line.split()[0] for line in checked] == [*["ok"] * 6, "6"]  # and a line that counts
     _command(toy, "report", runs, "-o", str(page))
     assert "Instance relay-small-0: relay.forward" in page.read_text()
     figure = tmp_path / "x.png"

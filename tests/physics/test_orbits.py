@@ -77,7 +77,7 @@ def test_sgp4_stays_near_the_circle():
 def test_sgp4_refuses_a_decayed_orbit():
     """A satellite that SGP4 cannot follow is named."""
     records = orbits.satellites(Shell(-900e3, 53.0, 1, 2, 0), EPOCH)
-    with pytest.raises(InputError, match="satellite 0: expected an orbit"):
+    with pytest.raises(InputError, match="catalogue number 00001: expected an orbit"):
         orbits.propagate_m(records, EPOCH, [0.0])
 
 

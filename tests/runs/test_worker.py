@@ -31,10 +31,11 @@ def parts() -> list[bytes]:
 
 @pytest.fixture(autouse=True)
 def _no_process_survives() -> Iterator[None]:
-    """Leave no process behind but the nurseries, which have nothing to do with a run."""
+    """Leave no process behind but the nurseries, and what other tests' pools keep running."""
+    others = len(_processes()) - len(worker._nurseries)
     yield
     end = time.monotonic() + 5
-    while len(_processes()) > len(worker._nurseries):
+    while len(_processes()) - len(worker._nurseries) > others:
         assert time.monotonic() < end, "a process of a run survives"
         time.sleep(0.01)
 
