@@ -1,5 +1,6 @@
 """Time limits are kept by the engines themselves, with half a second to spare."""
 
+import gc
 import os
 import time
 from functools import cache
@@ -55,6 +56,7 @@ def test_no_engine_overruns(name: str, preset: str, limit_s: float) -> None:
         return
     solver.prepare()
     solver.solve(instance("push-tiny" if problem == "push" else "jutap-tiny"), Budget(), 0)
+    gc.collect()  # what other tests left is not to be collected on this clock
     begin = time.process_time()
     solver.solve(instance(preset), Budget(time_s=limit_s), 0)
     assert time.process_time() - begin <= limit_s + max(0.5, 0.1 * limit_s)
