@@ -40,8 +40,8 @@ lint: .venv/.dev
 # Every preset gives the committed hashes, with the lowest numpy and scipy that pyproject.toml
 # allows and with the newest; nothing but the core's packages is installed for it.
 identity: .venv/.lowest .venv/.newest
-	.venv/lowest/bin/python -m pytest -q tests/identity $(IDENTITY)
-	.venv/newest/bin/python -m pytest -q tests/identity $(IDENTITY)
+	.venv/lowest/bin/python -m pytest -q --confcutdir=tests/identity tests/identity $(IDENTITY)
+	.venv/newest/bin/python -m pytest -q --confcutdir=tests/identity tests/identity $(IDENTITY)
 
 # What takes hours: kills, broken inputs and liars, the slow tests, the coverage of all intervals
 # that are printed, mutations, and the identity of every preset and seed.
