@@ -81,6 +81,7 @@ bench: .venv/.dev
 	$(PYTHON) -m venv $(@:.venv/.%=.venv/%)
 	$(@:.venv/.%=.venv/%)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade \
 	  $$($(BIN)/python tests/identity/requirements.py $(@:.venv/.%=%))
+	$(@:.venv/.%=.venv/%)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
 clean:
