@@ -7,8 +7,7 @@ content is pushed to the user, or never. A slot with more contents in a cluster,
 takes several steps, so nothing is dropped. With the paper's C = 15, G = 3 and 6 users that is two
 steps a slot. After a slot's last step the pushes due are made and its requests are served.
 
-The process itself is `learners.push.scene.Stage`, on which the project's own agents learn; here
-stand the words of PettingZoo for it.
+The process itself is `learners.push.scene.Stage`, on which the project's own agents learn.
 
 Where the paper is silent:
 
@@ -306,7 +305,7 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
     def _enter(self, group: Group, actions: dict[str, IntArray]) -> None:
         """Write the agents' choices down."""
         x, heads = self.sizes, self._heads_of(group)
-        choice = np.stack([np.asarray(actions[a], dtype=np.int64) for a in self.agents])
+        choice = np.stack([actions[a] for a in self.agents])
         allowed = np.take_along_axis(self._mask, choice[..., None], axis=2)[..., 0] == 1
         after = np.where(allowed & (choice < x.slots), choice - self.slot, x.slots)
         there = heads >= 0
