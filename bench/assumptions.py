@@ -117,7 +117,20 @@ ROWS: dict[str, Row] = {
     "placement": Row(
         PUSH, DELIVERY, _over("placement", "nearest", "origin", "random"), effects.delivery
     ),
-    "access": Row(PUSH, BEST, _over("access", "single", "any"), effects.pushes),
+    "access": Row(
+        PUSH,
+        BEST,
+        {
+            **_over("access", "single", "any"),
+            "`push-paper`: any, all payloads": {
+                "access": "any",
+                "payloads": "all",
+                "miss_draws": "1",
+                "randomness": "numpy",
+            },
+        },
+        effects.pushes,
+    ),
     "payloads": Row(PUSH, BEST, _over("payloads", "visible-sar", "all"), effects.pushes),
     "links": Row(
         PUSH,
@@ -145,6 +158,12 @@ ROWS: dict[str, Row] = {
             "`roi_fraction=1`": {"roi_fraction": "1"},
         },
         effects.pushes,
+    ),
+    "law": Row(
+        PUSH,
+        tuple(f"age {age}, s" for age in effects.AGES),
+        _over("miss_draws", 12, 1),
+        effects.law,
     ),
     "order": Row(
         PUSH,

@@ -17,10 +17,12 @@ from opt_istn.jutap import evaluate as judge_walk
 from opt_istn.physics.propulsion import power_w
 from opt_istn.push.evaluate import evaluate as judge_pushes
 from opt_istn.push.instance import ABSENT, MAX_DELAY_US
+from opt_istn.push.world.law import law_of
 from opt_istn.solver import Budget, Claims, Status
 
 INSTANCES = 10
 LIMIT_S = 120.0
+AGES = (0, 5, 10, 14, 17)  # of contents, in slots: where the law of delays is shown
 Numbers = dict[str, float | None]  # None: there is no such thing
 
 
@@ -90,6 +92,12 @@ def pushes(scenario: Any) -> Numbers:
             }
         )
     return delivery(scenario) | _mean(rows)
+
+
+def law(scenario: Any) -> Numbers:
+    """Return the mean delay of a miss that policies reckon with, by the content's age in slots."""
+    known = law_of(scenario).miss_us
+    return {f"age {age}, s": known[age] / 1e6 for age in AGES}
 
 
 def order(scenario: Any) -> Numbers:

@@ -34,6 +34,16 @@ def test_tables_are_the_measured_numbers(name: str) -> None:
     assert assumptions.with_table(page, name, assumptions.table(NUMBERS[name])) == page
 
 
+def test_the_presets_of_push_are_those_rows() -> None:
+    """docs/push.md prints of its presets what the rows `access` and `links` measured."""
+    page = (PAGE.parent / "push.md").read_text()
+    single, _, old = NUMBERS["access"].values()
+    links = list(NUMBERS["links"].values())[-1]
+    for preset, row in (("", old), ("-v2", single), ("-links-v2", links)):
+        cells = " | ".join(f"{row[column]:.4g}" for column in assumptions.DELIVERY)
+        assert f"| `push-paper{preset}` | {cells} |" in page
+
+
 @pytest.mark.parametrize("name", CHEAP)
 def test_numbers_can_be_had_again(name: str) -> None:
     """Measuring a row again gives the same numbers."""
