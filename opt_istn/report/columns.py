@@ -171,48 +171,53 @@ def columns_of(
     short = any(row["missing"] for row in rows)
     bounded = any(row["left_least_percent"] != row["left_percent"] for row in rows)
 
-    def plain(name: str, title: str, block: str = "") -> Column:
-        return Column(name, title, lambda row: _text(row[name]), block)
-
-    def timed(name: str, title: str) -> Column:
-        return Column(name, title, lambda row: _seconds(row[name]), "effort")
-
-    def spread(name: str, title: str, also: str = "") -> tuple[Column, ...]:
-        parts = ("low_percent", "high_percent", "interval", "units")
-        shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality", also)
-        return shown, *(plain(f"{name}_{part}", "") for part in parts)
-
-    def counted(name: str, title: str, *, wanted: bool) -> Column:
-        return Column(name, title, lambda row: _count(row[name]), "quality" if wanted else "")
-
     return (
-        plain("group", "group"),
-        plain("problem", "problem"),
-        plain("solver", "solver"),
-        plain("instances", "instances"),
-        counted("missing", "missing", wanted=short),
-        plain("runs", "runs", "quality"),
-        counted("failed", "failed", wanted=failing),
+        _plain("group", "group"),
+        _plain("problem", "problem"),
+        _plain("solver", "solver"),
+        _plain("instances", "instances"),
+        _counted("missing", "missing", wanted=short),
+        _plain("runs", "runs", "quality"),
+        _counted("failed", "failed", wanted=failing),
         Column("feasible", "plan %", lambda row: f"{100 * row['feasible']:.0f}", "quality"),
-        *spread("left", "% of the saving left"),
+        *_spread_columns("left", "% of the saving left"),
         _scaled(rows, "left_least_percent", "at least", 1.0, "quality" * bounded, digits=2),
-        *spread("gap", "gap %", "left_out_cost"),
-        *map(plain, ("gap_iqm_percent", "gap_left_out", "left_out_cost"), ("", "", "")),
-        *spread("difference", f"minus {against}"),
-        plain("proved", "proved", "quality"),
-        plain("solved", "solved", "quality"),
-        plain("agreed", "agreed", "quality"),
-        plain("bound_gap_percent", "bound gap %"),
-        plain("kind", "kind", "effort"),
-        plain("knows", "knows", "effort"),
+        *_spread_columns("gap", "gap %", "left_out_cost"),
+        *map(_plain, ("gap_iqm_percent", "gap_left_out", "left_out_cost"), ("", "", "")),
+        *_spread_columns("difference", f"minus {against}"),
+        _plain("proved", "proved", "quality"),
+        _plain("solved", "solved", "quality"),
+        _plain("agreed", "agreed", "quality"),
+        _plain("bound_gap_percent", "bound gap %"),
+        _plain("kind", "kind", "effort"),
+        _plain("knows", "knows", "effort"),
         _scaled(rows, "cost_mean", "cost / 10⁶", 1e-6, "quality", digits=3),
-        timed("time_sgm_s", "time s"),
-        timed("time_median_s", "median s"),
-        plain("primal_integral_s", "primal integral s"),
+        _timed("time_sgm_s", "time s"),
+        _timed("time_median_s", "median s"),
+        _plain("primal_integral_s", "primal integral s"),
         _scaled(rows, "peak_memory_mb", "MiB", 1.0, "effort", digits=0),
         *(_term(rows, name) for name in terms),
-        plain("failure_reasons", "failure reasons"),
+        _plain("failure_reasons", "failure reasons"),
     )
+
+
+def _plain(name: str, title: str, block: str = "") -> Column:
+    return Column(name, title, lambda row: _text(row[name]), block)
+
+
+def _timed(name: str, title: str) -> Column:
+    return Column(name, title, lambda row: _seconds(row[name]), "effort")
+
+
+def _counted(name: str, title: str, *, wanted: bool) -> Column:
+    return Column(name, title, lambda row: _count(row[name]), "quality" if wanted else "")
+
+
+def _spread_columns(name: str, title: str, also: str = "") -> tuple[Column, ...]:
+    """Return the column of a mean with its interval, and the parts that only files show."""
+    parts = ("low_percent", "high_percent", "interval", "units")
+    shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality", also)
+    return shown, *(_plain(f"{name}_{part}", "") for part in parts)
 
 
 def term_means(series: Series) -> dict[str, float]:
