@@ -5,7 +5,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 @cache
@@ -30,7 +30,7 @@ def source_commit() -> str:
 
 
 def full_version() -> str:
-    """Return the version with the commit as PEP 440's local part: ``0.1.0+g1a2b3c4d5e6f``."""
+    """Return the version with the commit as PEP 440's local part: ``0.2.0+g1a2b3c4d5e6f``."""
     commit, _, dirty = source_commit().partition(".")
     local = ".".join(filter(None, (f"g{commit[:12]}" if commit else "", dirty)))
     return f"{__version__}+{local}" if local else __version__
