@@ -15,7 +15,7 @@ from bench.subjects import instance
 from learners.jutap.dqn import Dqn, DqnCourse
 from learners.jutap.env import Flights, JutapEnv
 from learners.jutap.qlearning import QLearning
-from learners.jutap.starts import judge
+from opt_istn.jutap.starts import judge
 from learners.push.mappo import Mappo, MappoCourse
 from opt_istn.jutap.table import Table, features_of, strongest, table_of
 from opt_istn.training import Task

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from opt_istn import hashing
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
 from opt_istn.solver import Budget, Solver
@@ -110,10 +111,12 @@ def _made(
     full = complete(name, problem, group)
     if ":" not in full and not full.startswith(f"{problem}."):
         raise InputError("solver", f"{full} cannot solve a {problem} instance")
-    kind = _load_attribute(full) if ":" in full else _load(_entry_points(group)[full])
+    kind = load_attribute(full) if ":" in full else _load(_entry_points(group)[full])
     if not isinstance(kind, type):
         raise InputError("solver", f"{full} is not a class")
-    typed = _typed(full, kind, parameters)
+    own, hashes = hashing.split(parameters)
+    typed = _typed(full, kind, own)
+    hashing.check(typed, hashes)
     try:
         made = kind(**typed)
     except InputError:
@@ -127,9 +130,15 @@ def _made(
 
 
 def changed_parameters(solver: Solver) -> dict[str, Any]:
-    """Return the parameters of `solver` that differ from their defaults, as JSON values."""
+    """Return the parameters of `solver` that differ from their defaults, as JSON values.
+
+    With them come the hashes of all parameters that are files (`opt_istn.hashing`), unless the
+    solver has a parameter ``sha256`` of its own.
+    """
     changed = {}
-    for field in _fields(type(solver)):
+    fields = _fields(type(solver))
+    values = {field.name: getattr(solver, field.name) for field in fields}
+    for field in fields:
         value = getattr(solver, field.name)
         default: Any
         if field.default_factory is not dataclasses.MISSING:
@@ -138,7 +147,7 @@ def changed_parameters(solver: Solver) -> dict[str, Any]:
             default = field.default
         if value != default:
             changed[field.name] = msgspec.to_builtins(value, enc_hook=str)
-    return changed
+    return changed if "sha256" in values else changed | hashing.digests(values)
 
 
 def model(name: str, problem: str) -> Callable[[Any, Path], None]:
@@ -227,7 +236,14 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _load_attribute(full: str) -> Any:
+def load_attribute(full: str) -> Any:
+    """Import what ``module:Attribute`` or ``path/to/file.py:Attribute`` names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported; says why.
+    """
     place, _, attribute = full.rpartition(":")
     try:
         module = _file_module(Path(place)) if place.endswith(".py") else _named_module(place)

@@ -36,13 +36,13 @@ from learners import agent, training
 from learners.jutap.env import Flights
 from learners.jutap.qlearning import single_map
 from learners.jutap.solver import AgentSolver
-from learners.jutap.starts import judge
 from learners.nets import linear
 from learners.training import BY_PROFILE, COUNT, RATE, SHARE, WIDTH, check_one, check_ranges
 from opt_istn.files import InputError
 from opt_istn.jutap import table as mdp
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
+from opt_istn.jutap.starts import judge
 from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 

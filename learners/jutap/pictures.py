@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from learners import agent
 from learners.jutap.dqn import METHOD, DqnAgent
-from learners.jutap.starts import Judged, Split, judge, split
 from opt_istn.files import InputError
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import Judged, Split, judge, split
 from opt_istn.pictures import canvas
 
 _POINTS = 200  # of a curve

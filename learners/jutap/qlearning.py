@@ -17,10 +17,10 @@ import torch
 from learners import agent
 from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
-from learners.jutap.starts import judge
 from learners.training import COUNT, SHARE, check_ranges
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.starts import judge
 from opt_istn.jutap.table import (
     LOST,
     Reward,

@@ -14,7 +14,7 @@ from opt_istn.runs import audit
 from opt_istn.runs.ledger import Record
 
 By = Literal["group", "instance"]
-AGENT_FILE = ("agent", "sha256")  # parameters that tell which agent a solver plays
+AGENT_FILE = ("agent", "sha256", "agent#sha256")  # parameters that tell which agent a solver plays
 MAX_COST = 2**63  # costs and bounds beyond are no problem's; floats are safe below
 
 

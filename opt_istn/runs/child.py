@@ -85,6 +85,8 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Full id, whether the seed matters, parameters that are not the defaults.
     kind, knows
         What its class declares; empty if it does not say.
+    distributions
+        Further distributions that it runs on, by name; records keep their versions.
     late
         Why it cannot be run: it did not get ready in time to be described.
     """
@@ -94,6 +96,7 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parameters: dict[str, Any]
     kind: str = ""
     knows: str = ""
+    distributions: tuple[str, ...] = ()
     late: str = ""
 
 
@@ -133,6 +136,7 @@ def _describe(job: Job) -> Answer:
         registry.changed_parameters(solver),
         kind=_kind(solver),
         knows=str(getattr(solver, "knows", "")),
+        distributions=_distributions(solver),
     )
     return Answer(description=description)
 
@@ -142,6 +146,14 @@ def _kind(solver: Solver) -> str:
     if kind and kind not in KINDS:
         raise InputError("kind", f"expected one of {', '.join(KINDS)}, found {kind!r}")
     return str(kind)
+
+
+def _distributions(solver: Solver) -> tuple[str, ...]:
+    named = getattr(solver, "distributions", ())
+    if isinstance(named, str) or not all(isinstance(name, str) and name for name in named):
+        rule = f"expected a tuple of names of distributions, found {named!r}"
+        raise InputError("distributions", rule)
+    return tuple(named)
 
 
 def _solve(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> Answer:

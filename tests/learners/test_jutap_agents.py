@@ -12,7 +12,7 @@ from formulations.jutap.value_iteration import ValueIteration
 from learners import agent
 from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, network
 from learners.jutap.qlearning import QAgent, QLearning
-from learners.jutap.starts import judge, split
+from opt_istn.jutap.starts import judge, split
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance

@@ -10,7 +10,7 @@ from gymnasium.utils.env_checker import check_env
 
 from formulations.jutap.labels import Labels
 from learners.jutap.env import Flights, JutapEnv
-from learners.jutap.starts import judge
+from opt_istn.jutap.starts import judge
 from opt_istn import Budget, InputError
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.graph import start_state

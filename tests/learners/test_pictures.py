@@ -8,7 +8,7 @@ import pytest
 
 from learners.jutap.dqn import Dqn
 from learners.jutap.pictures import main, returns_figure, split_figure, starts_figure
-from learners.jutap.starts import Judged, Split
+from opt_istn.jutap.starts import Judged, Split
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.training import Task
 
