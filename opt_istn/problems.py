@@ -2,7 +2,8 @@
 
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
-cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
+cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate`` and,
+if it likes, ``meaning(scenario)``, one line).
 It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
 counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
 pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
@@ -128,6 +129,11 @@ class Problem:
         """Return the scenarios by preset name."""
         table: Mapping[str, Any] = self._module("scenario").PRESETS
         return table
+
+    def meaning(self, preset: str) -> str:
+        """Return what a preset is, in one line; empty if the problem does not say."""
+        said = getattr(self._module("scenario"), "meaning", None)
+        return str(said(self.presets()[preset])) if said else ""
 
     def scenario(self, preset: str, overrides: Mapping[str, str]) -> Any:
         """Return the scenario of a preset with some parameters replaced."""

@@ -21,6 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from opt_istn import hashing
+from opt_istn.described import Described, describe
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
 from opt_istn.solver import Budget, Solver
@@ -38,15 +39,20 @@ _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
 _TRAINER = ("supports", "train")
 
 
-def names() -> list[str]:
-    """Return the ids of all installed solvers, sorted; imports none of them."""
-    return sorted(_entry_points())
+def names(group: str = GROUP) -> list[str]:
+    """Return the ids of all installed solvers, or trainers, sorted; imports none of them."""
+    return sorted(_entry_points(group))
 
 
 def distribution(solver_id: str) -> tuple[str, ...]:
     """Return the name of the distribution an installed solver comes from, none if unknown."""
     entry = _entry_points().get(solver_id)
     return (entry.dist.name,) if entry and entry.dist else ()
+
+
+def described(solver_id: str, group: str = GROUP) -> Described:
+    """Return what an installed solver, or trainer, says of itself; nothing is imported."""
+    return describe(_entry_points(group)[solver_id])
 
 
 def applies(solver_id: str, problem: str) -> bool:

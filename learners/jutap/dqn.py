@@ -253,7 +253,11 @@ class DqnCourse:
     def summary(self) -> str:
         """Return how training stands."""
         row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
-        return f"{row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
+        planned = self.config.updates if self.config.episodes is None else self.config.episodes
+        done = f"{self.updates if self.config.episodes is None else self.episodes} of {planned}"
+        unit = "updates" if self.config.episodes is None else "episodes"
+        reached = f"{row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
+        return f"{done} {unit}; {reached}"
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""

@@ -98,9 +98,9 @@ class QLearning:
                 judged = judge(table, q.argmin(axis=1), optimum)
                 row = {"steps": (i + 1) * self.flights, "success": judged.success}
                 history.append(row | {"gap": judged.mean_gap})
-                report(
-                    (i + 1) / rounds, f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%}"
-                )
+                done = f"{(i + 1) * self.flights} of {rounds * self.flights} steps"
+                reached = f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%}"
+                report((i + 1) / rounds, f"{done}; {reached}")
         return q, history
 
 

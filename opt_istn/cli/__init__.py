@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, output, prove, referee, runs, streams, train
+from opt_istn.cli import instances, library, lists, output, prove, referee, runs, streams, train
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -22,7 +22,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Exact baselines, heuristics and learned agents for integrated satellite-terrestrial "
     "networks, and how far each is from the best bound that an engine has proven.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -46,6 +45,7 @@ def _options(
     pass
 
 
+lists.register(app)
 instances.register(app)
 runs.register(app)
 referee.register(app)

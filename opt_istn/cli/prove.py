@@ -62,7 +62,8 @@ def prove(
         files.write_document(out, certificate)
     if plan_out and best is not None:
         best.write(plan_out)
-    output.as_json(found) if json else output.as_table(output.pairs(found))
+    output.as_json(found) if json else _print_found(found, loaded.problem)
+    output.wrote(*filter(None, (out, plan_out if best is not None else "")))
     return 0
 
 
@@ -146,5 +147,9 @@ def verify_certificate(instance: str, certificate: str, plan: str, *, json: bool
         found = {"accepted": True, **check(loaded, certificates.read(certificate), known)}
     except verifier.Refused as refused:
         found = {"accepted": False, "instance": loaded.sha256, "reason": str(refused)}
-    output.as_json(found) if json else output.as_table(output.pairs(found))
+    output.as_json(found) if json else _print_found(found, loaded.problem)
     return 0 if found["accepted"] else 4
+
+
+def _print_found(found: dict[str, Any], problem: str) -> None:
+    output.as_table(output.pairs(output.with_units(found, problem)))

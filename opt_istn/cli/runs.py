@@ -1,7 +1,6 @@
-"""Commands about runs: solvers, solve, compare, table, report, repair."""
+"""Commands about runs: solve, compare, table, report, repair."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +8,7 @@ import typer
 
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
+from opt_istn.cli.lists import solver_ids
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -40,31 +40,15 @@ RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="F
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (solvers, solve, compare, table, report, repair):
+    for command in (solve, compare, table, report, repair):
         app.command()(command)
-
-
-def solvers(*, json: Json = False) -> None:
-    """List the installed solvers; none of them is imported for that."""
-    from opt_istn import registry
-
-    rows = [
-        {
-            "solver": name,
-            "package": " ".join(registry.distribution(name)),
-            "unavailable": registry.unavailable(name) or "",
-        }
-        for name in registry.names()
-    ]
-    if json:
-        output.as_json(rows)
-    else:
-        output.as_table([tuple(row.values()) for row in rows], ("solver", "package", "unavailable"))
 
 
 def solve(
     instance: InstanceFile,
-    solver: Annotated[str, typer.Option(help="Solver id; see `opt-istn solvers`.")],
+    solver: Annotated[
+        str, typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=solver_ids)
+    ],
     set_: Settings = None,
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -88,14 +72,15 @@ def solve(
     parameters = output.settings(set_ or [])
     source = Source(file=instance)
     run = run_one(loaded, source, solver, parameters, seed, budget, startup)
-    if out and run.plan and run.failure is None:
-        files.write_document(out, run.plan)
     result = _summary(run)
     if json:
         output.as_json(result)
     else:
         shown = {key: value for key, value in result.items() if key not in ("plan", "error")}
-        output.as_table(output.pairs(shown))
+        output.as_table(output.pairs(output.with_units(shown, loaded.problem)))
+    if out and run.plan and run.failure is None:
+        files.write_document(out, run.plan)
+        output.wrote(out)
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
     return _exit_code(run)
@@ -128,23 +113,21 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
+    from opt_istn.cli import speaking
     from opt_istn.runs import audit, ledger
     from opt_istn.runs.compare import Comparison
 
-    began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = allowed(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
-    with output.progress(f"{total} runs", quiet=json) as advance:
+    with speaking.comparison(out, total, quiet=json) as heard:
         for run in comparison.run(out, jobs, retry_failed=retry_failed):
             runs.append(thin(run))
-            if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
-                advance(len(runs) / total)
-    reused = sum(run.time < began for run in runs)
-    if reused and not json:
+            heard(run)
+    if heard.reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
-        output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
+        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({hint})")
     _print_table(runs, "json" if json else "text")
     return _compared(audit.audited(runs))
 
@@ -180,6 +163,7 @@ def report(
     from opt_istn.runs import ledger
 
     page.write_page(ledger.read_all(files), out)
+    output.wrote(out)
 
 
 def repair(files: RunsFiles) -> None:
