@@ -15,6 +15,7 @@ from opt_istn.jutap.evaluate import evaluate
 
 SMALL = ["jutap-paper", "jutap-paper-k1.02", "jutap-paper-k1.05", "jutap-paper-terrestrial-k1.02"]
 ENGINES = [("labels", 50), ("cpsat", 3), ("pyomo", 1), ("cpsat plain", 1)]
+WARM_UP = {"labels": 3, "cpsat": 1}
 LARGE = ["jutap-city", "jutap-city-k1.05", "jutap-region", "jutap-region-k1.02"]
 
 
@@ -24,22 +25,26 @@ def _optimum(preset: str) -> int:
     return cost
 
 
-def _solve(benchmark: Any, describe: Any, preset: str, method: str, rounds: int) -> None:
+def _solve(benchmark: Any, filed: Any, outcome: Any, preset: str, method: str, rounds: int) -> None:
     subject = instance(preset)
     name, _, plain = method.partition(" ")
     solver = registry.make(f"jutap.{name}", "jutap", {"guided": "false"} if plain else {})
     solver.prepare()
-    claims = benchmark.pedantic(solver.solve, (subject, Budget(), 0), rounds=rounds)
+    filed(subject, method=method)
+    warm = WARM_UP.get(method, 0)
+    arguments = (subject, Budget(), 0)
+    claims = benchmark.pedantic(solver.solve, arguments, rounds=rounds, warmup_rounds=warm)
     assert claims.status is Status.OPTIMAL
     assert evaluate(subject, claims.plan).cost == claims.bound == _optimum(preset)
-    describe(subject, method=method, status=claims.status, cost=claims.cost, bound=claims.bound)
+    outcome(status=claims.status, cost=claims.cost, bound=claims.bound)
 
 
 @pytest.mark.parametrize("preset", SMALL)
 @pytest.mark.parametrize(("method", "rounds"), ENGINES)
 def test_engine(
     benchmark: Any,
-    describe: Any,
+    filed: Any,
+    outcome: Any,
     preset: str,
     method: str,
     rounds: int,
@@ -48,21 +53,28 @@ def test_engine(
     """Every engine proves the same integer; how long does it take at the paper's size."""
     if method == "cpsat plain" and not request.config.getoption("--large"):
         pytest.skip("the plain CP-SAT model takes about a minute: it runs with --large")
-    _solve(benchmark, describe, preset, method, rounds)
+    _solve(benchmark, filed, outcome, preset, method, rounds)
 
 
 @pytest.mark.parametrize("preset", LARGE)
-def test_scale(benchmark: Any, describe: Any, preset: str, request: pytest.FixtureRequest) -> None:
+def test_scale(
+    benchmark: Any, filed: Any, outcome: Any, preset: str, request: pytest.FixtureRequest
+) -> None:
     """Label setting on a city and on a region."""
     if not request.config.getoption("--large"):
         pytest.skip("large instances run with --large")
-    _solve(benchmark, describe, preset, "labels", 3)
+    _solve(benchmark, filed, outcome, preset, "labels", 3)
 
 
 @pytest.mark.parametrize("preset", [*SMALL, "jutap-city"])
 @pytest.mark.parametrize("peer", PEERS)
 def test_peer(
-    benchmark: Any, describe: Any, preset: str, peer: str, request: pytest.FixtureRequest
+    benchmark: Any,
+    filed: Any,
+    outcome: Any,
+    preset: str,
+    peer: str,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Other people's shortest-path codes on the same graph, where they apply."""
     if preset == "jutap-city" and not request.config.getoption("--large"):
@@ -73,6 +85,7 @@ def test_peer(
     if subject.energy_budget_mj is not None and not code.constrained:
         pytest.skip(f"{peer} has no resource constraint")
     data = code.build(subject)
-    cost = benchmark.pedantic(code.run, (data,), rounds=3)
+    filed(subject, method=peer)
+    cost = benchmark.pedantic(code.run, (data,), rounds=3, warmup_rounds=1)
     assert cost == _optimum(preset)
-    describe(subject, method=peer, status="checked", cost=cost, bound=None)
+    outcome(status="checked", cost=cost, bound=None)

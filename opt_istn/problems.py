@@ -5,10 +5,10 @@ A problem is a package of four modules: ``instance`` and ``plan`` (each with ``F
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate`` and,
 if it likes, ``meaning(scenario)``, one line).
 It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
-counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
-pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
-optional and entry points of their own, because they stand above the problem. Nothing in the frame
-knows a problem by name; docs/new-problem.md adds one.
+counted from, and how costs are told; and a sixth, ``starts`` (see `Problem.starts`). The package is
+an entry point of the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that
+solvers are tested on (`FAMILIES`) are optional and entry points of their own, because they stand
+above the problem. Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
@@ -150,6 +150,15 @@ class Problem:
     def formats(self) -> tuple[str, str]:
         """Return the format names of instance and plan files."""
         return self._module("instance").FORMAT, self._module("plan").FORMAT
+
+    def starts(self) -> Any | None:
+        """Return the module that judges solvers from every START, None if there are none.
+
+        It has ``judge_solver(instance, solver, seed, budget)`` and ``against(instance, judged)``,
+        what is judged by the name of each reference.
+        """
+        known = find_spec(f"{self.package}.starts") is not None
+        return self._module("starts") if known else None
 
     def pictures(self) -> Any | None:
         """Return the module with ``figure(instance, plans, *, options...)``, None if there is none.

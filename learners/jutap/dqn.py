@@ -253,11 +253,10 @@ class DqnCourse:
     def summary(self) -> str:
         """Return how training stands."""
         row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
-        planned = self.config.updates if self.config.episodes is None else self.config.episodes
-        done = f"{self.updates if self.config.episodes is None else self.episodes} of {planned}"
-        unit = "updates" if self.config.episodes is None else "episodes"
-        reached = f"{row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
-        return f"{done} {unit}; {reached}"
+        done = f"{self.updates} of {self.config.updates} updates"
+        if self.config.episodes is not None:
+            done = f"{self.episodes} of {self.config.episodes} episodes"
+        return f"{done}; {row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""

@@ -18,8 +18,10 @@ from learners.jutap.dqn import METHOD, DqnAgent
 from opt_istn.files import InputError
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap.instance import Instance
-from opt_istn.jutap.starts import Judged, Split, judge, split
+from opt_istn.jutap.starts import FULL, Split, against, judge_solver, split
 from opt_istn.pictures import canvas
+from opt_istn.pictures.jutap.starts import starts_figure
+from opt_istn.solver import Budget
 
 _POINTS = 200  # of a curve
 _Series = NDArray[np.float64]
@@ -56,27 +58,6 @@ def returns_figure(returns: Sequence[_Series]) -> Figure:
     return figure
 
 
-def starts_figure(instance: Instance, judged: Judged) -> Figure:
-    """Draw the gap from every START as a map; flights that miss END are crosses."""
-    n = instance.grid
-    gap = np.full(n * n, np.nan)
-    gap[judged.cell] = 100 * np.where(judged.reached, judged.gap, np.nan)
-    figure = Figure(figsize=(5.0, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.set_facecolor("0.9")
-    top = max(float(np.nanmax(gap, initial=0.0)), 0.1)
-    image = axes.imshow(gap.reshape(n, n), origin="lower", cmap="magma_r", vmin=0, vmax=top)
-    lost = judged.cell[~judged.reached]
-    axes.scatter(lost % n, lost // n, marker="x", color="C3", s=14, lw=1)
-    axes.scatter(instance.end % n, instance.end // n, marker="*", color="C2", s=110, zorder=3)
-    figure.colorbar(image, label="gap from this START in %")
-    share = f"{judged.success:.1%} of {len(judged.cell)} STARTs reach END"
-    axes.set_title(f"{share}, mean gap {judged.mean_gap:.2%}", fontsize=10)
-    axes.set_xlabel("column")
-    axes.set_ylabel("row")
-    return figure
-
-
 def split_figure(names: Sequence[str], parts: Sequence[Split]) -> Figure:
     """Draw each agent's summed gap as a bar stacked by cause, in % of the optimum."""
     figure = Figure(figsize=(5.4, 0.9 + 0.45 * len(names)), layout="constrained")
@@ -88,7 +69,7 @@ def split_figure(names: Sequence[str], parts: Sequence[Split]) -> Figure:
         left += width
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("gap summed over all STARTs in % of the optimum")
+    axes.set_xlabel(f"gap summed over all STARTs in % of {FULL}")
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
@@ -114,10 +95,12 @@ def _draw(instance: Instance, paths: Sequence[str], folder: Path, *, elsewhere: 
     returns, parts, judgements = [], [], []
     for path in paths:
         loaded = agent.load(path, METHOD)
-        table, action = DqnAgent(Path(path), elsewhere=elsewhere).policy(instance, 0)
-        judgements.append(judge(table, action))
-        found = judgements[-1]
-        print(f"{path}: {found.success:.1%} of STARTs reach END, mean gap {found.mean_gap:.3%}")
+        flown = DqnAgent(Path(path), elsewhere=elsewhere)
+        _, action = flown.policy(instance, 0)
+        judgements.append(judge_solver(instance, flown, 0, Budget()))
+        for name, found in against(instance, judgements[-1]).items():
+            share = f"{found.success:.1%} of STARTs reach END"
+            print(f"{path}: {share}, mean gap to {name} {found.mean_gap:.3%}")
         parts.append(split(instance, action, loaded.config["reward"]))
         returns.append(loaded.state["returns"].numpy().astype(np.float64))
     folder.mkdir(parents=True, exist_ok=True)

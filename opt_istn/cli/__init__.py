@@ -14,7 +14,19 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, lists, output, prove, referee, runs, streams, train
+from opt_istn import platforms
+from opt_istn.cli import (
+    instances,
+    library,
+    lists,
+    output,
+    prove,
+    referee,
+    runs,
+    starts,
+    streams,
+    train,
+)
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -52,10 +64,13 @@ referee.register(app)
 prove.register(app)
 library.register(app)
 train.register(app)
+starts.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are those of the process by default."""
+    if reason := platforms.refusal():
+        return _fail(2, reason)
     streams.prepare()
     given = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():

@@ -144,14 +144,18 @@ def table(
     by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
-    """Print the gap table of records."""
+    """Print the gap table of records, or the times in a JSON file of pytest-benchmark."""
+    from opt_istn.report import benchmarks
     from opt_istn.runs import ledger
 
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
+    if len(files) == 1 and benchmarks.is_one(files[0]):
+        return _print_benchmarks(benchmarks.rows_of(files[0]), format_)
     by: Literal["group", "instance"] = "instance" if by_instance else "group"
     _print_table(ledger.read_all(files, plans=False), format_, by, against, raw=raw)
+    return None
 
 
 def report(
@@ -257,6 +261,17 @@ def _exit_code(run: "Record") -> int:
         return 3
     codes = {Failure.REFUTED: 4, Failure.TIME: 3, Failure.MEMORY: 3, Failure.INPUT: 2}
     return 0 if run.failure is None else codes.get(run.failure, 1)
+
+
+def _print_benchmarks(rows: list[dict[str, Any]], format_: str) -> None:
+    if format_ not in ("text", "json"):
+        rule = f"expected text or json for times of pytest-benchmark, found {format_!r}"
+        raise InputError("--format", rule)
+    if format_ == "json":
+        output.as_json(rows)
+    else:
+        shown = [tuple(value for _, value in output.pairs(row)) for row in rows]
+        output.as_table(shown, tuple(rows[0]))
 
 
 def _print_table(

@@ -152,6 +152,15 @@ def judge_solver(instance: Instance, solver: Solver, seed: int, budget: Budget) 
     return replace(judged, optimum=least_costs(instance, "full"))
 
 
+def against(instance: Instance, judged: Judged) -> dict[str, Judged]:
+    """Return flights judged against each reference, by its name."""
+    associations: dict[str, Association] = {FULL: "full", STRONGEST: "strongest"}
+    return {
+        name: replace(judged, optimum=least_costs(instance, association))
+        for name, association in associations.items()
+    }
+
+
 def least_costs(instance: Instance, association: Association) -> IntArray:
     """Return the exact cost from every START with an association, shape (starts,)."""
     table = table_of(replace(instance, association=association))
