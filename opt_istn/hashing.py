@@ -23,18 +23,18 @@ def digests(parameters: Mapping[str, Any]) -> dict[str, str]:
     Raises
     ------
     InputError
-        If a path leads nowhere, or a file cannot be read.
+        If a file cannot be read. What is not there has none: its solver will say so.
     """
     return {
         f"{name}{SUFFIX}": _digest(found)
         for name, value in parameters.items()
-        if (found := _files(name, value))
+        if (found := _files(value))
     }
 
 
 def stamps(parameters: Mapping[str, Any]) -> tuple[tuple[str, int, int], ...]:
     """Return path, size and time of change of every such file, to see cheaply that it changed."""
-    found = [path for name, value in parameters.items() for path in _files(name, value)]
+    found = [path for value in parameters.values() for path in _files(value)]
     return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found)
 
 
@@ -60,21 +60,15 @@ def check(parameters: Mapping[str, Any], expected: Mapping[str, str]) -> None:
             raise InputError(name.removesuffix(SUFFIX), rule)
 
 
-def _files(name: str, value: Any) -> list[Path]:
+def _files(value: Any) -> list[Path]:
     """Return the files behind a value, none if it is none."""
     if isinstance(value, str):
         place, colon, _ = value.rpartition(":")
         text = place if colon and place.endswith(".py") else value
         if "/" not in text and not Path(text).suffix:
             return []
-        found = list(_named(Path(text)))
-        return [path for path in found if path.is_file()]
-    if not isinstance(value, Path):
-        return []
-    found = list(_named(value))
-    if not found:
-        raise InputError(name, "expected a file or a folder", str(value))
-    return found
+        return [path for path in _named(Path(text)) if path.is_file()]
+    return list(_named(value)) if isinstance(value, Path) else []
 
 
 def _named(path: Path) -> Iterator[Path]:

@@ -63,7 +63,8 @@ def prove(
     if plan_out and best is not None:
         best.write(plan_out)
     output.as_json(found) if json else _print_found(found, loaded.problem)
-    output.wrote(*filter(None, (out, plan_out if best is not None else "")))
+    if not json:
+        output.wrote(*filter(None, (out, plan_out if best is not None else "")))
     return 0
 
 

@@ -72,14 +72,15 @@ def solve(
     parameters = output.settings(set_ or [])
     source = Source(file=instance)
     run = run_one(loaded, source, solver, parameters, seed, budget, startup)
+    if out and run.plan and run.failure is None:
+        files.write_document(out, run.plan)
     result = _summary(run)
     if json:
         output.as_json(result)
     else:
         shown = {key: value for key, value in result.items() if key not in ("plan", "error")}
         output.as_table(output.pairs(output.with_units(shown, loaded.problem)))
-    if out and run.plan and run.failure is None:
-        files.write_document(out, run.plan)
+    if out and run.plan and run.failure is None and not json:
         output.wrote(out)
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")

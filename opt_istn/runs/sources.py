@@ -6,10 +6,12 @@ right one.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
 from opt_istn.runs.compare import load
@@ -30,7 +32,8 @@ class Loader:
     """
 
     def __init__(self, *beside: str | Path) -> None:
-        folders = [folder for path in beside for folder in Path(path).absolute().parents]
+        here = files.current_folder()
+        folders = [folder for path in beside for folder in Path(here, path).parents]
         self._folders = list(dict.fromkeys(folders))
         self._last: tuple[bytes, Instance] | None = None
 
@@ -50,26 +53,25 @@ class Loader:
         return self._last[1]
 
     def _found(self, run: Record) -> Instance:
-        first: InputError | WrongInstanceError | None = None
-        for source in self._sources(run.source):
-            try:
-                instance = load(source)
-            except InputError as error:
-                first = first or error
-                continue
+        try:
+            instance = load(run.source)
+            reason: Exception = WrongInstanceError(
+                f"its source gives another instance ({instance.sha256[:12]})"
+            )
             if instance.sha256 == run.sha256:
                 return instance
-            found = f"its source gives another instance ({instance.sha256[:12]})"
-            if first is None or isinstance(first, InputError):
-                first = WrongInstanceError(found)
-        raise first or InputError("source", "expected a file or a preset", run.instance)
+        except InputError as error:
+            reason = error
+        for place in self._elsewhere(run.source):
+            with suppress(InputError):
+                instance = load(Source(file=str(place)))
+                if instance.sha256 == run.sha256:
+                    return instance
+        raise reason
 
-    def _sources(self, source: Source) -> Iterator[Source]:
-        """Yield where an instance may be, its own place first."""
-        yield source
-        if source.file is None or Path(source.file).is_absolute():
-            return
-        for folder in self._folders:
-            place = folder / source.file
-            if place.is_file():
-                yield msgspec.structs.replace(source, file=str(place))
+    def _elsewhere(self, source: Source) -> Iterator[Path]:
+        """Yield files that may be the instance's as well."""
+        if source.file is not None and not Path(source.file).is_absolute():
+            yield from (
+                folder / source.file for folder in self._folders if (folder / source.file).is_file()
+            )
