@@ -253,9 +253,8 @@ class DqnCourse:
     def summary(self) -> str:
         """Return how training stands."""
         row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
-        done = f"{self.updates} of {self.config.updates} updates"
-        if self.config.episodes is not None:
-            done = f"{self.episodes} of {self.config.episodes} episodes"
+        unit = "updates" if self.config.episodes is None else "episodes"
+        done = f"{getattr(self, unit)} of {getattr(self.config, unit)} {unit}"
         return f"{done}; {row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
 
     def agent(self) -> agent.Agent:
@@ -379,7 +378,7 @@ class DqnAgent(AgentSolver):
     STARTs used for validation.
     """
 
-    weights: Literal["last", "best"] = "last"
+    weights: Literal["last", "best"] = "last"  # which weights of the file fly, the last or the best
     method = METHOD
 
     def actions(

@@ -136,7 +136,8 @@ def presets(
 
     if preset:
         problem = problems.of_preset(preset)
-        values = problem.scenario(preset, {}).document()
+        scenario = problem.scenario(preset, {})
+        values = scenario.document() if hasattr(scenario, "document") else asdict(scenario)
         if json:
             output.as_json({"problem": problem.name, "preset": preset, "parameters": values})
         else:
