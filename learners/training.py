@@ -21,7 +21,7 @@ from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
 SAVE_S = 30.0  # between checkpoints
-LEAST_STEPS = 2  # of the optimiser; after fewer nobody would call an agent trained
+LEAST_STEPS = 2  # of the optimiser, or of a table; after fewer nobody calls an agent trained
 MEASURED = 48  # rows of a training curve, beside the first, of the untrained agent
 COUNTED = ("rollouts", "environment_steps", "gradient_steps")
 COUNT = (1, 1e7)
@@ -219,16 +219,17 @@ def train(course: Course, out: Path, report: Report) -> dict[str, Any]:
 
 
 def check_trained(trained: Agent) -> None:
-    """Check that a training was more than one step of the optimiser: else it is no agent.
+    """Check that a training was more than one step: else it is no agent.
 
     Raises
     ------
     InputError
         Names the steps, if the budget was over before there were two.
     """
-    steps = trained.counts.get("gradient_steps", 0)
+    counts = trained.counts
+    steps = counts.get("gradient_steps", counts.get("environment_steps", 0))
     if steps < LEAST_STEPS:
-        rule = f"expected at least {LEAST_STEPS} steps of the optimiser, found {steps}"
+        rule = f"expected at least {LEAST_STEPS} steps of training, found {steps}"
         raise InputError("budget", f"{rule}: the agent is not trained; give it more time or steps")
 
 

@@ -17,7 +17,7 @@ import torch
 from learners import agent
 from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
-from learners.training import COUNT, SHARE, check_ranges
+from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.starts import judge
@@ -71,7 +71,9 @@ class QLearning:
         state = {"q": torch.from_numpy(q)}
         described, config = agent.described(task), dataclasses.asdict(self)
         counts = {"environment_steps": history[-1]["steps"]}
-        agent.save(out, agent.Agent(METHOD, config, described, seed, state, history, counts=counts))
+        made = agent.Agent(METHOD, config, described, seed, state, history, counts=counts)
+        check_trained(made)
+        agent.save(out, made)
         return history[-1]
 
     def learn(

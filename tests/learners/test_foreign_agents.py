@@ -45,7 +45,11 @@ def saved(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Calla
         path = folder / f"{kind.__name__}.zip"
         if not path.exists():
             env = gymnasium.make("opt-istn/Jutap-v0", instance=instance, features="fourier")
-            short = {"n_steps": 32, "n_epochs": 1} if kind is PPO else {"learning_starts": 10}
+            short = (
+                {"n_steps": 32, "batch_size": 32, "n_epochs": 1}
+                if kind is PPO
+                else {"learning_starts": 10}
+            )
             kind("MlpPolicy", env, seed=0, device="cpu", **short).learn(32).save(path)
         return path
 
@@ -94,7 +98,8 @@ def test_an_sb3_agent_of_a_wrapped_space_has_to_say_what_it_sees(
 ) -> None:
     """A wrapper that makes a space anew forgets the layout; then its user names it."""
     env = gymnasium.make("opt-istn/Jutap-v0", instance=instance)
-    model = PPO("MlpPolicy", gymnasium.wrappers.FlattenObservation(env), n_steps=32, device="cpu")
+    flat = gymnasium.wrappers.FlattenObservation(env)
+    model = PPO("MlpPolicy", flat, n_steps=32, batch_size=32, device="cpu")
     model.observation_space = gymnasium.spaces.Box(-1, 1, (3,), np.float32)
     model.save(tmp_path / "a.zip")
     with pytest.raises(InputError, match="expected observation="):
