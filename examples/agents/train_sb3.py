@@ -5,6 +5,7 @@ import sys
 import gymnasium
 from stable_baselines3 import DQN, PPO
 
+import learners.jutap.env  # noqa: F401 - registers opt-istn/Jutap-v0
 from opt_istn import read_instance
 
 algorithm, steps = sys.argv[1], int(sys.argv[2])

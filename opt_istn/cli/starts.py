@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,11 +69,11 @@ def starts(
         output.as_json(rows)
     else:
         output.as_table([_shown(row) for row in rows], tuple(rows[0]))
-    draw = getattr(problem.pictures(), "starts_figure", None)
-    if out and last is not None and draw is not None:
+    if out and last is not None:
         from opt_istn.pictures import canvas
 
-        canvas.save(draw(loaded, last[1], last[0]), out)
+        draw: Any = import_module(f"{problem.pictures().__package__}.starts")
+        canvas.save(draw.starts_figure(loaded, last[1], last[0]), out)
         output.wrote(out)
 
 

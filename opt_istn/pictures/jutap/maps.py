@@ -21,7 +21,6 @@ from opt_istn.jutap.parameters import Scenario
 from opt_istn.jutap.plan import Plan
 from opt_istn.pictures.canvas import COLUMN_IN, NORMAL, PAGE_IN, SMALL, label
 from opt_istn.pictures.jutap import raster
-from opt_istn.pictures.jutap.starts import starts_figure as starts_figure
 
 Named = tuple[str, Plan]
 EVENTS = {
