@@ -35,7 +35,7 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/decisions/README.md": ("Decisions",),
     "docs/decisions/certificates.md": ("Certificates of our own",),
     "docs/jutap.md": ("Agreed and certified",),
-    "docs/files.md": ("Runs: ", "Certificates: ", "Library"),
+    "docs/files.md": ("Runs: ", "Bundle: ", "Certificates: ", "Library"),
     "docs/own-agent.md": ("With a proof that a stranger checks",),
     "docs/reliability.md": ("Who decides what", "What is not promised"),
 }
