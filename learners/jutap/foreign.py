@@ -20,7 +20,7 @@ from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.observation import Layout, layout_of
 from opt_istn.jutap.pilot import plan_from_env
 from opt_istn.jutap.starts import Acts
-from opt_istn.jutap.table import Float, Mask, strongest
+from opt_istn.jutap.table import Float, Mask, not_strongest
 from opt_istn.solver import Budget, Claims, Status
 
 
@@ -33,11 +33,7 @@ class Foreign:
 
     def supports(self, instance: Instance) -> str | None:
         """Instances whose START holds its strongest link are supported."""
-        try:
-            strongest(instance)
-        except InputError as error:
-            return str(error)
-        return None
+        return not_strongest(instance)
 
     def prepare(self) -> None:
         """Nothing to do."""

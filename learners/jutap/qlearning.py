@@ -25,6 +25,7 @@ from opt_istn.jutap.table import (
     LOST,
     Reward,
     Table,
+    not_strongest,
     rewarded,
     strongest,
     table_of,
@@ -149,8 +150,4 @@ def single_map(task: Task) -> str | None:
         return "expected a JUTAP instance"
     if task.instance is None:
         return "a JUTAP agent learns one map: give an instance file, or --instance-seed"
-    try:
-        strongest(task.instance)
-    except InputError as error:
-        return str(error)
-    return None
+    return not_strongest(task.instance)
