@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,11 +186,12 @@ def describe(
     return answer.description or crashed
 
 
-def cancel_all() -> None:
-    """Give up every run in progress; their process trees are killed."""
+def cancel_all(whose: str | None = None) -> None:
+    """Give up every run in progress, or those of one `owner`; their process trees are killed."""
     with _lock:
-        given_up = list(_connections)
-        _connections.clear()
+        given_up = [ours for ours, name in _connections.items() if whose in (None, name)]
+        for connection in given_up:
+            del _connections[connection]
     for connection in given_up:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
@@ -271,7 +273,8 @@ class _Nursery:
 
 
 _lock = threading.Lock()
-_connections: set[socket.socket] = set()
+owner: ContextVar[str] = ContextVar("owner", default="")  # whose runs begin here
+_connections: dict[socket.socket, str] = {}
 _nurseries: dict[tuple[int, int], _Nursery] = {}  # by process, so that a fork starts its own
 
 
@@ -307,7 +310,7 @@ def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
     ours, theirs = socket.socketpair()
     with ours:
         with _lock:
-            _connections.add(ours)
+            _connections[ours] = owner.get()
         try:
             with theirs:
                 _adopt(theirs, job.threads)
@@ -321,7 +324,7 @@ def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
             return _lost(text), b""
         finally:
             with _lock:
-                _connections.discard(ours)
+                _connections.pop(ours, None)
 
 
 def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
