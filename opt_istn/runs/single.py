@@ -168,9 +168,13 @@ def judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
         error = f"not supported: {outcome.unsupported}"
         return change(blank, status=Status.NO_PLAN, error=error)
     claims = outcome.claims
-    if claims is None:
-        return change(blank, failure=outcome.failure, error=outcome.error)
-    return judge(blank, instance, claims)
+    if claims is not None:
+        return judge(blank, instance, claims)
+    failed = {"failure": outcome.failure, "error": outcome.error}
+    if outcome.reported is None:
+        return change(blank, **failed)
+    kept = judge(blank, instance, outcome.reported)  # the last plan and bound, unless refuted
+    return kept if kept.failure else change(kept, status=Status.FAILED, **failed)
 
 
 def limits(budget: Budget) -> Limits:
