@@ -42,7 +42,7 @@ class Expected:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve the expected instance; its plan is one of `instance`."""
-        found = Labels().solve(expected_instance(instance), budget, seed)
+        found = Labels().solve(expected_instance(instance), replace(budget, listener=None), seed)
         plan = replace(found.plan, instance=instance.sha256)
         detail = dict(found.detail)
         if found.bound is not None:

@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, output, prove, runs, streams, train
+from opt_istn.cli import clusters, instances, library, output, prove, runs, streams, train
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -48,6 +48,7 @@ def _options(
 
 instances.register(app)
 runs.register(app)
+clusters.register(app)
 prove.register(app)
 library.register(app)
 train.register(app)
