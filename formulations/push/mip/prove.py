@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.push.anneal import first_plan, restarts
 from formulations.push.mip.relaxation import Relaxation
+from formulations.push.moves import incumbent
 from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
@@ -148,7 +148,7 @@ def _known(instance: Instance, problem: UserProblem, plan: Plan | None, user: in
         useful = set(problem.content.tolist())
         return tuple((t, f) for u, f, t in plan.push if u == user and f in useful)
     rng = np.random.default_rng([_SEED, user])
-    slots, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, lambda _: False)
+    slots, _ = incumbent(problem, rng, Budget().start(), _ROUNDS)
     pushed = np.flatnonzero(slots < instance.num_slots)
     return tuple(zip(slots[pushed].tolist(), problem.content[pushed].tolist(), strict=True))
 
