@@ -10,6 +10,7 @@ average over the mixture. COVER_GIVEN holds COVER to each boundary q by itself, 
 insertion that leaves in slot k leave because the boundary passed it in k.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,6 +52,15 @@ class Point:
         found, first = np.unique(self.item[order], return_index=True)
         parts = np.split(order, first[1:])
         return dict(zip(found.tolist(), parts, strict=True))
+
+
+def renamed(name: Name, numbers: Sequence[int]) -> Name:
+    """Return a row's name with content f called numbers[f]."""
+    family, *at = name
+    contents = [0] if family == "LEAVE" else range(2, len(at), 2)
+    for i in contents:
+        at[i] = numbers[at[i]]
+    return (family, *at)
 
 
 def violated(point: Point, places: int) -> list[Name]:
