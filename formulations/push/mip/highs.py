@@ -73,7 +73,7 @@ class Highs:
         pushes = annealed(task) if self.start else ()
         with highs_engine.alone():
             if self.rows and self.fifo == "profile":
-                root = _root(task, program, pushes)
+                root = root_of(task, program, pushes)
                 program, saved_us = root.program, root.saved_us
             engine = load(program, binary_reach=self.rows and self.fifo == "profile")
             if self.start:
@@ -86,7 +86,7 @@ class Highs:
             return _result(task, program, engine, pushes, saved_us)
 
 
-def _root(task: Task, program: Program, pushes: users.Pushes) -> Root:
+def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
     """Separate rows at the root, for a third of the time at most."""
     left = task.budget.left_s()
     share = Budget(None if left is None else max(_ROOT * left, LEAST_S)).start()
