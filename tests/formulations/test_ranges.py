@@ -27,8 +27,11 @@ from tests import oracles, oracles_push
 ROUNDS = 100 if os.environ.get("OPT_ISTN_TORTURE") else 1
 CASES = Path(__file__).parent / "cases"
 EXACT = {
-    "jutap": ("jutap.labels", "jutap.cpsat", "jutap.pyomo"),
-    "push": ("push.labels", "push.forward", "push.highs", "push.cpsat", "push.interval"),
+    "jutap": ("jutap.labels", "jutap.cpsat", "jutap.pyomo", "jutap.scip"),
+    "push": (
+        *("push.labels", "push.forward", "push.highs", "push.cpsat", "push.interval"),
+        "push.scip",
+    ),
 }
 OTHERS = {
     "jutap": ("straight", "greedy", "random", "blind", "terrestrial", "lagrangian"),
