@@ -15,6 +15,7 @@ from formulations.jutap.arc_flow import MAX_PATH_COST, build
 from formulations.jutap.ranges import dearest
 from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.routes import Routes
 from opt_istn.solver import Budget, Claims
 
 
@@ -36,10 +37,15 @@ class Scip:
     def supports(self, instance: Instance) -> str | None:
         """Refuse negative cycles, too many arcs, too large costs, and say if SCIP is missing."""
         refused = scip_engine.refusal() or flow.refusal(instance, self.max_arcs)
-        most = dearest(instance) * len(instance.states[1])
-        if refused or most <= MAX_PATH_COST:
+        if refused:
             return refused
-        return f"a path may cost {most}, more than the {MAX_PATH_COST} up to which floats prove"
+        for most, limit in (
+            (dearest(instance) * len(instance.states[1]), MAX_PATH_COST),
+            (_dearest_optimum(instance), scip_engine.LARGEST),
+        ):
+            if most > limit:
+                return f"a path may cost {most}, more than the {limit} up to which SCIP proves"
+        return None
 
     def prepare(self) -> None:
         """Import the engine, if it is there."""
@@ -51,6 +57,20 @@ class Scip:
         if trivial:
             return trivial
         return flow.claims(instance, _run(instance, budget.start(), seed), scip_engine.PROOF)
+
+
+def _dearest_optimum(instance: Instance) -> int:
+    """Return a cost, of either sign, that an optimum does not exceed; 0 if there is no walk.
+
+    The walk of the least energy is within any budget that leaves a walk. No walk costs less than 0
+    unless an arc does, and then the best one enters each state once.
+    """
+    if not graph.reachable_cells(instance)[instance.end]:
+        return 0
+    moves = len(instance.states[1])
+    if graph.state_arcs(instance).cost.min(initial=0) >= 0:
+        moves = int(Routes(instance).from_start[instance.end]) // min(instance.energy_mj)
+    return dearest(instance) * moves
 
 
 def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
