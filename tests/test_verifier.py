@@ -227,10 +227,10 @@ def test_no_mutant_proves_more_than_is_true(make: Any) -> None:
         except verifier.Refused as refused:
             sentences.add(str(refused))
             continue
-        if "bound" in proven:
+        if "bound" in proven and truth.status != "infeasible":  # no plan costs less than anything
             assert truth.cost is not None
             assert proven["bound"] <= truth.cost
-        else:
+        elif "bound" not in proven:
             assert str(truth.status) in proven
     assert all(sentences)
     assert len(sentences) > 20
