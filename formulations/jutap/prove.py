@@ -47,8 +47,26 @@ def prove(
         found = None if claims.bound is None else _bound(instance, claims.bound)
     if found is None:
         return None, claims.plan
+    return _headed(instance, found), claims.plan
+
+
+def certificate(instance: Instance, bound: int | None) -> Document:
+    """Return the certificate of a bound that is known, None being that there is no plan.
+
+    Nothing is searched, and nothing is taken for granted: what is wrong comes out as a certificate
+    that `opt_istn.verifier` refuses.
+
+    Raises
+    ------
+    ValueError
+        If a bound is to be proven without an energy budget that no potential proves.
+    """
+    return _headed(instance, _infeasible(instance) if bound is None else _bound(instance, bound))
+
+
+def _headed(instance: Instance, found: Document) -> Document:
     head = {"format": "opt-istn/certificate", "version": 1, "instance": instance.sha256}
-    return {**head, **found}, claims.plan
+    return {**head, **found}
 
 
 def _bound(instance: Instance, bound: int) -> Document:
