@@ -9,7 +9,6 @@ instance of its own (`Front.questions`, `StartTable.questions`) with a certifica
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from formulations.jutap import levels as kernel
 from formulations.jutap.levels import DONE, LABELS, Levels, Wanted
@@ -51,11 +50,30 @@ def pareto(instance: Instance, max_labels: int = MAX_LABELS) -> Front:
     budget = _limits(instance, grid, [instance.energy_budget_mj])[0]
     if not grid.active[instance.end]:
         return Front(instance, ())
-    begins = np.full(grid.size**2, -1)
-    begins[instance.start] = budget
-    asked = Wanted(np.full(len(grid.cell), -1), *(np.zeros((0, 0), dtype=np.int64),) * 3)
-    found = _run(grid, energy_left(grid, begins), asked, max_labels, keep=True)
+    found = _from_start(instance, grid, budget, max_labels)
     return Front(instance, tuple(_points(instance, grid, found, start)))
+
+
+def cheapest_within(
+    instance: Instance, grid: Grid, budget: int, max_labels: int = MAX_LABELS
+) -> list[int]:
+    """Return the states of a cheapest walk from START within an energy budget.
+
+    Parameters
+    ----------
+    grid
+        May hold other costs than the instance.
+
+    Raises
+    ------
+    InputError
+        If no walk keeps the budget, or there are too many labels.
+    """
+    found = _from_start(instance, grid, budget, max_labels)
+    labels = np.flatnonzero(found.state[: found.numbers[LABELS]] == start_state(instance))
+    if not len(labels):
+        raise InputError("energy_budget_mj", "expected a budget that some walk to END keeps")
+    return _walk(found, int(labels[-1]))
 
 
 def starts(
@@ -151,9 +169,7 @@ def _limits(instance: Instance, grid: Grid, budgets: Iterable[int | None]) -> li
     return [LARGEST if b is None else min(b, LARGEST) for b in asked]
 
 
-def _run(
-    grid: Grid, limit: IntArray, wanted: Wanted, max_labels: int, *, keep: bool
-) -> Levels:
+def _run(grid: Grid, limit: IntArray, wanted: Wanted, max_labels: int, *, keep: bool) -> Levels:
     found = kernel.begin(grid, wanted)
     while kernel.advance(grid, found, limit, wanted) != DONE:
         found = kernel.grow(found, keep=keep)
@@ -162,18 +178,31 @@ def _run(
     return found
 
 
+def _from_start(instance: Instance, grid: Grid, budget: int, max_labels: int) -> Levels:
+    """Return the pass over what walks from START within the budget may pass."""
+    begins = np.full(grid.size**2, -1)
+    begins[instance.start] = budget
+    nothing = np.zeros((0, 0), dtype=np.int64)
+    asked = Wanted(np.full(len(grid.cell), -1), nothing, nothing, nothing)
+    return _run(grid, energy_left(grid, begins), asked, max_labels, keep=True)
+
+
 def _points(instance: Instance, grid: Grid, found: Levels, start: int) -> list[Point]:
     """Return the points of the state `start`, with the walks of their labels."""
-    used = found.numbers[LABELS]
-    labels: NDArray[np.intp] = np.flatnonzero(found.state[:used] == start)
+    labels = np.flatnonzero(found.state[: found.numbers[LABELS]] == start)
     level = np.searchsorted(found.first[: found.numbers[kernel.LEVELS] + 1], labels, "right") - 1
     points = []
     for label, energy in zip(labels.tolist(), found.energy[level].tolist(), strict=True):
-        states, onward = [], label
-        while onward >= 0:
-            states.append(int(found.state[onward]))
-            onward = int(found.onward[onward])
+        states = _walk(found, label)
         cells, links = grid.cell[states].tolist(), grid.link[states].tolist()
         plan = Plan(instance.sha256, tuple(cells), tuple(links))
         points.append(Point(energy, int(found.cost[label]), plan))
     return points
+
+
+def _walk(found: Levels, label: int) -> list[int]:
+    states = []
+    while label >= 0:
+        states.append(int(found.state[label]))
+        label = int(found.onward[label])
+    return states

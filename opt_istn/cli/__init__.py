@@ -14,7 +14,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, output, prove, runs, streams, train
+from opt_istn.cli import frontier, instances, library, output, prove, runs, streams, train
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -49,6 +49,7 @@ def _options(
 instances.register(app)
 runs.register(app)
 prove.register(app)
+frontier.register(app)
 library.register(app)
 train.register(app)
 

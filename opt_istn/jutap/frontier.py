@@ -3,6 +3,7 @@
 Methods that find these are entry points of the group ``opt_istn.studies``, see `registry.study`.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -10,10 +11,15 @@ from fractions import Fraction
 import numpy as np
 
 from opt_istn.jutap import graph
-from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.instance import Cost, Instance, IntArray
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.scenario import unweighted
 
 NO_FLIGHT = 2**61  # the cost from where no walk keeps the budget
+HANDOVER = (
+    *("mbs_to_mbs", "geo_to_mbs", "mbs_to_geo"),
+    *("geo_stay", "hole_to_mbs", "hole_to_geo"),
+)
 Weights = tuple[Fraction, Fraction, Fraction]
 
 
@@ -69,11 +75,10 @@ class Front:
         point needs, none is cheaper than this one. Together that leaves no room for other points.
         """
         x, points = self.instance, self.points
-        ends = [point.energy_mj - 1 for point in points]
-        if not points or ends[0] >= 0:
-            below = ends[0] if points else x.energy_budget_mj
-            yield Question(replace(x, energy_budget_mj=below), None, None)
-        for point, end in zip(points, [*ends[1:], x.energy_budget_mj], strict=True):
+        ends = [*(point.energy_mj - 1 for point in points), x.energy_budget_mj]
+        if ends[0] is None or ends[0] >= 0:
+            yield Question(replace(x, energy_budget_mj=ends[0]), None, None)
+        for point, end in zip(points, ends[1:], strict=True):
             limited = replace(x, energy_budget_mj=end)
             yield Question(limited, point.cost, replace(point.plan, instance=limited.sha256))
 
@@ -102,6 +107,11 @@ class StartTable:
     cost: IntArray
     energy_mj: IntArray
 
+    @property
+    def cells(self) -> IntArray:
+        """Cells that a walk to END begins in."""
+        return np.flatnonzero(self.links >= 0)
+
     def at(self, cell: int, k: int) -> Instance:
         """Return the instance that begins in `cell` with budget `k`."""
         budget = int(self.budget_mj[cell, k])
@@ -114,7 +124,7 @@ class StartTable:
 
     def questions(self) -> Iterator[Question]:
         """Yield one instance for every entry of the table."""
-        for cell in np.flatnonzero(self.links >= 0).tolist():
+        for cell in self.cells.tolist():
             for k, cost in enumerate(self.cost[cell].tolist()):
                 yield Question(self.at(cell, k), None if cost == NO_FLIGHT else cost, None)
 
@@ -153,7 +163,7 @@ class WeightMap:
     Parameters
     ----------
     instance
-        The map with xi, eta and delta in millionths: w1 = w2 = w3 = 1.
+        The map; the weights in its own costs do not matter here.
     regions
         Polygons that cover the simplex, the largest first.
     """
@@ -165,10 +175,55 @@ class WeightMap:
         """Return the optimal cost at these weights, in millionths of the objective."""
         return min(cost_at(region.terms, weights) for region in self.regions)
 
+    def questions(self) -> Iterator[Question]:
+        """Yield what proves the map: one instance for each corner of a polygon.
+
+        What another plan costs less the plan of a polygon is linear in the weights: at least 0 at
+        all corners, it is at least 0 in between. Weights are scaled to integers without a common
+        divisor, which changes no optimum.
+
+        Raises
+        ------
+        InputError
+            If that makes costs that are beyond the file format.
+        """
+        plain, seen = unweighted(self.instance), set()
+        for region in self.regions:
+            for weights in region.corners:
+                if weights not in seen:
+                    seen.add(weights)
+                    cost, scale = weighted(plain.cost, weights)
+                    made = replace(plain, cost=cost, name=f"{plain.name}, corner {len(seen)}")
+                    plan = replace(region.plan, instance=made.sha256)
+                    yield Question(made, int(scale * cost_at(region.terms, weights)), plan)
+
 
 def cost_at(terms: tuple[int, int, int], weights: Weights) -> Fraction:
     """Return w1 * xi + w2 * eta + w3 * delta of a plan's sums."""
     return sum((w * term for w, term in zip(weights, terms, strict=True)), Fraction(0))
+
+
+def weighted(cost: Cost, weights: Weights) -> tuple[Cost, Fraction]:
+    """Return costs with energy, handovers and disconnectivity weighted, as small integers.
+
+    Returns
+    -------
+    cost, scale
+        What the weighted numbers were multiplied by to become integers without a common divisor.
+    """
+    w1, w2, w3 = weights
+    eta = {name: w2 * getattr(cost, name) for name in HANDOVER}
+    numbers = [*(w1 * x for x in (*cost.move, *(cost.enter or ()))), w3 * cost.hole, *eta.values()]
+    common = math.lcm(*(x.denominator for x in numbers))
+    scale = Fraction(common, math.gcd(*(int(common * x) for x in numbers)) or 1)
+    made = Cost(
+        move=(int(scale * w1 * cost.move[0]), int(scale * w1 * cost.move[1])),
+        hole=int(scale * w3 * cost.hole),
+        enter=None if cost.enter is None else tuple(int(scale * w1 * x) for x in cost.enter),
+        hole_bonus=cost.hole_bonus,
+        **{name: int(scale * value) for name, value in eta.items()},
+    )
+    return made, scale
 
 
 def first_links(instance: Instance) -> IntArray:
