@@ -14,7 +14,17 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import frontier, instances, library, output, prove, runs, streams, train
+from opt_istn.cli import (
+    frontier,
+    instances,
+    library,
+    output,
+    prove,
+    reproduce,
+    runs,
+    streams,
+    train,
+)
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -52,6 +62,7 @@ prove.register(app)
 frontier.register(app)
 library.register(app)
 train.register(app)
+reproduce.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
