@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from learners import agent, nets
 from learners.push.batch import anneal, batch_of, replay
 from learners.push.draws import Problems
-from learners.push.episodes import Choose, perform
+from learners.push.episodes import perform
 from learners.push.nets import Actor, Shape
-from learners.push.scene import Scene, Sight, Stage, columns, scene_of
+from learners.push.scene import Scene, Sight, Stage, columns, scene_of, slot_of
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Source
 from learners.push.view import Float, contents_of
@@ -25,24 +26,54 @@ from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
 LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
+LIMITS |= {"chunk": 4096}
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
 
-def choosing(actor: Actor, rng: torch.Generator | None = None) -> Choose:
-    """Return the policy of an actor: its likeliest choices, or with `rng` a sample of them."""
-    device = next(actor.parameters()).device
+class Choosing:
+    """The policy of an actor over one episode, slot after slot: a `learners.push.episodes.Choose`.
+
+    It takes the likeliest choices, or with `rng` a sample of them.
+
+    Attributes
+    ----------
+    hidden
+        What a recurrent actor remembered before each slot so far, shape (2, P, width) each.
+    """
+
+    def __init__(self, actor: Actor, rng: torch.Generator | None = None) -> None:
+        self._actor, self._rng = actor, rng
+        self._device = next(actor.parameters()).device
+        self.hidden: list[Tensor] = []
+        self._after: Tensor | None = None  # what is remembered after the slot at hand
+        self._output = torch.zeros(0)
 
     @torch.no_grad()
-    def choose(sight: Sight, heads: IntArray) -> IntArray:
+    def __call__(self, sight: Sight, heads: IntArray) -> IntArray:
+        """Return slots after birth, T for never, of heads."""
+        actor, recurrent = self._actor, self._actor.shape.chunk > 0
+        if len(heads) == 0 and not recurrent:
+            return np.zeros(0, dtype=np.int64)
+        seen = Sight(*(x.to(self._device) for x in sight))
+        remembered = self._remember(seen) if recurrent else None
         if len(heads) == 0:
             return np.zeros(0, dtype=np.int64)
-        log_probs = actor(Sight(*(x.to(device) for x in sight))).cpu()
-        drawn = nets.greedy(log_probs) if rng is None else nets.sample(log_probs, rng)
+        log_probs = actor(seen, remembered).cpu()
+        drawn = nets.greedy(log_probs) if self._rng is None else nets.sample(log_probs, self._rng)
         after: IntArray = drawn.numpy()
         return after
 
-    return choose
+    def _remember(self, seen: Sight) -> Tensor:
+        """Return the features of the homes' caches; a slot's later turns see those of its first."""
+        if slot_of(seen, self._actor.shape.slots) == len(self.hidden) - 1:
+            return self._output
+        before = self._actor.blank(len(seen.state)) if self._after is None else self._after
+        self.hidden.append(before)
+        caches = self._actor.features.caches
+        output, self._after = caches.unroll(seen.caches[None, :, 1], before)
+        self._output = output[0]
+        return self._output
 
 
 class Curve:
@@ -67,7 +98,7 @@ class Curve:
 
         One number an instance.
         """
-        played = perform(self._scene, choosing(actor))
+        played = perform(self._scene, Choosing(actor))
         saved = self._by_instance(replay(self._scene.problems.batch, played.plan))
         shares: list[float] = (saved / self._best).tolist()
         return shares
@@ -98,6 +129,7 @@ class ActorPolicy:
         self._cache_size = context.cache_size
         self._link_up = np.ones((context.num_users, context.num_slots), dtype=bool)
         self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
+        self._choose = Choosing(self._actor)  # with nothing remembered of the last instance
 
     def act(self, observation: Observation) -> Pushes:
         """Decide on the newborn contents, then push what is due."""
@@ -107,9 +139,8 @@ class ActorPolicy:
         never = np.full((users, len(observation.newborn)), slots)
         self._plan = np.concatenate([self._plan, never], axis=1)
         stage = self._stage(observation)
-        choose = choosing(self._actor)
-        for heads in stage.turns(slot):
-            stage.enter(heads, choose(stage.sight(slot, heads), heads))
+        for heads in stage.turns(slot) or [np.zeros(0, dtype=np.int64)]:
+            stage.enter(heads, self._choose(stage.sight(slot, heads), heads))
         self._plan[observation.roi] = stage.plan
         due = stage.due(slot)
         rows = zip(stage.problem[due], stage.scene.problems.content[due], strict=True)

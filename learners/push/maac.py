@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from learners import nets, training
-from learners.push.actor import choosing
+from learners.push.actor import Choosing
 from learners.push.attention import AttentionCritic, Crowd
 from learners.push.episodes import Episode, again, perform
 from learners.push.nets import HeadEncoder, Shape
@@ -308,7 +308,7 @@ class MaacCourse(PushCourse):
         rng = self.rng(PLAY, self.step)
         scene = self.scenes.scene(self.config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        self._kept[self.step] = perform(scene, choosing(self.actor, noise))
+        self._kept[self.step] = perform(scene, Choosing(self.actor, noise))
         self.played(self.config.episodes)
         self._kept.pop(self.step - self.config.replay, None)
         draw = self.rng(REPLAY, self.step)

@@ -267,6 +267,11 @@ class Stage:
         return np.concatenate([part, clock, who, known], axis=1)
 
 
+def slot_of(sight: Sight, num_slots: int) -> int:
+    """Return the slot in which something was seen, of all homes the same."""
+    return int(sight.state[0, num_slots : 2 * num_slots].argmax())
+
+
 def joined(sights: list[Sight], homes: int) -> Sight:
     """Return the sights of successive turns as one; turn k's homes are those of its slot.
 

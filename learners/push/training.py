@@ -19,6 +19,9 @@ from learners.training import Rounds
 from opt_istn.training import Task
 
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
+# Switches that came later, as they are off, and what goes with them: agent files name them where
+# they are on, so that trainings of before go on.
+_LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (("recurrent", False, ("chunk",)),)
 
 
 class Config(Protocol):
@@ -49,9 +52,11 @@ class PushCourse(Rounds):
     ----------
     config, task, seed
         As in `learners.push.mappo.Mappo.train`; all fields given.
+    chunk
+        Of the actor's memory, see `learners.push.nets.Shape`.
     """
 
-    def __init__(self, config: Config, task: Task, seed: int) -> None:
+    def __init__(self, config: Config, task: Task, seed: int, chunk: int = 0) -> None:
         super().__init__(config, task, seed)
         self._config = config
         self.entropy: float | None = None
@@ -59,7 +64,7 @@ class PushCourse(Rounds):
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
-        self.shape = Shape(*sizes)
+        self.shape = Shape(*sizes, chunk=chunk)
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
 
@@ -89,6 +94,9 @@ class PushCourse(Rounds):
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
         state |= {"backbone": self._backbone, "best": self.best}
+        for switch, off, also in _LATER:  # as files say it that are older than the switch
+            if config.get(switch) == off:
+                config = {k: v for k, v in config.items() if k not in (switch, *also)}
         if self._config.backbone:  # another file of the same name makes another training
             config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
         known = (self._config.method, config, about, self.seed, state, self.history)
