@@ -34,20 +34,21 @@ from opt_istn.training import Task
 
 CURVES = Path(__file__).parent / "agents"
 OUT = Path(__file__).parent.parent / "out" / "memorise"
-SNAPSHOTS = {"profile": "paper", "recurrent": False}  # the memory of two snapshots
-RECURRENT = {"profile": "paper"}
-MAAC = {"profile": "paper"}
+PAPER = {"profile": "paper"}
+BEFORE = {**PAPER, "recurrent": False, "state": "own"}  # a memory of two snapshots, our own state
+MAAC_BEFORE = {**PAPER, "state": "own"}
 AGENTS: dict[str, tuple[str, dict[str, Any], int]] = {  # trainer, parameters, rounds between rows
-    "rmappo": ("push.mappo", RECURRENT, 4),
-    "rmmappo": ("push.mmappo", RECURRENT, 4),
-    "mappo": ("push.mappo", SNAPSHOTS, 4),
-    "mmappo": ("push.mmappo", SNAPSHOTS, 4),
-    "maac": ("push.maac", MAAC, 50),
-    "rmappo-linear": ("push.mappo", {**RECURRENT, "reward_log": False}, 4),
-    "rmmappo-linear": ("push.mmappo", {**RECURRENT, "reward_log": False}, 4),
-    "mappo-linear": ("push.mappo", {**SNAPSHOTS, "reward_log": False}, 4),
-    "mmappo-linear": ("push.mmappo", {**SNAPSHOTS, "reward_log": False}, 4),
-    "maac-linear": ("push.maac", {**MAAC, "reward_log": False}, 50),
+    "rmappo": ("push.mappo", PAPER, 4),
+    "rmmappo": ("push.mmappo", PAPER, 4),
+    "mappo": ("push.mappo", BEFORE, 4),
+    "mmappo": ("push.mmappo", BEFORE, 4),
+    "maac": ("push.maac", MAAC_BEFORE, 50),
+    "rmaac": ("push.maac", PAPER, 50),
+    "rmappo-linear": ("push.mappo", {**PAPER, "reward_log": False}, 4),
+    "rmmappo-linear": ("push.mmappo", {**PAPER, "reward_log": False}, 4),
+    "mappo-linear": ("push.mappo", {**BEFORE, "reward_log": False}, 4),
+    "mmappo-linear": ("push.mmappo", {**BEFORE, "reward_log": False}, 4),
+    "maac-linear": ("push.maac", {**MAAC_BEFORE, "reward_log": False}, 50),
 }
 RULES = ("never", "match", "greedy", "rolling", "labels")
 EXACT_S = 600.0  # limit of the exact method

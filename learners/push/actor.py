@@ -17,7 +17,7 @@ from learners.push.nets import Actor, Shape
 from learners.push.scene import Scene, Sight, Stage, columns, scene_of, slot_of
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Source
-from learners.push.view import Float, contents_of
+from learners.push.view import Float, Satellites, contents_of, members
 from learners.push.vision import Vision, classes_of
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
@@ -26,7 +26,7 @@ from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
 LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
-LIMITS |= {"chunk": 4096}
+LIMITS |= {"chunk": 4096, "satellites": 4096, "satellite_items": 4096}
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
@@ -130,6 +130,7 @@ class ActorPolicy:
         self._link_up = np.ones((context.num_users, context.num_slots), dtype=bool)
         self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
         self._choose = Choosing(self._actor)  # with nothing remembered of the last instance
+        self._member = members(context.world if self._actor.shape.whole else None)
 
     def act(self, observation: Observation) -> Pushes:
         """Decide on the newborn contents, then push what is due."""
@@ -159,14 +160,14 @@ class ActorPolicy:
 
     def _scene(self, observation: Observation) -> Scene:
         roi, (users, slots) = observation.roi, self._link_up.shape
-        contents = contents_of(observation)
+        contents = contents_of(observation, self._member)
         if self._codes is not None:
             contents = contents._replace(codes=self._codes[: len(contents.codes)])
         nothing = np.zeros((*roi.shape, slots), dtype=np.int64)
         known = np.full((users, slots), roi.shape[1] / self._births, dtype=np.float32)
         batch = batch_of(nothing, observation.release, roi, self._cache_size, self._link_up)
         problems = Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
-        return scene_of(contents, problems, users)
+        return scene_of(contents, problems, users, self._actor.shape.held)
 
 
 @dataclass(frozen=True)
@@ -195,6 +196,8 @@ class MappoAgent(PushAgent):
             return refused
         if x.own and instance.num_contents != x.own:
             return "expected the instance that the agent was trained on"
+        if x.whole and Satellites(instance).places != x.held:
+            return f"expected clusters of {x.satellites} satellites with {x.satellite_items} places"
         if not x.own and len(instance.contents) != instance.num_contents:
             return "expected an instance that names the attributes of its contents"
         if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
@@ -219,7 +222,6 @@ class MappoAgent(PushAgent):
     def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
         """Return the actor of a file, what it needs to know, and what it was trained on."""
         found = agent.load(path, self.method)
-        agent.check_contract(found, columns(), path)
         state = found.state
         if self.weights == "best" and not state.get("best"):
             rule = "expected best weights, found the last ones alone"
@@ -229,6 +231,7 @@ class MappoAgent(PushAgent):
         own = kept.get("own")
         if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
             raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
+        agent.check_contract(found, columns(shape.whole), path)
         actor = Actor(shape, torch.Generator())
         agent.load_state(actor, kept, path)
         return actor, state, found.trained_on

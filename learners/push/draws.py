@@ -93,9 +93,9 @@ class DrawnBirths(NamedTuple):
         As in `Instance`.
     lat_deg, lon_deg
         Centres of the contents.
-    cluster, evicted
-        Cluster that took each content, and slot from which on none of its satellites stores it,
-        T for never; empty unless asked for.
+    cluster, evicted, holder
+        Cluster that took each content, slot from which on none of its satellites stores it, T for
+        never, and the satellite that does until then; empty unless asked for.
     """
 
     release: IntArray
@@ -107,6 +107,7 @@ class DrawnBirths(NamedTuple):
     lon_deg: Array
     cluster: IntArray
     evicted: IntArray
+    holder: IntArray
 
 
 class Drawer:
@@ -163,14 +164,15 @@ class Drawer:
 
     def _storage(
         self, found: Births, track: Array, rng: np.random.Generator
-    ) -> tuple[IntArray, IntArray]:
-        """Return cluster and eviction of contents, nothing if nobody asked."""
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Return cluster, eviction and satellite of contents, nothing if nobody asked."""
         if not self._stored:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+            nothing = np.zeros(0, dtype=np.int64)
+            return nothing, nothing, nothing
         clusters = self._remote.cluster
-        evicted = store(self.scenario, found, clusters, track[:-1], rng).evicted
-        kept = np.where(evicted == NEVER, self.scenario.num_slots, evicted)
-        return clusters[found.satellite], kept
+        storage = store(self.scenario, found, clusters, track[:-1], rng)
+        kept = np.where(storage.evicted == NEVER, self.scenario.num_slots, storage.evicted)
+        return clusters[found.satellite], kept, storage.satellite
 
     def _codes(self, traits: Features, rng: np.random.Generator) -> Array:
         noise = rng.normal(size=(len(traits.level), CODE_LENGTH))

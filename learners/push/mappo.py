@@ -36,7 +36,7 @@ from learners.push.episodes import Episode, perform
 from learners.push.nets import Critic
 from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.scene import Sight, part_of
-from learners.push.training import PLAY, PushCourse, explained
+from learners.push.training import PLAY, Observed, PushCourse, explained
 from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
@@ -61,12 +61,12 @@ FAIR: dict[str, Any] = (
     | {"epochs": 4, "minibatches": 1, "clip": 0.2, "gamma": 0.99, "gae_lambda": 0.95}
     | {"entropy": 0.01, "huber": 10.0, "grad_norm": 10.0, "actor_rate": 2e-3}
     | {"critic_rate": 2e-3, "decay": True, "hidden": 64, "redraws": 4}
-    | {"recurrent": False, "chunk": 10}
+    | {"recurrent": False, "chunk": 10, "state": "own"}
 )
 PAPER = (  # Table 2, R-MAPPO's shuffled minibatches and memory, on-policy's values beyond that
     {"hidden": 256, "actor_rate": 1e-4, "critic_rate": 5e-4, "epochs": 5, "episodes": 16}
     | {"minibatches": 16, "reward_credit": "shared", "reward_log": True, "decay": False}
-    | {"recurrent": True}
+    | {"recurrent": True, "state": "paper"}
 )
 PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
@@ -94,6 +94,9 @@ class Mappo:
         snapshots, of one slot before and now.
     chunk
         Slots through which gradients of a recurrent memory go.
+    state
+        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
+        cluster's caches place by place.
     images
         What is seen of images, see `learners.push.vision`.
     backbone
@@ -124,6 +127,7 @@ class Mappo:
     reward_credit: Credit = BY_PROFILE
     reward_log: bool = BY_PROFILE
     ratio: Literal["per_head", "joint"] = BY_PROFILE
+    state: Observed = BY_PROFILE
     images: Images = "none"
     backbone: str = ""
     episodes: int = BY_PROFILE

@@ -47,6 +47,9 @@ class Shape:
     chunk
         Slots of a chunk through which gradients of the recurrent memory go; 0 for a memory of two
         snapshots, which is not recurrent.
+    whole, satellites, satellite_items
+        Whether the paper's whole state is seen, and then the most satellites of a cluster and the
+        places on each.
     """
 
     users: int
@@ -57,6 +60,14 @@ class Shape:
     own: int = 0
     code: int = CODE_LENGTH
     chunk: int = 0
+    whole: bool = False
+    satellites: int = 0
+    satellite_items: int = 0
+
+    @property
+    def held(self) -> tuple[int, int] | None:
+        """See `learners.push.scene.Scene.whole`."""
+        return (self.satellites, self.satellite_items) if self.whole else None
 
 
 class OfUser(nn.Module):
@@ -94,7 +105,8 @@ class HeadEncoder(nn.Module):
         super().__init__()
         self.shape = shape
         state = home_width(shape.slots, shape.users)
-        self.attributes = nets.AttributeMlp(content_width(shape.slots) + state, shape.width, rng)
+        inputs = content_width(shape.slots, shape.held) + state
+        self.attributes = nets.AttributeMlp(inputs, shape.width, rng)
         self.taste = OfUser(shape.users, NUM_META, shape.width)
         self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
         if shape.images:
@@ -220,9 +232,7 @@ class Actor(nn.Module):
             return self.features.memory(sight)
         now, slots = sight.caches[opening][:, :, 1], len(opening)
         borders = [*range(0, slots, self.shape.chunk), slots]
-        parts = [
-            self.features.caches.unroll(now[a:b], hidden[a])[0] for a, b in pairwise(borders)
-        ]
+        parts = [self.features.caches.unroll(now[a:b], hidden[a])[0] for a, b in pairwise(borders)]
         home = torch.arange(len(sight.state))
         slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
         return torch.cat(parts)[slot, home % opening.shape[1]]

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -18,10 +18,14 @@ from learners.push.vision import Images, classes_of, vision_of
 from learners.training import Rounds
 from opt_istn.training import Task
 
+Observed = Literal["own", "paper"]
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
 # Switches that came later, as they are off, and what goes with them: agent files name them where
 # they are on, so that trainings of before go on.
-_LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (("recurrent", False, ("chunk",)),)
+_LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
+    ("recurrent", False, ("chunk",)),
+    ("state", "own", ()),
+)
 
 
 class Config(Protocol):
@@ -41,6 +45,8 @@ class Config(Protocol):
     def redraws(self) -> int: ...  # noqa: D102
     @property
     def hidden(self) -> int: ...  # noqa: D102
+    @property
+    def state(self) -> Observed: ...  # noqa: D102
     @property
     def device(self) -> str: ...  # noqa: D102
 
@@ -64,7 +70,7 @@ class PushCourse(Rounds):
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
-        self.shape = Shape(*sizes, chunk=chunk)
+        self.shape = Shape(*sizes, chunk, x.held is not None, *(x.held or (0, 0)))
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
 
@@ -100,7 +106,7 @@ class PushCourse(Rounds):
         if self._config.backbone:  # another file of the same name makes another training
             config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
         known = (self._config.method, config, about, self.seed, state, self.history)
-        contract = agent.contract(columns())
+        contract = agent.contract(columns(self.shape.whole))
         told: dict[str, Any] = {
             "counts": self.counts,
             "measured": self.measured,
@@ -132,7 +138,7 @@ def explained(target: torch.Tensor, value: torch.Tensor) -> float:
 def _scenes(config: Config, task: Task) -> tuple[Source, Mapping[str, Any] | None]:
     """Return where the scenes of a task come from, and the backbone through which it is seen."""
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
-    vision = vision_of(config.images, number, config.backbone)
+    vision, whole = vision_of(config.images, number, config.backbone), config.state == "paper"
     if task.scenario is None:
-        return KnownProblems(task.instance, vision), vision.backbone
-    return DrawnProblems(task.scenario, config.redraws, vision), vision.backbone
+        return KnownProblems(task.instance, vision, whole), vision.backbone
+    return DrawnProblems(task.scenario, config.redraws, vision, whole=whole), vision.backbone

@@ -13,7 +13,7 @@ from learners.images.aircraft import CHANNELS
 from learners.images.mobilenet import MobileNet
 from learners.push import batch as push_batch
 from learners.push import maac, mappo
-from learners.push.actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, Choosing
+from learners.push.actor import ActorPolicy, Choosing, MaacAgent, MappoAgent, MultiModalAgent
 from learners.push.backbone import BackboneTrainer
 from learners.push.counterfactual import Counterfactual
 from learners.push.draws import Drawer

@@ -58,6 +58,7 @@ class Watching(Choosing):
         self._forward = forward
 
     def stop(self, actor: Actor) -> None:
+        """Note no more."""
         actor.forward = self._forward  # type: ignore[method-assign]
 
 
