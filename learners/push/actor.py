@@ -179,10 +179,11 @@ class MappoAgent(PushAgent):
     agent, elsewhere, sha256
         As in `PushAgent`.
     weights
-        ``last``, or the ``best`` of the training curve.
+        ``last``, the ``best`` of the training curve, or ``untrained``: what the training began
+        with, drawn once more from its seed.
     """
 
-    weights: Literal["last", "best"] = "last"
+    weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str] = "push.mappo"
 
@@ -232,8 +233,10 @@ class MappoAgent(PushAgent):
         if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
             raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
         agent.check_contract(found, columns(shape.whole), path)
-        actor = Actor(shape, torch.Generator())
-        agent.load_state(actor, kept, path)
+        actor = Actor(shape, torch.Generator().manual_seed(found.seed))
+        if self.weights != "untrained":
+            agent.load_state(actor, kept, path)
+        self.remember(found, self.weights)
         return actor, state, found.trained_on
 
 
