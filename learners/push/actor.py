@@ -22,6 +22,7 @@ from learners.push.vision import Vision, classes_of
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
+from opt_istn.push.policies import unlinked
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
@@ -131,6 +132,7 @@ class ActorPolicy:
         self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
         self._choose = Choosing(self._actor)  # with nothing remembered of the last instance
         self._member = members(context.world if self._actor.shape.whole else None)
+        self._miss_us = np.zeros((context.num_users, 0), dtype=np.int64)  # in the slots of birth
 
     def act(self, observation: Observation) -> Pushes:
         """Decide on the newborn contents, then push what is due."""
@@ -139,6 +141,9 @@ class ActorPolicy:
         users, slots = self._link_up.shape
         never = np.full((users, len(observation.newborn)), slots)
         self._plan = np.concatenate([self._plan, never], axis=1)
+        if observation.miss_us is not None:
+            fresh = observation.miss_us[:, list(observation.newborn)]
+            self._miss_us = np.concatenate([self._miss_us, fresh], axis=1)
         stage = self._stage(observation)
         for heads in stage.turns(slot) or [np.zeros(0, dtype=np.int64)]:
             stage.enter(heads, self._choose(stage.sight(slot, heads), heads))
@@ -167,7 +172,10 @@ class ActorPolicy:
         known = np.full((users, slots), roi.shape[1] / self._births, dtype=np.float32)
         batch = batch_of(nothing, observation.release, roi, self._cache_size, self._link_up)
         problems = Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
-        return scene_of(contents, problems, users, self._actor.shape.held)
+        shape, miss = self._actor.shape, None
+        if shape.links:
+            miss = (self._miss_us[roi] / 1e6).astype(np.float32)
+        return scene_of(contents, problems, users, shape.held, miss)
 
 
 @dataclass(frozen=True)
@@ -187,6 +195,11 @@ class MappoAgent(PushAgent):
 
     method: ClassVar[str] = "push.mappo"
 
+    @property
+    def knows(self) -> str:
+        """What it knows of an instance when it decides."""
+        return "past, link states" if self.load(self.path())[0].shape.links else "past"
+
     def supports(self, instance: Any) -> str | None:
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):
@@ -199,6 +212,8 @@ class MappoAgent(PushAgent):
             return "expected the instance that the agent was trained on"
         if x.whole and Satellites(instance).places != x.held:
             return f"expected clusters of {x.satellites} satellites with {x.satellite_items} places"
+        if x.links and (refused := unlinked(instance)):
+            return refused
         if not x.own and len(instance.contents) != instance.num_contents:
             return "expected an instance that names the attributes of its contents"
         if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
@@ -232,7 +247,7 @@ class MappoAgent(PushAgent):
         own = kept.get("own")
         if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
             raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
-        agent.check_contract(found, columns(shape.whole), path)
+        agent.check_contract(found, columns(shape.whole, shape.links), path)
         actor = Actor(shape, torch.Generator().manual_seed(found.seed))
         if self.weights != "untrained":
             agent.load_state(actor, kept, path)

@@ -103,6 +103,9 @@ class Maac:
     state
         ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
         cluster's caches place by place.
+    links
+        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
+        reward with the delays of their own network.
     images, backbone
         What is seen of images, and through which networks, see `learners.push.mappo.Mappo`.
     episodes
@@ -130,6 +133,7 @@ class Maac:
     reward_log: bool = BY_PROFILE
     actor_grad: Literal["score", "gumbel_st"] = "score"
     state: Observed = BY_PROFILE
+    links: bool = False
     images: Images = "none"
     backbone: str = ""
     episodes: int = BY_PROFILE

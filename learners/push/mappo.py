@@ -97,6 +97,9 @@ class Mappo:
     state
         ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
         cluster's caches place by place.
+    links
+        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
+        reward with the delays of their own network.
     images
         What is seen of images, see `learners.push.vision`.
     backbone
@@ -128,6 +131,7 @@ class Mappo:
     reward_log: bool = BY_PROFILE
     ratio: Literal["per_head", "joint"] = BY_PROFILE
     state: Observed = BY_PROFILE
+    links: bool = False
     images: Images = "none"
     backbone: str = ""
     episodes: int = BY_PROFILE

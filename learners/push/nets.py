@@ -50,6 +50,8 @@ class Shape:
     whole, satellites, satellite_items
         Whether the paper's whole state is seen, and then the most satellites of a cluster and the
         places on each.
+    links
+        Whether link states are seen.
     """
 
     users: int
@@ -63,6 +65,7 @@ class Shape:
     whole: bool = False
     satellites: int = 0
     satellite_items: int = 0
+    links: bool = False
 
     @property
     def held(self) -> tuple[int, int] | None:
@@ -105,7 +108,7 @@ class HeadEncoder(nn.Module):
         super().__init__()
         self.shape = shape
         state = home_width(shape.slots, shape.users)
-        inputs = content_width(shape.slots, shape.held) + state
+        inputs = content_width(shape.slots, shape.held, shape.links) + state
         self.attributes = nets.AttributeMlp(inputs, shape.width, rng)
         self.taste = OfUser(shape.users, NUM_META, shape.width)
         self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)

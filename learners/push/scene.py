@@ -38,6 +38,9 @@ class Scene(NamedTuple):
     whole
         Most satellites in a cluster and places on each, if the paper's whole state is to be seen;
         None for the project's own.
+    miss_s
+        Delay of a miss of each head's content in its slot of birth, seconds, shape (N,); None if
+        link states are not looked at.
     """
 
     contents: Contents
@@ -45,6 +48,7 @@ class Scene(NamedTuple):
     head: IntArray
     users: int
     whole: tuple[int, int] | None = None
+    miss_s: Float | None = None
 
 
 class Sight(NamedTuple):
@@ -53,7 +57,7 @@ class Sight(NamedTuple):
     Parameters
     ----------
     content
-        Attributes of the content and its satellites' caches, shape (n, content_width(T, whole)).
+        Attributes of the content and its satellites' caches, shape (n, content_width(T, ..)).
     code
         Code of the content's image, shape (n, CODE_LENGTH).
     user, own
@@ -85,20 +89,21 @@ class Sight(NamedTuple):
     state: Tensor
 
 
-def columns(whole: bool = False) -> list[str]:
+def columns(whole: bool = False, links: bool = False) -> list[str]:
     """Return the names of what is seen, in order: the contract between agents and the process."""
     more = (*EXTENT, "satellite's place, 1 minus age") if whole else ()
-    names = (*META, "stored by age, in tens", "number in tens", *more)
+    miss = ("delay of a miss in seconds",) if links else ()
+    names = (*META, "stored by age, in tens", "number in tens", *more, *miss)
     content = [f"content.{name}" for name in names]
     caches = [f"cache, then now, oldest first.{name}" for name in META]
     state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
     return [*content, "code", *caches, *(f"home.{name}" for name in state)]
 
 
-def content_width(num_slots: int, whole: tuple[int, int] | None = None) -> int:
+def content_width(num_slots: int, whole: tuple[int, int] | None = None, links: bool = False) -> int:
     """Return the number of columns of `Sight.content`."""
     more = len(EXTENT) + whole[0] * whole[1] if whole is not None else 0
-    return NUM_META + num_slots + 1 + more
+    return NUM_META + num_slots + 1 + more + links
 
 
 def home_width(num_slots: int, num_users: int) -> int:
@@ -107,11 +112,15 @@ def home_width(num_slots: int, num_users: int) -> int:
 
 
 def scene_of(
-    contents: Contents, problems: Problems, users: int, whole: tuple[int, int] | None = None
+    contents: Contents,
+    problems: Problems,
+    users: int,
+    whole: tuple[int, int] | None = None,
+    miss_s: Float | None = None,
 ) -> Scene:
     """Return the scene of problems whose `content` counts from 0 in each instance."""
     first = np.searchsorted(contents.instance, problems.batch.problem // users)
-    return Scene(contents, problems, first + problems.content, users, whole)
+    return Scene(contents, problems, first + problems.content, users, whole, miss_s)
 
 
 def scene_in(instance: Instance) -> Scene:
@@ -201,6 +210,8 @@ class Stage:
         parts = [x.rows[row], self._stored(slot, row), number[:, None]]
         if scene.whole is not None:
             parts += [x.extent[row], self._held(slot, row, *scene.whole)]
+        if scene.miss_s is not None:
+            parts.append(scene.miss_s[heads, None])
         content = np.concatenate(parts, axis=1)
         return Sight(
             torch.from_numpy(content.astype(np.float32)),

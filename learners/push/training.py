@@ -25,6 +25,7 @@ WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's s
 _LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("recurrent", False, ("chunk",)),
     ("state", "own", ()),
+    ("links", False, ()),
 )
 
 
@@ -48,6 +49,8 @@ class Config(Protocol):
     @property
     def state(self) -> Observed: ...  # noqa: D102
     @property
+    def links(self) -> bool: ...  # noqa: D102
+    @property
     def device(self) -> str: ...  # noqa: D102
 
 
@@ -70,7 +73,8 @@ class PushCourse(Rounds):
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
-        self.shape = Shape(*sizes, chunk, x.held is not None, *(x.held or (0, 0)))
+        held = (x.held is not None, *(x.held or (0, 0)))
+        self.shape = Shape(*sizes, chunk, *held, config.links)
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
 
@@ -106,7 +110,7 @@ class PushCourse(Rounds):
         if self._config.backbone:  # another file of the same name makes another training
             config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
         known = (self._config.method, config, about, self.seed, state, self.history)
-        contract = agent.contract(columns(self.shape.whole))
+        contract = agent.contract(columns(self.shape.whole, self.shape.links))
         told: dict[str, Any] = {
             "counts": self.counts,
             "measured": self.measured,
@@ -138,7 +142,9 @@ def explained(target: torch.Tensor, value: torch.Tensor) -> float:
 def _scenes(config: Config, task: Task) -> tuple[Source, Mapping[str, Any] | None]:
     """Return where the scenes of a task come from, and the backbone through which it is seen."""
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
-    vision, whole = vision_of(config.images, number, config.backbone), config.state == "paper"
+    vision = vision_of(config.images, number, config.backbone)
+    seen = (config.state == "paper", config.links)
     if task.scenario is None:
-        return KnownProblems(task.instance, vision, whole), vision.backbone
-    return DrawnProblems(task.scenario, config.redraws, vision, whole=whole), vision.backbone
+        return KnownProblems(task.instance, vision, *seen), vision.backbone
+    drawn = (task.scenario, config.redraws, vision, 0, *seen)
+    return DrawnProblems(*drawn), vision.backbone
