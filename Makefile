@@ -70,11 +70,11 @@ bench: .venv/.dev
 	touch $@ .venv/.core
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,exact,learn,sb3,onnx,pandas]"
+	$(INSTALL) -e ".[test,exact,learn,scip,sb3,onnx,pandas]"
 	touch $@ .venv/.learn .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,exact,learn,sb3,onnx,pandas,bench,dev]"
+	$(INSTALL) -e ".[test,exact,learn,scip,sb3,onnx,pandas,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
 
 .venv/.lowest .venv/.newest: pyproject.toml | .venv/bin/python

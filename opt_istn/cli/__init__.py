@@ -16,12 +16,15 @@ import typer
 
 from opt_istn import platforms
 from opt_istn.cli import (
+    clusters,
+    frontier,
     instances,
     library,
     lists,
     output,
     prove,
     referee,
+    reproduce,
     runs,
     starts,
     streams,
@@ -61,10 +64,13 @@ lists.register(app)
 instances.register(app)
 runs.register(app)
 referee.register(app)
+clusters.register(app)
 prove.register(app)
+frontier.register(app)
 library.register(app)
 train.register(app)
 starts.register(app)
+reproduce.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn.cli import output
+from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import RunsFiles
 from opt_istn.files import InputError
@@ -27,7 +27,8 @@ def verify(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]", help="Records, or a certificate."
+            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]",
+            help="Records, folders of them; or a certificate.",
         ),
     ],
     folder: Annotated[
@@ -58,6 +59,7 @@ def verify(
         instance, certificate, *plan = files
         return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
     records = ledger.read_all(files)
+    clusters.tell_missing(records)
     proofs = _proofs(records, files, time_limit, quiet=json) if prove_ else {}
     checks = []
     for check in checking.verify(records, folder or None, files, proofs):

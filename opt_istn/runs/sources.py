@@ -28,12 +28,13 @@ class Loader:
     Parameters
     ----------
     beside
-        Files of records that instance files may lie beside.
+        Files of records, or folders of them, that instance files may lie beside.
     """
 
     def __init__(self, *beside: str | Path) -> None:
         here = files.current_folder()
-        folders = [folder for path in beside for folder in Path(here, path).parents]
+        places = [Path(here, path) for path in beside]  # a folder of records is one of them
+        folders = [folder for place in places for folder in (place, *place.parents)]
         self._folders = list(dict.fromkeys(folders))
         self._last: tuple[bytes, Instance] | None = None
 
