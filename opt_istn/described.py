@@ -119,10 +119,17 @@ def _said(family: list[_Class], name: str) -> str:
     """Return a text that a class or one of its bases declares, or that its property returns."""
     for each in family:
         for node in each.node.body:
-            value = _value(node, name)
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                return value.value
+            if texts := _texts(_value(node, name)):
+                return " or ".join(texts)
     return ""
+
+
+def _texts(value: ast.expr | None) -> list[str]:
+    """Return the texts that an expression may be: one, or two where it depends."""
+    if isinstance(value, ast.IfExp):
+        return [*_texts(value.body), *_texts(value.orelse)]
+    constant = isinstance(value, ast.Constant) and isinstance(value.value, str)
+    return [str(value.value)] if constant and isinstance(value, ast.Constant) else []
 
 
 def _value(node: ast.stmt, name: str) -> ast.expr | None:
