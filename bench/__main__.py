@@ -151,7 +151,8 @@ Size is the number of requests. Limit 120 s.
 
 On `jutap-paper`, seed 0. `test_updates`: one environment step and one update of a batch of 64, in
 the paper's network. `test_flights`: batched steps of that many flights. Seconds to 1 %: until the
-mean gap over all STARTs is at most 1 %; stable-baselines3 sees the same Fourier features.
+mean gap over all STARTs, to the optimum with the strongest association, is at most 1 %;
+stable-baselines3 sees the same Fourier features.
 
 {agents(marks)}
 

@@ -42,7 +42,7 @@ from opt_istn.files import InputError
 from opt_istn.jutap import table as mdp
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.starts import judge
+from opt_istn.jutap.starts import STRONGEST, judge
 from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
@@ -255,7 +255,8 @@ class DqnCourse:
         row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
         unit = "updates" if self.config.episodes is None else "episodes"
         done = f"{getattr(self, unit)} of {getattr(self.config, unit)} {unit}"
-        return f"{done}; {row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
+        gap = f"mean gap {row['gap']:.2%} to {STRONGEST}"
+        return f"{done}; {row['success']:.1%} of the STARTs reach END, {gap}"
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""

@@ -20,7 +20,7 @@ from learners.jutap.solver import AgentSolver
 from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
-from opt_istn.jutap.starts import judge
+from opt_istn.jutap.starts import STRONGEST, judge
 from opt_istn.jutap.table import (
     LOST,
     Reward,
@@ -102,7 +102,9 @@ class QLearning:
                 row = {"steps": (i + 1) * self.flights, "success": judged.success}
                 history.append(row | {"gap": judged.mean_gap})
                 done = f"{(i + 1) * self.flights} of {rounds * self.flights} steps"
-                reached = f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%}"
+                reached = (
+                    f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%} to {STRONGEST}"
+                )
                 report((i + 1) / rounds, f"{done}; {reached}")
         return q, history
 

@@ -31,7 +31,7 @@ def plan_from_env(env: Any, act: Act) -> Plan:
         If the environment is another one, or an action is not one of its actions.
     """
     inside = getattr(env, "unwrapped", env)
-    instance = getattr(inside, "instance", None)
+    instance: Any = getattr(inside, "instance", None)
     if getattr(instance, "problem", "") != "jutap" or not hasattr(inside, "action_masks"):
         raise InputError("env", f"expected opt-istn/Jutap-v0, found {type(inside).__name__}")
     seen, info = env.reset(seed=0, options={"cell": instance.start})
