@@ -59,7 +59,8 @@ class Expected:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve the expected instance; its plan is one of `instance`."""
-        found = Labels().solve(expected_instance(instance, self.delays), budget, seed)
+        silent = replace(budget, listener=None)
+        found = Labels().solve(expected_instance(instance, self.delays), silent, seed)
         plan = replace(found.plan, instance=instance.sha256)
         detail = dict(found.detail)
         if found.bound is not None and self.delays == "actual":

@@ -14,6 +14,7 @@ from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
 SHIFT_S = 0.01
+DIGITS = 16  # of a hash, where people read it
 ABSENT = "\N{EN DASH}"
 REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
@@ -128,10 +129,18 @@ def row_of(
         "proved": len(series.proved),
         "agreed": len(series.agreed),
         "failure_reasons": "; ".join(reasons) or None,
+        "certificate": _certificate(series),
         **_training(series, seed, twin),
     }
     averages = _averages(series, seed) | _difference(series, seed, against)
     return row | (dict.fromkeys(averages) if series.missing else averages)
+
+
+def _certificate(series: Series) -> str | None:
+    """Return the hash of the certificate behind the outcome, if the group is one instance."""
+    if len(series.instances) != 1:
+        return None
+    return series.known[series.instances[0]].summary.certificate
 
 
 def _averages(series: Series, seed: int) -> dict[str, Any]:
@@ -181,9 +190,15 @@ def _training(series: Series, seed: int, twin: Series | None) -> dict[str, Any]:
 
 
 def columns_of(
-    rows: Sequence[Row], terms: Iterable[str], against: str | None = None
+    rows: Sequence[Row], terms: Iterable[str], against: str | None = None, *, cite: bool = False
 ) -> tuple[Column, ...]:
-    """Return all columns of rows in which the problems' own `terms` occur."""
+    """Return all columns of rows in which the problems' own `terms` occur.
+
+    Parameters
+    ----------
+    cite
+        Whether people are shown certificates; files always have their full hashes.
+    """
     failing = any(row["failed"] for row in rows)
     short = any(row["missing"] for row in rows)
     bounded = any(row["left_least_percent"] != row["left_percent"] for row in rows)
@@ -205,6 +220,7 @@ def columns_of(
         _plain("proved", "proved", "quality"),
         _plain("solved", "solved", "quality"),
         _plain("agreed", "agreed", "quality"),
+        Column("certificate", "certificate", _short, "certificate" if cite else ""),
         _plain("bound_gap_percent", "bound gap %"),
         _plain("training", "training", "training"),
         *_spread_columns("gained", "over untrained", block="training"),
@@ -222,6 +238,11 @@ def columns_of(
         *(_term(rows, name) for name in terms),
         _plain("failure_reasons", "failure reasons"),
     )
+
+
+def _short(row: Row) -> str:
+    """Return the digits by which `opt-istn cite` names a certificate, too."""
+    return _text(row["certificate"] and row["certificate"][:DIGITS])
 
 
 def _plain(name: str, title: str, block: str = "") -> Column:

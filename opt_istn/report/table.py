@@ -53,6 +53,10 @@ METHODS = {
     "draws both anew, or either alone if that is wider",
 }
 UNITS = "units are instances, seeds where there are fewer of them."
+CITED = (
+    f"certificate: the first {columns.DIGITS} digits of the SHA-256 of the file that proves the "
+    "instance's best bound; `opt-istn verify RUNS.jsonl --certificates DIR` checks it again."
+)
 TRAINING = (
     "training: undertrained, where a seed's curve had not come to its plateau (docs/agents.md says "
     "when it has); else no gain or trained, as the interval of what is gained over the agent's own "
@@ -66,7 +70,12 @@ SHORT = (
 
 
 def gap_table(
-    records: Iterable[Record], by: By = "group", seed: int = 0, against: str | None = None
+    records: Iterable[Record],
+    by: By = "group",
+    seed: int = 0,
+    against: str | None = None,
+    *,
+    cite: bool = False,
 ) -> Table:
     """Return the table of audited `records`.
 
@@ -78,16 +87,20 @@ def gap_table(
         Of the bootstrap.
     against
         Solver, full or short id, to which all others' paired differences are told.
+    cite
+        Whether each instance's certificate is shown; then `by` should be ``instance``.
 
     Raises
     ------
     InputError
         If a record holds a cost that cannot be one, or there is no solver to compare against.
     """
-    return table_of(groups.every_series(records, by), seed, against)
+    return table_of(groups.every_series(records, by), seed, against, cite=cite)
 
 
-def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> Table:
+def table_of(
+    every: list[Series], seed: int = 0, against: str | None = None, *, cite: bool = False
+) -> Table:
     """Return the table of series that are already sorted."""
     base = _baselines(every, against)
     rows = [columns.row_of(x, seed, base.get(x.group), trained.twin_of(x, every)) for x in every]
@@ -104,9 +117,9 @@ def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> 
         disputes=incidents.disputes(every),
         failures=incidents.failures(every),
         without_plan=incidents.without_plan(every),
-        columns=columns.columns_of(rows, renamed.values(), against),
+        columns=columns.columns_of(rows, renamed.values(), against, cite=cite),
         rows=tuple(rows),
-        notes=_notes(rows, against),
+        notes=(*_notes(rows, against), *((CITED,) if cite else ())),
     )
 
 
