@@ -84,7 +84,7 @@ class Dask(Executor):
         """Give up the runs of a comparison on all workers; what they have begun is killed."""
         self._client.run(remote.cancel, whose, on_error="ignore")
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Disconnect; the cluster goes on."""
-        self._pool.shutdown(wait=wait)
+        self._pool.shutdown(wait=wait and not cancel_futures)
         self._client.close()
