@@ -77,11 +77,16 @@ def solve(
     startup: Startup = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
     out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
+    certificate: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Prove a certificate, too; the time limit holds anew."),
+    ] = "",
     *,
     json: Json = False,
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
     from opt_istn import files, problems
+    from opt_istn.cli import prove
     from opt_istn.runs import worker
     from opt_istn.runs.compare import run_one
     from opt_istn.runs.ledger import Source
@@ -94,7 +99,10 @@ def solve(
     run = run_one(loaded, source, solver, parameters, seed, budget, startup)
     if out and run.plan and run.failure is None:
         files.write_document(out, run.plan)
-    result = _summary(run)
+    told: dict[str, Any] = {}
+    if certificate and _exit_code(run) != 2:
+        run, told = prove.certify_run(run, loaded, certificate, time_limit, threads)
+    result = _summary(run) | told
     if json:
         output.as_json(result)
     else:
@@ -102,7 +110,7 @@ def solve(
         output.as_table(output.pairs(shown))
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
-    return _exit_code(run)
+    return _exit_code(run) or (3 if told.get("certificate", "") is None else 0)
 
 
 def compare(
@@ -130,11 +138,16 @@ def compare(
     shard: clusters.Part = "",
     executor: clusters.Named = "",
     dask: clusters.Address = "",
+    certificates: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does."),
+    ] = "",
     *,
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
+    from opt_istn.cli import prove
     from opt_istn.runs import audit, ledger
     from opt_istn.runs.compare import Comparison
 
@@ -153,8 +166,12 @@ def compare(
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
+    lacking = False
+    if certificates:
+        proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)
+        runs += map(thin, proven)
     _print_table(runs, "json" if json else "text")
-    return _compared(audit.audited(runs))
+    return _compared(audit.audited(runs)) or (3 if lacking else 0)
 
 
 def table(
@@ -167,6 +184,9 @@ def table(
     ] = None,
     *,
     by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
+    cite: Annotated[
+        bool, typer.Option("--cite", help="Show instances apart, with their certificates.")
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
     """Print the gap table of records."""
@@ -175,10 +195,10 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    by: Literal["group", "instance"] = "instance" if by_instance else "group"
+    by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
     records = ledger.read_all(files, plans=False)
     clusters.tell_missing(records)
-    _print_table(records, format_, by, against, raw=raw)
+    _print_table(records, format_, by, against, raw=raw, cite=cite)
 
 
 def report(
@@ -368,8 +388,9 @@ def _print_table(
     against: str | None = None,
     *,
     raw: bool = False,
+    cite: bool = False,
 ) -> None:
     from opt_istn.report import table as tables
 
-    made = tables.gap_table(runs, by, against=against)
+    made = tables.gap_table(runs, by, against=against, cite=cite)
     print(tables.render(made, format_, raw=raw).rstrip("\n"))

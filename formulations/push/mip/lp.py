@@ -17,7 +17,7 @@ from formulations.push.mip.intervals import intervals
 from formulations.push.mip.matrix import profile
 from opt_istn.push.instance import IntArray, UserProblem
 
-_LARGEST = 1 << 62  # sums that could come near it are not taken
+LARGEST = 1 << 62  # sums that could come near it are not taken
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,18 @@ def certified(matrix: Any, upper: Any, gain: IntArray, duals: Any) -> tuple[int,
         What each variable saves, in integers.
     duals
         Any values of the rows; negative ones count as 0.
+
+    Returns
+    -------
+    tuple
+        Bound, `LARGEST` if sums could leave 64 bits, and prices.
     """
     most = int(gain.max(initial=0))  # a higher price changes nothing
     dual = np.clip(np.rint(duals), 0, most).astype(np.int64)
     places = upper.astype(np.int64)
     size = int(np.abs(places).sum()) + int(np.abs(matrix).sum())
-    if most * size + int(gain.sum(dtype=float)) >= _LARGEST:
-        return _LARGEST, dual
+    if most * size + int(gain.sum(dtype=float)) >= LARGEST:
+        return LARGEST, dual
     surplus = np.maximum(gain - matrix.astype(np.int64).T @ dual, 0)
     return int(places @ dual) + int(surplus.sum()), dual
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from formulations.push.mip.cuts import Columns, Floats, Name, violated
-from formulations.push.mip.lp import certified
+from formulations.push.mip.lp import LARGEST, certified
 from formulations.push.mip.matrix import Program
 from opt_istn.push.instance import IntArray
 from opt_istn.solver import Budget
@@ -90,6 +90,8 @@ def _fixed(
     gain[: len(whole.columns.gain)] = whole.columns.gain
     solved = whole.matrix[:some], whole.upper[:some]
     bound, dual = certified(*solved, gain, duals)
+    if bound == LARGEST:  # beyond 64 bits: nothing is proven
+        return Root(program, rounds=rounds)
     reduced = gain - solved[0].astype(np.int64).T @ dual
     lower, most = known_columns(reduced, bound, known_us)
     kept = np.flatnonzero(duals[size:] > _BINDING)
