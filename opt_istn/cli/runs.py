@@ -259,8 +259,20 @@ def _choices(text: str) -> list["Choice"]:
         name, *parameters = item.strip().split("@")
         if not name:
             raise InputError("--solvers", "expected solver ids separated by commas")
-        choices.append(Choice(name, output.settings(parameters)))
+        choices += [Choice(name, found) for found in _matched(output.settings(parameters))]
     return choices
+
+
+def _matched(parameters: dict[str, str]) -> list[dict[str, str]]:
+    """Return the parameters once for each agent file that the pattern in `agent` matches."""
+    pattern = parameters.get("agent", "")
+    if not any(letter in pattern for letter in "*?["):
+        return [parameters]
+    root = Path(pattern).anchor
+    files = sorted(map(str, Path(root or ".").glob(pattern.removeprefix(root))))
+    if not files:
+        raise InputError("--solvers", f"expected agent files, but none is called {pattern}")
+    return [parameters | {"agent": file} for file in files]
 
 
 def _summary(run: "Record") -> dict[str, Any]:

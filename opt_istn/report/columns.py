@@ -10,6 +10,7 @@ from opt_istn.report import statistics, trained
 from opt_istn.report.aggregates import Series
 from opt_istn.report.incidents import Incident, reason_of
 from opt_istn.report.intervals import Interval, Method
+from opt_istn.runs.ledger import Failure
 from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
@@ -312,12 +313,16 @@ def _scaled(
 
 
 def _integrals(series: Series) -> list[float]:
-    """Return the primal integral up to the time limit, of runs that have both."""
+    """Return the primal integral up to the time limit, of runs that have both.
+
+    Runs that were killed or crashed count with what they had reported.
+    """
     found = []
     for run in series.runs:
         best, horizon = series.known[run.sha256].summary.best_cost, run.limits.time_s
         told = run.trace or run.cost is None
-        if best is not None and horizon is not None and told and run.status != Status.FAILED:
+        kept = run.status != Status.FAILED or (run.trace and run.failure != Failure.REFUTED)
+        if best is not None and horizon is not None and told and kept:
             found.append(statistics.primal_integral(run.trace, best, horizon))
     return found
 

@@ -8,7 +8,7 @@ import msgspec
 
 from opt_istn import files
 from opt_istn.pictures import canvas
-from opt_istn.report import charts, groups, html, profiles, sketches
+from opt_istn.report import anytime, charts, groups, html, profiles, sketches
 from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import ABSENT, Table
 from opt_istn.report.html import Node, node
@@ -135,6 +135,7 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
         _figure(gaps, _GAPS),
         node("h2", "Time and quality"),
         _figure(source, f"{caption} {_PROFILES}"),
+        _figure(canvas.data_uri(anytime.anytime_chart(every), ".svg"), anytime.CAPTION),
     ]
 
 
