@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn.cli import output
+from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
 
@@ -37,7 +37,9 @@ Startup = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
-RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records.")]
+RunsFiles = Annotated[
+    list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records, or folders of them.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -133,6 +135,9 @@ def compare(
     threads: Threads = 1,
     startup: Startup = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    shard: clusters.Part = "",
+    executor: clusters.Named = "",
+    dask: clusters.Address = "",
     certificates: Annotated[
         str,
         typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does."),
@@ -151,11 +156,12 @@ def compare(
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
+    part, pool = clusters.part(shard), clusters.pool(executor, dask)
     with output.progress(f"{total} runs", quiet=json) as advance:
-        for run in comparison.run(out, jobs, retry_failed=retry_failed):
+        for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
             runs.append(thin(run))
             if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
-                advance(len(runs) / total)
+                advance(len(runs) / (part.of(total) if part else total))
     reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
@@ -190,7 +196,9 @@ def table(
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
     by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
-    _print_table(ledger.read_all(files, plans=False), format_, by, against, raw=raw, cite=cite)
+    records = ledger.read_all(files, plans=False)
+    clusters.tell_missing(records)
+    _print_table(records, format_, by, against, raw=raw, cite=cite)
 
 
 def report(
@@ -201,14 +209,17 @@ def report(
     from opt_istn.report import page
     from opt_istn.runs import ledger
 
-    page.write_page(ledger.read_all(files), out)
+    records = ledger.read_all(files)
+    clusters.tell_missing(records)
+    page.write_page(records, out)
 
 
 def verify(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]", help="Records, or a certificate."
+            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]",
+            help="Records, folders of them; or a certificate.",
         ),
     ],
     folder: Annotated[
@@ -230,8 +241,9 @@ def verify(
     if len(files) in (2, 3) and prove.holds_instance(files[0]):
         instance, certificate, *plan = files
         return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
-    checks = []
-    for check in checking.verify(ledger.read_all(files), folder or None):
+    checks, records = [], ledger.read_all(files)
+    clusters.tell_missing(records)
+    for check in checking.verify(records, folder or None):
         run = check.record
         checks.append(check)
         if json:

@@ -11,7 +11,7 @@ import msgspec
 
 from opt_istn import files, verifier
 from opt_istn.files import InputError
-from opt_istn.runs.child import MAX_CLAIM
+from opt_istn.runs.messages import MAX_CLAIM
 from opt_istn.solver import Status
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ EXACT = {
 }
 OTHERS = {
     "jutap": ("straight", "greedy", "random", "blind", "terrestrial", "lagrangian"),
-    "push": ("never", "release", "random", "oracle-fifo"),
+    "push": ("never", "release", "random", "oracle-fifo", "anneal"),
 }
 COSTS = (-(10**9), 1 - 10**9, -1, 0, 1, 10**9 - 1, 10**9)
 ENERGIES = (1, 2, 10**9 - 1, 10**9)
