@@ -34,7 +34,8 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
     ),
     "docs/decisions/README.md": ("Decisions",),
     "docs/decisions/certificates.md": ("Certificates of our own",),
-    "docs/jutap.md": ("Agreed and certified",),
+    "docs/jutap.md": ("Agreed and certified", "All budgets, all STARTs, all weights"),
+    "docs/papers.md": ("The papers, by command",),
     "docs/files.md": ("Runs: ", "Certificates: ", "Library"),
     "docs/reliability.md": ("Who decides what", "What is not promised"),
 }

@@ -94,7 +94,8 @@ def tables(work: Work) -> Finding:  # noqa: ARG001 - all figures are made alike
     finding.agrees = [
         (
             "The column *used here* is filled in from the presets `jutap-paper-v2` and "
-            "`push-paper-v2` and from the agents' profiles `paper`; a dash is a value that is printed nowhere."
+            "`push-paper-v2` and from the agents' profiles `paper`; a dash is a value that is "
+            "printed nowhere."
         )
     ]
     finding.cannot = [
