@@ -15,6 +15,7 @@ from typing import Annotated, TextIO
 import typer
 
 from opt_istn.cli import (
+    clusters,
     frontier,
     instances,
     library,
@@ -58,6 +59,7 @@ def _options(
 
 instances.register(app)
 runs.register(app)
+clusters.register(app)
 prove.register(app)
 frontier.register(app)
 library.register(app)
