@@ -46,11 +46,12 @@ def returns_figure(returns: Sequence[_Series]) -> Figure:
     if len(means) > 1:
         half = 1.96 * means.std(axis=0, ddof=1) / np.sqrt(len(means))
         axes.fill_between(episode, centre - half, centre + half, color="C0", alpha=0.25, lw=0)
-    axes.plot(episode, centre, color="C0", label=f"mean of {len(means)} seeds, 95 % interval")
+    seeds = f"mean of {len(means)} seeds, 95 % interval" if len(means) > 1 else "one seed"
+    axes.plot(episode, centre, color="C0", label=seeds)
     low = float(np.quantile(centre, 0.05))
     axes.set_ylim(low * 1.3, max(0.0, float(centre.max())))
     axes.set_xlabel(f"episode (means of {width})")
-    axes.set_ylabel("return")
+    axes.set_ylabel("return (units of the objective)")
     axes.legend(frameon=False, loc="lower right")
     axes.grid(visible=True, alpha=0.3)
     return figure
@@ -69,11 +70,12 @@ def starts_figure(instance: Instance, judged: Judged) -> Figure:
     lost = judged.cell[~judged.reached]
     axes.scatter(lost % n, lost // n, marker="x", color="C3", s=14, lw=1)
     axes.scatter(instance.end % n, instance.end // n, marker="*", color="C2", s=110, zorder=3)
-    figure.colorbar(image, label="gap from this START in %")
+    reference = "% of the optimum with the strongest MBS only"
+    figure.colorbar(image, label=f"gap from this START\n({reference})")
     share = f"{judged.success:.1%} of {len(judged.cell)} STARTs reach END"
     axes.set_title(f"{share}, mean gap {judged.mean_gap:.2%}", fontsize=10)
-    axes.set_xlabel("column")
-    axes.set_ylabel("row")
+    axes.set_xlabel("column (cell)")
+    axes.set_ylabel("row (cell)")
     return figure
 
 
@@ -88,7 +90,7 @@ def split_figure(names: Sequence[str], parts: Sequence[Split]) -> Figure:
         left += width
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("gap summed over all STARTs in % of the optimum")
+    axes.set_xlabel("gap summed over all STARTs (% of the optimum with every link allowed)")
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 

@@ -199,7 +199,9 @@ def _behind(
 
 def _figure(source: str, caption: str) -> Node:
     image = node("img", src=source, alt=caption)
-    return node("figure", image, node("figcaption", caption))
+    region = {"role": "region", "tabindex": "0", "aria-label": f"Figure: {caption}"}
+    scroll = node("div", image, class_="scroll", **region)
+    return node("figure", scroll, node("figcaption", caption))
 
 
 def _charts(every: Sequence[Series], seed: int) -> list[Node]:
