@@ -176,12 +176,13 @@ def table(
 def report(
     files: RunsFiles,
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
+    title: Annotated[str, typer.Option("--title", help="Of the page; by default its groups.")] = "",
 ) -> None:
     """Write the report page of records."""
     from opt_istn.report import page
     from opt_istn.runs import ledger
 
-    page.write_page(ledger.read_all(files), out)
+    page.write_page(ledger.read_all(files), out, title=title)
 
 
 def verify(
