@@ -39,7 +39,7 @@ lint: .venv/.dev
 
 # The site, with every link and anchor checked; look at out/site/index.html.
 docs: .venv/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # The README's figure, from committed runs.
 figures: .venv/.learn

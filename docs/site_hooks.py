@@ -17,6 +17,16 @@ FOLDERS = ("bench/*.md", "bench/*.png", "bench/*.svg", "docs/figures/*")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
+def on_config(config: Any) -> Any:
+    """Add the pages in docs/ that the navigation does not name, so that none is out of reach."""
+    named = re.findall(r"[\w./-]+\.md", str(config.nav))
+    found = sorted(p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md"))
+    left = [page for page in found if page not in named]
+    if left:
+        config.nav.append({"More": left})
+    return config
+
+
 def on_files(files: Files, config: Any) -> Files:
     """Add README as the first page, and the pages and pictures beside docs/."""
     found = [*PAGES, *(p.relative_to(ROOT).as_posix() for x in FOLDERS for p in ROOT.glob(x))]
