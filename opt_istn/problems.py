@@ -4,11 +4,12 @@ A problem is a package of four modules: ``instance`` and ``plan`` (each with ``F
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate`` and,
 if it likes, ``meaning(scenario)``, one line).
-It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
-counted from, and how costs are told; and a sixth, ``starts`` (see `Problem.starts`). The package is
-an entry point of the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that
-solvers are tested on (`FAMILIES`) are optional and entry points of their own, because they stand
-above the problem. Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``REFERENCE``, ``COST_UNIT``):
+what a saving is counted from, how that is called, and how costs are told; and a sixth, ``starts``
+(see `Problem.starts`). The package is an entry point of the group `GROUP`. Its pictures
+(`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are optional and
+entry points of their own, because they stand above the problem. Nothing in the frame knows a
+problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
@@ -211,6 +212,17 @@ def _entries(group: str) -> dict[str, EntryPoint]:
 def _optional(group: str, name: str) -> Any | None:
     entry = _entries(group).get(name)
     return None if entry is None else entry.load()
+
+
+def reference_name(name: str) -> str:
+    """Return what savings of a problem are counted from, in words; says so if nobody knows."""
+    package = packages().get(name)
+    if package is None or find_spec(f"{package}.reference") is None:
+        return "the reference cost of each instance"
+    told: str = getattr(
+        import_module(f"{package}.reference"), "REFERENCE", "the reference cost of each instance"
+    )
+    return told
 
 
 def cost_unit(name: str) -> tuple[str, float]:

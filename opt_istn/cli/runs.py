@@ -189,6 +189,7 @@ def table(
 def report(
     files: RunsFiles,
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
+    title: Annotated[str, typer.Option("--title", help="Of the page; by default its groups.")] = "",
 ) -> None:
     """Write the report page of records."""
     from opt_istn.report import page
@@ -196,7 +197,7 @@ def report(
 
     records = ledger.read_all(files)
     clusters.tell_missing(records)
-    page.write_page(records, out)
+    page.write_page(records, out, title=title)
     output.wrote(out)
 
 

@@ -6,6 +6,7 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.routes import Routes
 
+REFERENCE = "the straightest feasible walk (jutap.straight)"
 COST_UNIT = ("", 1e-6)  # costs are millionths of the objective, which has no unit
 
 

@@ -2,6 +2,7 @@
 
 from opt_istn.push.instance import Instance
 
+REFERENCE = "never pushing (push.never)"
 COST_UNIT = ("s", 1e-6)  # costs are microseconds
 
 
