@@ -1,7 +1,7 @@
 """What the runs of one solver in one group of instances amount to."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -129,7 +129,8 @@ class Sample:
 
     def on(self, instances: Sequence[str]) -> "Sample":
         """Return the part on some instances."""
-        return Sample({key: own for key, own in self.values.items() if key in set(instances)})
+        wanted = frozenset(instances)
+        return Sample({key: own for key, own in self.values.items() if key in wanted})
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,14 @@ class Series:
     instances: tuple[str, ...]
 
     @cached_property
+    def covered(self) -> frozenset[str]:
+        """Instances on which there is a run."""
+        return frozenset(run.sha256 for run in self.runs)
+
+    @cached_property
     def missing(self) -> list[str]:
         """Instances of the group without a run."""
-        return [key for key in self.instances if key not in {run.sha256 for run in self.runs}]
+        return [key for key in self.instances if key not in self.covered]
 
     @property
     def exact(self) -> bool:
@@ -197,8 +203,9 @@ class Series:
     @property
     def answered(self) -> float:
         """Share of runs that have a plan, or whose proven outcome is that there is none to have."""
-        solved = {run.key for run in self.solved}
-        return sum(has_plan(run) or run.key in solved for run in self.runs) / len(self.runs)
+        known = self.known
+        told = (has_plan(run) or is_solved(run, known[run.sha256].summary) for run in self.runs)
+        return sum(told) / len(self.runs)
 
     @cached_property
     def agreed(self) -> list[Record]:
@@ -230,16 +237,16 @@ class Series:
     def left_out(self) -> dict[str, float]:
         """Differences of the mean cost to the bound, on instances where it makes no gap."""
         found: dict[str, list[int]] = {}
-        for run, cost in self._charged():
-            bound = self.known[run.sha256].summary.best_bound
-            if bound is not None and relative(cost, self.known[run.sha256]) is None:
+        for run, cost, known in self._charged:
+            bound = known.summary.best_bound
+            if bound is not None and relative(cost, known) is None:
                 found.setdefault(run.sha256, []).append(cost - bound)
         return {key: math.fsum(own) / len(own) for key, own in found.items()}
 
     @property
     def mean_cost(self) -> float | None:
         """Mean over all runs, failures charged the reference cost; None if that is not known."""
-        costs = [cost for _, cost in self._charged()]
+        costs = [cost for _, cost, _ in self._charged]
         return math.fsum(costs) / len(costs) if len(costs) == len(self.runs) else None
 
     @property
@@ -258,19 +265,22 @@ class Series:
         """Time of every run; infinite for one that failed."""
         return [value for value in map(charged_s, self.runs) if value is not None]
 
-    def _charged(self) -> Iterator[tuple[Record, int]]:
-        """Yield the runs with their costs; without a plan it is the reference, if that is known."""
+    @cached_property
+    def _charged(self) -> list[tuple[Record, int, Known]]:
+        """The runs with their costs; without a plan it is the reference, if that is known."""
+        found = []
         for run in self.runs:
             known = self.known[run.sha256]
-            if has_plan(run) and run.cost is not None:
-                yield run, run.cost
+            if run.cost is not None and run.status != Status.FAILED:
+                found.append((run, run.cost, known))
             elif known.reference is not None and known.summary.status != Status.INFEASIBLE:
-                yield run, known.reference
+                found.append((run, known.reference, known))
+        return found
 
     def _sample(self, measure: Measure) -> Sample:
         found: dict[str, dict[int, float]] = {}
-        for run, cost in self._charged():
-            value = measure(cost, self.known[run.sha256])
+        for run, cost, known in self._charged:
+            value = measure(cost, known)
             if value is not None:
                 found.setdefault(run.sha256, {})[run.seed] = value
         return Sample(dict(sorted(found.items())))  # one order for all, so that resamples pair up

@@ -1,6 +1,7 @@
 """What a gap table consists of, and its columns: what each shows and how."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -222,24 +223,21 @@ def _spread_columns(name: str, title: str, also: str = "") -> tuple[Column, ...]
 
 def term_means(series: Series) -> dict[str, float]:
     """Return the mean of every numeric term over the runs with a plan, nested ones dotted."""
-    values: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = defaultdict(list)
     for run in series.planned:
-        for name, value in _numbers(run.terms):
-            if name not in REFERENCES:
-                values.setdefault(name, []).append(value)
-    return {name: math.fsum(own) / len(own) for name, own in values.items()}
+        _add_numbers(values, run.terms)
+    means = {name: math.fsum(own) / len(own) for name, own in values.items()}
+    return {name: mean for name, mean in means.items() if name not in REFERENCES}
 
 
-def _numbers(terms: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, float]]:
+def _add_numbers(values: dict[str, list[float]], terms: Mapping[str, Any], prefix: str = "") -> None:
     for name, value in terms.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) < 1e18  # a term beyond is nonsense, and could overflow the mean
-        ):
-            yield prefix + name, float(value)
+        kind = type(value)
+        if kind is dict:
+            _add_numbers(values, value, f"{prefix}{name}.")
+        elif kind is float or kind is int:  # no bool
+            if -1e18 < value < 1e18:  # a term beyond is nonsense, and could overflow the mean
+                values[prefix + name].append(value)
 
 
 def _term(rows: Sequence[Row], name: str) -> Column:
