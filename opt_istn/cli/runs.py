@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
@@ -279,7 +279,7 @@ def allowed(time_s: float | None, work: int | None, memory: int | None, threads:
 
 def is_file(text: str) -> bool:
     """Return whether `text` looks like an instance file rather than a preset, or is one."""
-    return text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+    return text.endswith((".json", ".gz")) or "/" in text or placing.is_there(text)
 
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn import problems
 from opt_istn.report import intervals, statistics
 from opt_istn.report.intervals import Interval
 from opt_istn.runs.audit import InstanceSummary
@@ -95,19 +96,23 @@ class Sample:
         same = all(len(own) == 1 for own in rows) or len({tuple(own) for own in rows}) == 1
         return np.array([list(own.values()) for own in rows]) if rows and same else None
 
-    def interval(self, seed: int, *, signed: bool = True) -> Interval | None:
+    def interval(
+        self, seed: int, least: float = -math.inf, most: float = math.inf
+    ) -> Interval | None:
         """Return the interval of `mean`; the range of the instances' means if there is no table.
 
         Parameters
         ----------
         seed
             Of the bootstrap.
-        signed
-            Whether values can be negative.
+        least, most
+            What values can be: a mean is not beyond, whatever the bootstrap of a few uneven values
+            says.
         """
         if self.table is not None:
             found = intervals.two_way(self.table, seed)
-            return found if found is None or signed else found.from_zero()
+            largest = float(self.table.max(initial=most))  # other than `most` in a false record
+            return found.within(least, largest) if found else None
         means = self.means
         if len(means) < 2:
             return None
@@ -212,7 +217,7 @@ class Series:
         """Solved runs whose outcome two different engine cores, or a certificate, stand behind."""
         return [run for run in self.solved if self.known[run.sha256].summary.agreed]
 
-    @cached_property
+    @property
     def gaps(self) -> Sample:
         """Relative gaps to the best proven bound, failures charged the reference cost."""
         return self._sample(relative)
@@ -222,7 +227,12 @@ class Series:
         """Parts of the saving left at most, failures charged the reference cost."""
         return self._sample(left)
 
-    @cached_property
+    @property
+    def most_left(self) -> float:
+        """The largest part that can be left: all of it where no plan costs more than that."""
+        return 1.0 if problems.reference_is_worst(self.runs[0].problem) else math.inf
+
+    @property
     def left_at_least(self) -> Sample:
         """Parts of the saving left at least: with the best plan known for the optimum."""
         return self._sample(left_at_least)
@@ -230,8 +240,17 @@ class Series:
     @cached_property
     def chief(self) -> Sample:
         """What solvers are ranked by: `left` if the group's instances have it, else `gaps`."""
-        told = any(_has_saving(self.known[key]) for key in self.instances)
-        return self.left if told else self.gaps
+        return self.left if self.saves else self.gaps
+
+    @property
+    def most(self) -> float:
+        """The largest value that `chief` can have."""
+        return self.most_left if self.saves else math.inf
+
+    @cached_property
+    def saves(self) -> bool:
+        """Whether there is anything to save on an instance of the group, as far as is known."""
+        return any(_has_saving(self.known[key]) for key in self.instances)
 
     @cached_property
     def left_out(self) -> dict[str, float]:

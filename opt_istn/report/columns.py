@@ -129,11 +129,12 @@ def row_of(series: Series, seed: int, against: Series | None = None) -> dict[str
 def _averages(series: Series, seed: int) -> dict[str, Any]:
     memory = [run.peak_memory_mb for run in series.runs if run.peak_memory_mb]
     left_out = list(series.left_out.values())
+    left, gaps = series.left, series.gaps
     return {
-        **_spread("left", series.left.mean, series.left.interval(seed, signed=False)),
+        **_spread("left", left.mean, left.interval(seed, 0.0, series.most_left)),
         "left_least_percent": _percent(series.left_at_least.mean),
-        **_spread("gap", series.gaps.mean, series.gaps.interval(seed, signed=False)),
-        "gap_iqm_percent": _percent(series.gaps.interquartile_mean),
+        **_spread("gap", gaps.mean, gaps.interval(seed, least=0.0)),
+        "gap_iqm_percent": _percent(gaps.interquartile_mean),
         "gap_left_out": len(left_out),
         "left_out_cost": statistics.mean(left_out),
         "bound_gap_percent": _percent(statistics.mean(series.bound_gaps)),
@@ -161,7 +162,7 @@ def _difference(series: Series, seed: int, against: Series | None) -> dict[str, 
     if against is None or against is series or against.missing:
         return dict.fromkeys(_spread("difference", None, None))
     sample = series.chief.minus(against.chief)
-    return _spread("difference", sample.mean, sample.interval(seed))
+    return _spread("difference", sample.mean, sample.interval(seed, -series.most, series.most))
 
 
 def columns_of(
@@ -230,14 +231,15 @@ def term_means(series: Series) -> dict[str, float]:
     return {name: mean for name, mean in means.items() if name not in REFERENCES}
 
 
-def _add_numbers(values: dict[str, list[float]], terms: Mapping[str, Any], prefix: str = "") -> None:
+def _add_numbers(
+    values: dict[str, list[float]], terms: Mapping[str, Any], prefix: str = ""
+) -> None:
     for name, value in terms.items():
         kind = type(value)
         if kind is dict:
             _add_numbers(values, value, f"{prefix}{name}.")
-        elif kind is float or kind is int:  # no bool
-            if -1e18 < value < 1e18:  # a term beyond is nonsense, and could overflow the mean
-                values[prefix + name].append(value)
+        elif kind in (float, int) and -1e18 < value < 1e18:  # more could overflow the mean
+            values[prefix + name].append(value)
 
 
 def _term(rows: Sequence[Row], name: str) -> Column:

@@ -50,8 +50,7 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
     runs, summaries = audit.together(given)
     references = {run.sha256: cost for run in runs if (cost := _reference(run)) is not None}
     known = {
-        summary.sha256: Known(summary, references.get(summary.sha256))
-        for summary in summaries
+        summary.sha256: Known(summary, references.get(summary.sha256)) for summary in summaries
     }
     label = _labels(runs)
     solvers: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))

@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
@@ -53,9 +53,9 @@ class Interval:
     method: Method
     units: int
 
-    def from_zero(self) -> "Interval":
-        """Return the part that a mean of values which are never negative can have."""
-        return replace(self, low=max(self.low, 0.0))
+    def within(self, least: float, most: float) -> "Interval":
+        """Return the part that the mean of values from `least` to `most` can have."""
+        return replace(self, low=max(least, self.low), high=min(most, self.high))
 
 
 def one_way(values: Sequence[float], seed: int) -> Interval | None:
@@ -109,6 +109,8 @@ def two_way(table: FloatArray, seed: int) -> Interval | None:
 
 
 def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+    from scipy import stats  # half a second, and no other method needs it
+
     result = stats.bootstrap(
         (values,),
         np.mean,
@@ -134,8 +136,8 @@ def _abc(values: FloatArray) -> tuple[float, float]:
     squares = float(off @ off)
     skew = float((off**3).sum()) / (6 * squares**1.5)
     error = scale * math.sqrt(squares) / len(values)
-    normal = stats.norm.ppf([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = (float(w / (1 - skew * w) ** 2) for w in skew + normal)
+    normal = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    low, high = (w / (1 - skew * w) ** 2 for w in (skew - normal, skew + normal))
     return float(values.mean()) + low * error, float(values.mean()) + high * error
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import files, problems, registry, verifier
+from opt_istn import files, placing, problems, registry, verifier
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, certificates, environment, ledger
@@ -73,7 +73,7 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
     InputError
         If the file or the folder cannot be used.
     """
-    if not Path(path).is_file():
+    if not placing.is_file(path):
         raise InputError("", "expected a file of records", str(path))
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -188,7 +188,7 @@ def keep(
     path = certificates.path_of(folder, instance.sha256)
     beside = certificates.plan_path_of(folder, instance.sha256)
     known = list(plans)
-    if beside.exists():
+    if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
     best, cost = _best(instance, known)
     proven = _accepted(instance, path)
@@ -208,7 +208,7 @@ def keep(
 
 def _accepted(instance: Instance, path: Path) -> Proven | None:
     """Return what the file at `path` proves; None if it is not there or not accepted."""
-    if not path.exists():
+    if not placing.is_there(path):
         return None
     try:
         return certificates.check(instance, certificates.read(path))

@@ -349,6 +349,8 @@ class Thinner:
             limits=share(limits, limits),
             parameters=share((dict, _SORTING.encode(run.parameters)), run.parameters),
             packages=share((str, *run.packages.items()), run.packages),
+            detail=run.detail or share((dict, b"{}"), run.detail),
+            extra=run.extra or share((dict, b"{}"), run.extra),
             **shared,
         )
 
