@@ -264,7 +264,9 @@ def _compared(runs: Sequence["Record"]) -> int:
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
         return 4
-    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
+    if any(run.failure == Failure.CRASHED for run in runs):
+        return 1
+    return 3 if any(run.never_started for run in runs) else 0
 
 
 def allowed(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -320,7 +322,7 @@ def _summary(run: "Record") -> dict[str, Any]:
         "seconds": run.seconds,
         "startup_s": run.startup_s,
         "plan": run.plan,
-        **run.terms,
+        **(run.terms if run.cost is not None else {}),  # an infeasible plan's are nobody's
     }
     return result | {"error": run.error} if run.error else result
 
