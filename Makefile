@@ -70,11 +70,11 @@ bench: .venv/.dev
 	touch $@ .venv/.core
 
 .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,exact,learn]"
+	$(INSTALL) -e ".[test,exact,learn,scip]"
 	touch $@ .venv/.learn .venv/.core
 
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
-	$(INSTALL) -e ".[test,exact,learn,bench,dev]"
+	$(INSTALL) -e ".[test,exact,learn,scip,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
 
 .venv/.lowest .venv/.newest: pyproject.toml | .venv/bin/python

@@ -11,8 +11,9 @@ from opt_istn.library.shelf import Library, Wrong, WrongIndex
 from opt_istn.runs import certificates
 
 Edit = Callable[[dict[str, Any]], None]
-PAPER, TIGHT, CYCLE = "jutap-paper-v2-0", "jutap-paper-k1.02-0", "jutap-unbounded"
-CACHE = "push-paper-v2-0"
+PAPER, TIGHT = "jutap-paper-v2-0", "jutap-paper-k1.02-0"
+CYCLE, LIMITED = "jutap-unbounded", "jutap-cycle-budget"
+CACHE = "push-paper-v2-2"  # its certificate is small
 
 
 def _higher(x: dict[str, Any]) -> None:
@@ -108,6 +109,38 @@ def _coarse(x: dict[str, Any]) -> None:
     x["users"][0]["denominator"] = 0
 
 
+def _exchanged(x: dict[str, Any]) -> None:
+    x["users"][0], x["users"][1] = x["users"][1], x["users"][0]
+
+
+def _turned(x: dict[str, Any]) -> None:
+    _leaf(x).append([["LEAVE", 0, 3, 2, 5], 1])
+
+
+def _given_twice(x: dict[str, Any]) -> None:
+    _leaf(x).append([["COVER_GIVEN", 5, 0, 0, 2, 1, 3, 1], 1])
+
+
+def _two_claims(x: dict[str, Any]) -> None:
+    x["claim"]["infeasible"] = True
+
+
+def _endless_claim(x: dict[str, Any]) -> None:
+    x["claim"] = {"unbounded": True}
+
+
+def _no_plan(x: dict[str, Any]) -> None:
+    x["claim"] = {"infeasible": True}
+
+
+def _all_dead(x: dict[str, Any]) -> None:
+    x["dead"] = list(range(len(x["tables"][0]["h"])))
+
+
+def _remark(x: dict[str, Any]) -> None:
+    x["remark"] = "believe me"
+
+
 EDITS: tuple[tuple[str, str, Edit, str], ...] = (
     ("potential-above", PAPER, _higher, "it claims one more than h(START)"),
     ("potential-raised", PAPER, _raised, "values are raised beyond the arcs into END"),
@@ -130,6 +163,14 @@ EDITS: tuple[tuple[str, str, Edit, str], ...] = (
     ("tree-other-row", CACHE, _other_row, "a row of no known family"),
     ("tree-empty", CACHE, _empty, "a leaf with plans in it is called empty"),
     ("tree-zero", CACHE, _coarse, "a denominator of zero"),
+    ("tree-other-user", CACHE, _exchanged, "two users' trees are exchanged"),
+    ("tree-turned", CACHE, _turned, "LEAVE of slots that end before they begin"),
+    ("tree-given-twice", CACHE, _given_twice, "COVER_GIVEN counts a content twice"),
+    ("claim-two", PAPER, _two_claims, "it claims two things"),
+    ("claim-unbounded", PAPER, _endless_claim, "a potential shows no cycle"),
+    ("claim-infeasible", TIGHT, _no_plan, "its labels do not show that there is no plan"),
+    ("labels-dead", TIGHT, _all_dead, "all states are declared dead, END with them"),
+    ("field-unknown", PAPER, _remark, "a field that no kind has"),
 )
 
 
@@ -153,6 +194,20 @@ def _certificates(library: Library) -> Iterator[Wrong]:
     yield _written(
         library, "another-hash", PAPER, other, "another instance's, with this one's hash"
     )
+
+    walk = certificates.read(library.certificate_path(CYCLE))
+    walk["instance"] = library.find(LIMITED).sha256
+    yield _written(library, "walk-limited", LIMITED, walk, "a cycle proves nothing beside a budget")
+    labels = certificates.read(library.certificate_path(TIGHT))
+    labels["instance"] = library.find(PAPER).sha256
+    yield _written(library, "labels-other-limit", PAPER, labels, "labels of a smaller budget")
+    path = library.certificate_path(PAPER)
+    text = json.dumps(certificates.read(path)).replace(
+        '"claim":', '"claim": {"bound": 1}, "claim":'
+    )
+    twice = "name-twice.cert.json.gz"
+    files.write_bytes(library.folder / "wrong" / twice, text.encode())
+    yield Wrong(name="name-twice", instance=PAPER, certificate=twice, reason="it has two claims")
 
 
 def _written(
@@ -184,6 +239,12 @@ def _plans(library: Library) -> Iterator[Wrong]:
     twice = {**early, "push": [*early["push"], [user, content, slot + 1]]}
     lie = Wrong(name="plan-twice", instance=CACHE, reason="a content is pushed twice")
     yield _plan(library, lie, twice)
+    unborn = {**early, "push": [[user, content, 0], *early["push"][:-1]]}
+    lie = Wrong(name="plan-unborn", instance=CACHE, reason="a content is pushed before its birth")
+    yield _plan(library, lie, unborn)
+    far = {**best, "instance": library.find(TIGHT).sha256}
+    lie = Wrong(name="plan-too-far", instance=TIGHT, reason="it needs more energy than there is")
+    yield _plan(library, lie, far)
 
 
 def _plan(library: Library, lie: Wrong, document: dict[str, Any]) -> Wrong:

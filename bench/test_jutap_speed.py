@@ -4,6 +4,7 @@ The measured region is one verb: solve an instance that is in memory, kernels co
 Peers get their own data structure built outside the clock.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from bench.subjects import PEERS, instance
 from formulations.jutap.labels import Labels
 from opt_istn import Budget, Status, registry
 from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.scenario import PRESETS, generate
 
 SMALL = ["jutap-paper", "jutap-paper-k1.02", "jutap-paper-k1.05", "jutap-paper-terrestrial-k1.02"]
 ENGINES = [("labels", 50), ("cpsat", 3), ("pyomo", 1), ("cpsat plain", 1)]
+KAPPAS = (1.02, 1.05, 1.10, 1.25, None)
 LARGE = ["jutap-city", "jutap-city-k1.05", "jutap-region", "jutap-region-k1.02"]
 
 
@@ -57,6 +60,32 @@ def test_scale(benchmark: Any, describe: Any, preset: str, request: pytest.Fixtu
     if not request.config.getoption("--large"):
         pytest.skip("large instances run with --large")
     _solve(benchmark, describe, preset, "labels", 3)
+
+
+@pytest.mark.parametrize("preset", ["jutap-paper", "jutap-city", "jutap-region"])
+@pytest.mark.parametrize("study", ["starts", "pareto", "weights"])
+def test_at_once(
+    benchmark: Any, describe: Any, preset: str, study: str, request: pytest.FixtureRequest
+) -> None:
+    """The optimum from every START under five budgets, the front from one, and all weights."""
+    if preset != "jutap-paper" and not request.config.getoption("--large"):
+        pytest.skip("large instances run with --large")
+    if study == "weights" and preset == "jutap-region":
+        pytest.skip("weights of a region would leave 64 bits")
+    subject = instance(preset)
+    if study == "weights":  # as printed, costs fall without limit where handovers weigh most
+        subject = generate(replace(PRESETS[preset], hole_bonus="once"), 0)
+    arguments = (subject, KAPPAS) if study == "starts" else (subject,)
+    ask = registry.study(study, "jutap")
+    ask(*arguments)  # compiled
+    found = benchmark.pedantic(ask, arguments, rounds=20 if preset == "jutap-paper" else 1)
+    if study == "starts":
+        assert found.cost[subject.start, -1] == _optimum(preset)
+    elif study == "pareto":
+        assert found.points[-1].cost == _optimum(preset)
+    else:
+        assert sum(region.share for region in found.regions) == 1
+    describe(subject, method=study, status="checked", cost=None, bound=None)
 
 
 @pytest.mark.parametrize("preset", [*SMALL, "jutap-city"])

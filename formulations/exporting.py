@@ -40,17 +40,24 @@ def export(model: pyo.ConcreteModel, path: str | Path) -> None:
         raise InputError("", endings, str(path))
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / f"model.{kind}"
-        _write(model, plain)
+        write(model, plain)
         text = plain.read_bytes()
     files.write_bytes(path, text)  # compressed by the ending
 
 
-def _write(model: pyo.ConcreteModel, path: Path) -> None:
-    """Let Pyomo write; its warning that all costs are 0 is about its own placeholder."""
+def write(model: pyo.ConcreteModel, path: Path) -> dict[int, str]:
+    """Let Pyomo write a plain file; its warning that all costs are 0 is about its own placeholder.
+
+    Returns
+    -------
+    dict
+        Names of the columns in the file, by the Python identity of Pyomo's variables.
+    """
     log = logging.getLogger("pyomo.core")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        model.write(str(path), io_options={"symbolic_solver_labels": True})
+        _, number = model.write(str(path), io_options={"symbolic_solver_labels": True})
     finally:
         log.setLevel(level)
+    return dict(model.solutions.symbol_map[number].byObject)

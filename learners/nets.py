@@ -114,6 +114,28 @@ class CacheMemory(nn.Module):
             output = show.sigmoid() * memory.tanh()
         return output
 
+    def unroll(self, history: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the output after every step, shape (steps, n, width), and what is left after it.
+
+        Parameters
+        ----------
+        history
+            Inputs, the oldest step first, shape (steps, n, inputs).
+        hidden
+            Output and cell before the first step, shape (2, n, width); zeros in the beginning.
+        """
+        of_input, of_output, *biases = self.lstm.all_weights[0]
+        inputs = nn.functional.linear(history, of_input, biases[0] + biases[1])
+        output, memory = hidden
+        outputs = []
+        for step in inputs:
+            gates = step + nn.functional.linear(output, of_output)
+            enter, forget, offer, show = gates.chunk(4, -1)
+            memory = forget.sigmoid() * memory + enter.sigmoid() * offer.tanh()
+            output = show.sigmoid() * memory.tanh()
+            outputs.append(output)
+        return torch.stack(outputs), torch.stack([output, memory])
+
 
 class GatedFusion(nn.Module):
     """Gated attention over modalities (push paper, section 5.2).

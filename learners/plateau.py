@@ -23,6 +23,7 @@ from typing import Any, Literal
 from scipy import stats
 
 from learners.agent import Agent
+from learners.training import COUNTED
 
 # Steps of the optimiser before which nothing counts as a plateau. The paper prints no length of
 # training: these are 300 rollouts of its profile, and the reference's 50,000 episodes of MAAC in
@@ -66,6 +67,21 @@ def plateau(method: str, history: Sequence[Mapping[str, Any]]) -> Plateau:
     gain = max(_smoothed(late)) - max(_smoothed(early))
     told = f"the last third of {done} steps of the optimiser brought {gain:+.3f} of the saving"
     return Plateau(gain < GAIN, told)
+
+
+def steps_of(agent: Agent, weights: str) -> dict[str, Any]:
+    """Return what records of its runs say of an agent's training; see `runs.ledger.Steps`.
+
+    Parameters
+    ----------
+    weights
+        Which of its weights played.
+    """
+    if weights == "untrained":
+        return dict.fromkeys(COUNTED, 0) | {"status": "untrained"}
+    found = plateau(agent.method, agent.history)
+    counts = {name: agent.counts[name] for name in COUNTED if name in agent.counts}
+    return counts | {"status": "plateau" if found.reached else found.why}
 
 
 @dataclass(frozen=True)

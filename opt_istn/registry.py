@@ -30,6 +30,7 @@ GROUP = "opt_istn.solvers"
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
 PROVERS = "opt_istn.provers"
+STUDIES = "opt_istn.studies"
 NOTEBOOK = (
     "a run has a process of its own, which does not know what is defined in a notebook or a "
     "session; save the class in a file and name it as file.py:Class"
@@ -168,6 +169,22 @@ def prover(problem: str) -> Callable[[Any, Budget, Any], tuple[dict[str, Any] | 
         raise InputError("problem", unknown("prover", problem, known))
     made: Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]] = _load(known[problem])
     return made
+
+
+def study(name: str, problem: str) -> Callable[..., Any]:
+    """Import a method that answers more than one instance at once.
+
+    Studies are entry points ``<problem>.<name>`` of the group `STUDIES`: functions of an instance.
+    ``certificate`` is one of them: ``certificate(instance, bound)`` proves a bound that is known,
+    None being that there is no plan.
+    """
+    known = _entry_points(STUDIES)
+    full = f"{problem}.{name}"
+    if full not in known:
+        names = [key.partition(".")[2] for key in known if key.startswith(f"{problem}.")]
+        raise InputError("problem", unknown(f"study of {problem}", name, names))
+    found: Callable[..., Any] = _load(known[full])
+    return found
 
 
 @cache

@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 _TOLERATED_S = 0.25  # beyond a time limit, where nothing could be returned otherwise
-Listener = Callable[[Any, int | None], None]  # told of a better plan (or None) and of a bound
+Listener = Callable[[Any, int | None, int | None], None]  # told of plan, bound, cost; or None
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,14 @@ class Budget:
             _TOLERATED_S, self.time_s / 20
         )
 
-    def report(self, plan: Any, bound: int | None) -> None:
+    def report(self, plan: Any, bound: int | None, cost: int | None = None) -> None:
         """Tell the listener of a better plan (None if there is none) or of a better bound.
 
-        Whoever runs the solver may keep it, should the solver be killed before it returns.
+        Whoever runs the solver may keep it, should the solver be killed before it returns. `cost`
+        is the solver's own word for the plan's, as in its `trace`.
         """
         if self.listener is not None:
-            self.listener(plan, bound)
+            self.listener(plan, bound, cost)
 
 
 @dataclass(frozen=True)

@@ -27,13 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-OUTSIDE = {
-    "name",
-    "scenario",
-    "origin",
-    "battery",
-    "extra",
-}  # fields of an instance that no hash covers
+OUTSIDE = {"name", "scenario", "origin", "battery", "extra"}  # of an instance; no hash covers them
 FIELDS = {  # of a certificate, by kind, besides those that all have
     "potential": {"h", "dead"},
     "walk": {"cells", "links", "cycle"},
@@ -55,6 +49,7 @@ KNOWN = {  # fields that define an instance; one that is not here might change t
         *("release", "cluster", "roi", "link_up", "requests", "contents", "miss_us"),
     },
 }
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 Document = dict[str, Any]
 Position = tuple[int, int]  # (slot, content) of a possible push
 Sum = dict[Any, int]
@@ -130,14 +125,7 @@ def _guarded(function: Callable[..., Any], instance: Document, document: Any) ->
     try:
         _whole(document)
         return function(instance, document)
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except MALFORMED as error:
         raise Refused(f"malformed: {type(error).__name__}: {error}") from None
 
 
@@ -181,9 +169,8 @@ def _check(x: Document, certificate: Document) -> Document:
 
 
 def _cost_of(x: Document, plan: Document) -> int:
-    _expect(
-        plan["format"] == f"{x['format']}-plan" and plan["version"] == 1, "plan: no such format"
-    )
+    known = plan["format"] == f"{x['format']}-plan" and plan["version"] == 1
+    _expect(known, "plan: no such format")
     _expect(plan["instance"] == sha256(x), "plan: of another instance")
     if x["format"] == "opt-istn/push":
         return _push_cost(x, plan)
@@ -219,15 +206,10 @@ class Grid:
         self.once = bonus == "once" and min(c["hole_to_mbs"], c["hole_to_geo"]) < 0
         _expect(x["association"] in ("full", "strongest"), "association: unknown")
         strong = x["association"] == "strongest"
-        self.usable = [
-            [
-                (k, spent)
-                for spent in range(1 + self.once)
-                for k in row
-                if not strong or k >= self.num_mbs or k == x["strongest"][cell]
-            ]
-            for cell, row in enumerate(x["links"])
-        ]
+        self.usable: list[list[tuple[int, int]]] = []
+        for best, row in zip(x["strongest"], x["links"], strict=True):
+            links = [k for k in row if not strong or k >= self.num_mbs or k == best]
+            self.usable.append([(k, spent) for spent in range(1 + self.once) for k in links])
         self.first = np.cumsum([0, *map(len, self.usable)])
         self.cell = np.repeat(np.arange(len(self.usable)), np.diff(self.first))
         pairs = np.array([*chain(*self.usable)], dtype=np.int64).reshape(-1, 2)
@@ -715,10 +697,8 @@ def main(arguments: list[str]) -> int:
         instance, certificate, *plan = map(read, arguments)
         proven = check(instance, certificate)
         bound = proven.get("bound")
-        said = [words[key] for key in proven if key in words] or [
-            f"no plan costs less than {bound}"
-        ]
-        print(f"accepted ({proven['kind']}): {said[0]}")
+        said = next((words[x] for x in proven if x in words), f"no plan costs less than {bound}")
+        print(f"accepted ({proven['kind']}): {said}")
         if plan:
             cost = cost_of(instance, plan[0])
             print(f"the plan costs {cost}: {'optimal' if bound == cost else 'not proven optimal'}")

@@ -7,7 +7,7 @@ import signal
 import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed")  # no test is timed
+settings.register_profile("untimed", deadline=None)  # no test is timed
 settings.load_profile("untimed")
 
 # A shell's background jobs ignore interrupts, and so would every process that tests start.

@@ -522,3 +522,25 @@ def plant_presets(monkeypatch: "pytest.MonkeyPatch") -> None:
         generate=generate,
     )
     monkeypatch.setitem(sys.modules, "opt_istn.jutap.scenario", module)
+
+
+@dataclass(frozen=True)
+class Reporter(Planted):
+    """Reports a detour, then the optimum, and ends in the way it is told to."""
+
+    how: str = "hang"
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        budget.report(None, 100)
+        budget.report(long_plan(instance), None, 282)
+        if self.how != "early":
+            budget.report(best_plan(instance), 201 if self.how == "lie" else 150, OPTIMUM)
+        if self.how == "foreign":
+            budget.report(Plan("0" * 64, (0, 1, 2), (0, 0, 0)), None)
+        if self.how == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if self.how == "raise":
+            raise RuntimeError("no luck")
+        while self.how != "end":
+            time.sleep(0.01)
+        return Planted.solve(self, instance, budget, seed)

@@ -85,28 +85,34 @@ class _Model:
 
 
 class _Trace(cp_model.CpSolverSolutionCallback):
-    """Collects incumbents and bounds as they improve."""
+    """Collects incumbents and bounds as they improve, and reports them."""
 
-    def __init__(self, constant: int, budget: Budget) -> None:
+    def __init__(self, instance: Instance, model: _Model, budget: Budget) -> None:
         super().__init__()
         self.rows: list[tuple[float, int | None, int | None]] = []
-        self._constant = constant
-        self._budget = budget
+        self._instance, self._model, self._budget = instance, model, budget
 
     def on_solution_callback(self) -> None:
         """Note a new incumbent."""
         known = self.rows[-1][2] if self.rows else None
         self._note(self.objective_value, lambda cost: (cost, known))
+        if self._budget.listener is not None:
+            chosen = np.array(self.response_proto.solution, dtype=bool)
+            plan = flow.decode(self._instance, self._model.arcs, chosen)
+            self._budget.report(plan, None, self.rows[-1][1] if self.rows else None)
 
     def note_bound(self, bound: float) -> None:
         """Note a new bound."""
         known = self.rows[-1][1] if self.rows else None
         self._note(bound, lambda proven: (known, proven))
+        if self.rows:
+            self._budget.report(None, self.rows[-1][2])
 
     def _note(self, value: float, row: Callable[[int], tuple[int | None, int | None]]) -> None:
         # CP-SAT reports its integers as doubles, which hold them up to 2**53
         if abs(value) < _EXACT:
-            self.rows.append((self._budget.used_s(), *row(round(value) + self._constant)))
+            whole = round(value) + self._model.constant
+            self.rows.append((self._budget.used_s(), *row(whole)))
 
 
 def _run(instance: Instance, budget: Budget, seed: int, *, guided: bool) -> flow.Result:
@@ -128,7 +134,7 @@ def _solve(
 ) -> None:
     """Run CP-SAT and put what it finds into `result`."""
     solver = _engine(budget, seed)
-    trace = _Trace(model.constant, budget)
+    trace = _Trace(instance, model, budget)
     solver.best_bound_callback = trace.note_bound
     status = solver.solve(model.proto, trace)
     if status == cp_model.MODEL_INVALID:

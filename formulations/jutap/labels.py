@@ -12,7 +12,9 @@ returns its incumbent and the best bound proven by then. That nothing leaves 64 
 what could is refused, in `ranges`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -111,6 +113,25 @@ class _Run:
         if not self.trace or self.trace[-1][1:] != (cost, known):
             self.trace.append((self.budget.used_s(), cost, known))
 
+    def report(self, cost: int, bound: int, walk: Callable[[], list[int]]) -> None:
+        """Note how the search stands, and tell whoever runs it; `walk` is asked for a better plan.
+
+        Parameters
+        ----------
+        walk
+            Returns the states of the incumbent.
+        """
+        before = self.trace[-1][1] if self.trace else None
+        self.note(cost, bound)
+        if self.budget.listener is not None:
+            plan = self.plan(walk()) if before is None or cost < before else None
+            self.budget.report(plan, None if bound == NO_BOUND else bound, cost)
+
+    def plan(self, states: list[int]) -> Plan:
+        """Return the plan of a walk."""
+        cells, links = self.grid.cell[states].tolist(), self.grid.link[states].tolist()
+        return Plan(self.instance.sha256, tuple(cells), tuple(links))
+
     def claims(
         self,
         status: Status,
@@ -120,9 +141,7 @@ class _Run:
     ) -> Claims:
         plan = None
         if states is not None:
-            cells = self.grid.cell[states].tolist()
-            links = self.grid.link[states].tolist()
-            plan = Plan(self.instance.sha256, tuple(cells), tuple(links))
+            plan = self.plan(states)
             self.note(cost, bound)
         known = None if bound == NO_BOUND else bound
         proven = known is not None or status in (Status.INFEASIBLE, Status.UNBOUNDED)
@@ -161,7 +180,7 @@ def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
     numbers = labels.numbers
     numbers[kernel.COST] = found.incumbent.cost(run.start)
     bound = found.bound
-    run.note(int(numbers[kernel.COST]), bound)
+    run.report(int(numbers[kernel.COST]), bound, lambda: found.incumbent.walk(run.start))
     kernel.offer(run.grid, labels, ends, limit, by_energy, run.start, 0, 0, -1)
     while bound < numbers[kernel.COST] and _may_go_on(run, labels):
         room = kernel.expand(run.grid, labels, ends, limit, by_energy, _slice(run, labels))
@@ -171,7 +190,7 @@ def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
             bound = int(numbers[kernel.COST])
         elif not by_energy and numbers[kernel.QUEUE]:
             bound = max(bound, min(int(labels.first[0]), int(numbers[kernel.COST])))
-        run.note(int(numbers[kernel.COST]), bound)
+        run.report(int(numbers[kernel.COST]), bound, partial(_walk, labels, rows, found))
     run.detail |= {
         "labels": int(numbers[kernel.LABELS]),
         "expanded": int(numbers[kernel.EXPANDED]),

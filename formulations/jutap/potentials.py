@@ -9,7 +9,7 @@ A sweep costs O(8 * states * links per cell); radio maps need 5 to 30 of them.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from formulations.jutap.ranges import LARGEST, SWEEPS, Reach, reach
 from opt_istn.compiling import compiled
-from opt_istn.jutap.graph import reachable_cells, state_cells
+from opt_istn.jutap.graph import reachable_cells, reaching_cells, state_cells
 from opt_istn.jutap.instance import KINDS, NO_ARC, Instance, IntArray
 
 INFINITE = np.int64(2**61)  # two of them still fit into int64; all else is below `LARGEST`
@@ -167,6 +167,29 @@ def cell_energy(grid: Grid, source: int) -> IntArray:
     energy[source] = 0
     dirty = np.zeros(grid.size**2, dtype=np.bool_)
     _mark(source, grid.size, dirty)
+    return _spread(grid, energy, dirty)
+
+
+def energy_left(grid: Grid, budget: IntArray) -> IntArray:
+    """Return the most energy that is left in each cell of what some cell began with.
+
+    Parameters
+    ----------
+    budget
+        Energy that a walk begins with in each cell, below 0 where none begins; shape (N*N,).
+
+    Returns
+    -------
+    IntArray
+        The largest budget minus the least energy of the way, shape (N*N,); below 0 where no
+        budget reaches, and no more than the largest budget anywhere.
+    """
+    spent = np.where(grid.active & (budget >= 0), -budget, INFINITE)
+    return -_spread(grid, spent, grid.active.copy())
+
+
+def _spread(grid: Grid, energy: IntArray, dirty: NDArray[np.bool]) -> IntArray:
+    """Lower `energy`, in place, to what it is by way of the neighbours; `dirty` may change."""
     sweeps = 0
     while _sweep_energy(grid.size, grid.active, grid.energy, sweeps % 4, dirty, energy):
         sweeps += 1
@@ -181,18 +204,7 @@ def corridor(instance: Instance, grid: Grid, budget: int) -> Grid:
 
 def restrict_to_end(instance: Instance) -> Grid:
     """Return the view with every cell from which END can be reached, whatever START is."""
-    reached = np.zeros(instance.num_cells, dtype=bool)
-    ptr, _ = instance.usable
-    row, column = divmod(instance.end, instance.grid)
-    reached[instance.end] = ptr[instance.end + 1] > ptr[instance.end]
-    for up in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            near = (row + up) * instance.grid + column + right
-            inside = 0 <= row + up < instance.grid and 0 <= column + right < instance.grid
-            if inside and near != instance.end and not reached[near] and ptr[near] < ptr[near + 1]:
-                moved = replace(instance, start=near, start_link=int(instance.links(near)[0]))
-                reached |= reachable_cells(moved)
-    return grid_of(instance, reached)
+    return grid_of(instance, reaching_cells(instance))
 
 
 class _Weights(NamedTuple):

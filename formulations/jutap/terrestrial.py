@@ -29,7 +29,7 @@ class Terrestrial:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve ``instance.without_geo()`` and claim the walk for `instance`."""
-        found = Labels().solve(instance.without_geo(), budget, seed)
+        found = Labels().solve(instance.without_geo(), replace(budget, listener=None), seed)
         if found.status == Status.UNBOUNDED:  # every terrestrial walk is a walk of the instance
             return Claims(Status.UNBOUNDED, proof=PROOF)
         if found.plan is None:

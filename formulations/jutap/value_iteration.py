@@ -5,12 +5,21 @@ Value iteration shares no code with the label setter, so without an energy budge
 proof.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opt_istn.files import InputError
 from opt_istn.jutap import evaluate, graph
 from opt_istn.jutap.instance import Instance
-from opt_istn.jutap.table import LOST, flown, greedy, table_of, value_iteration
+from opt_istn.jutap.table import (
+    LOST,
+    Reward,
+    flown,
+    greedy,
+    rewarded,
+    strongest,
+    table_of,
+    value_iteration,
+)
 from opt_istn.solver import Budget, Claims, Status
 
 
@@ -20,7 +29,15 @@ class ValueIteration:
 
     The energy budget is no part of the states, so it is left out. What comes out is a bound, and
     the optimum if the walk keeps the budget.
+
+    Parameters
+    ----------
+    reward
+        Under what the policy is exact. Other than ``objective`` it is flown as an agent would,
+        with the strongest association, and proves nothing of problem (4).
     """
+
+    reward: Reward = "objective"
 
     stochastic = False
     kind = "exact"
@@ -35,15 +52,20 @@ class ValueIteration:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Sweep until nothing changes; O(sweeps * states * actions)."""
+        own = self.reward == "objective"
         try:
-            table = table_of(instance)
-            value = value_iteration(table)
+            table = table_of(instance if own else strongest(instance))
+            value = value_iteration(rewarded(table, self.reward))
         except InputError as error:
             return Claims(Status.NO_PLAN, detail={"reason": str(error)})
-        start = graph.start_state(instance)
+        start = graph.start_state(table.instance)
         if value[start] >= LOST:
             return Claims(Status.INFEASIBLE, proof="value-iteration")
-        plan = flown(table, greedy(table, value), start)
+        plan = flown(table, greedy(rewarded(table, self.reward), value), start)
+        if not own:
+            plan = replace(plan, instance=instance.sha256)
+            cost = evaluate(instance, plan).cost
+            return Claims(Status.NO_PLAN if cost is None else Status.FEASIBLE, plan, cost)
         cost = int(value[start])
         if not evaluate(instance, plan).feasible:
             return Claims(Status.BOUND_ONLY, bound=cost, proof="value-iteration")

@@ -1,4 +1,4 @@
-"""Simulated annealing on push slots: incumbents for the exact method.
+"""Simulated annealing on push slots: incumbents of small users; `moves` has those of large ones.
 
 The saving of a plan is computed in O(contents + slots): insertions in order, the i-th lives until
 the (i + L)-th enters.
@@ -52,10 +52,10 @@ def first_plan(
     problem: UserProblem, rng: np.random.Generator, time_s: float | None = None
 ) -> tuple[IntArray, int]:
     """Return an annealed plan and its saving, with as many steps as problem and time are worth."""
-    steps = min(100 * _num_pushes(problem), 1_000_000)
+    steps = min(100 * num_pushes(problem), 1_000_000)
     while time_s is not None and steps * sum(problem.weight.shape) > time_s * _RATE:
         steps //= 2
-    return anneal(problem, _never(problem), steps, heat_of(problem), rng)
+    return anneal(problem, never(problem), steps, heat_of(problem), rng)
 
 
 def restarts(
@@ -77,24 +77,25 @@ def restarts(
     done
         Told the best value, says whether to stop.
     """
-    pushes, heat = _num_pushes(problem), heat_of(problem)
+    pushes, heat = num_pushes(problem), heat_of(problem)
     for k in range(min(pushes // 6, rounds)):
         if done(value):
             break
-        first, warm = (plan, 0.3 * heat) if k % 3 == 2 else (_never(problem), heat)
+        first, warm = (plan, 0.3 * heat) if k % 3 == 2 else (never(problem), heat)
         found, saved = anneal(problem, first, min(1000 * pushes, _STEPS), warm, rng)
         if saved > value:
             plan, value = found, saved
     return plan, value
 
 
-def _num_pushes(problem: UserProblem) -> int:
+def num_pushes(problem: UserProblem) -> int:
     """Return the number of pushes, content and slot, that can save something."""
     saved = cumulative(problem)
     return int((problem.pushable & (saved[:, :-1] < saved[:, -1:])).sum())
 
 
-def _never(problem: UserProblem) -> IntArray:
+def never(problem: UserProblem) -> IntArray:
+    """Return the plan that pushes nothing."""
     return np.full(len(problem.weight), problem.weight.shape[1])
 
 

@@ -1,5 +1,10 @@
 """Solver ``push.expected``: the optimum against expected requests, births being known.
 
+With ``delays=actual`` the delays that misses will have are known as well, with ``delays=law`` only
+their mean by a content's age, as to a policy that looks at no link. The difference of the two
+plans is what foresight of delays is worth, and what is then left to a policy that knows the law
+is for births to come and its own error.
+
 Requests do not depend on pushes, so no policy that cannot see requests has a lower expected delay
 than the best plan on expected requests (`opt_istn.push.expected`). That problem is an instance
 like any other and is solved by `push.labels`; all requests after a birth are possible, so its
@@ -16,18 +21,30 @@ from typing import Any
 
 from formulations.push.labels.solver import Labels
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_instance, lawless
+from opt_istn.push.expected import Delays, expected_instance, lawless
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims, Status
 
 
 @dataclass(frozen=True)
 class Expected:
-    """The exact method on expected requests."""
+    """The exact method on expected requests.
+
+    Parameters
+    ----------
+    delays
+        What is known of the delays of misses: ``actual``, or their mean by the ``law``.
+    """
+
+    delays: Delays = "actual"
 
     stochastic = True
     kind = "heuristic"
-    knows = "law, births"
+
+    @property
+    def knows(self) -> str:
+        """What it knows of an instance."""
+        return "law, births, delays" if self.delays == "actual" else "law, births"
 
     def supports(self, instance: Any) -> str | None:
         """Instances that were generated from a scenario are supported."""
@@ -42,9 +59,10 @@ class Expected:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve the expected instance; its plan is one of `instance`."""
-        found = Labels().solve(expected_instance(instance), budget, seed)
+        silent = replace(budget, listener=None)
+        found = Labels().solve(expected_instance(instance, self.delays), silent, seed)
         plan = replace(found.plan, instance=instance.sha256)
         detail = dict(found.detail)
-        if found.bound is not None:
+        if found.bound is not None and self.delays == "actual":
             detail["expected_bound_us"] = found.bound
         return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost, detail=detail)

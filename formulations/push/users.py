@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 
 import numpy as np
@@ -119,12 +120,13 @@ def solve(
     if side_by_side and budget.work is None:
         workers, budget = min(budget.threads, max(len(gainful), 1)), replace(budget, threads=1)
     trace = [(budget.used_s(), sum(state.cost), sum(state.bound))]
+    _report(instance, state, budget)
     for _ in range(ROUNDS):
-        tasks = _tasks(problems, gainful, budget, seed, state, workers)
+        tasks = _tasks(instance, problems, gainful, budget, seed, state, workers)
         for task, result in _done(tasks, method, workers):
             _record(state, task, result)
             trace.append((budget.used_s(), sum(state.cost), sum(state.bound)))
-            budget.report(_plan(instance, state), sum(state.bound))
+            _report(instance, state, budget)
         gainful = [user for user in gainful if state.cost[user] > state.bound[user]]
         if budget.time_s is None or not gainful:
             break
@@ -138,6 +140,37 @@ def solve(
         trace=tuple(trace),
         detail=_detail(state),
     )
+
+
+def _report(
+    instance: Instance,
+    state: _State,
+    budget: Budget,
+    problem: UserProblem | None = None,
+    user: int = 0,
+    pushes: Pushes | None = None,
+    bound_us: int | None = None,
+    _: int | None = None,
+) -> None:
+    """Report what is known of all users, with what an engine that still runs says of one.
+
+    Engines get there by their task's budget: what they report is of their user.
+    """
+    if budget.listener is None:
+        return
+    costs, bounds, push = list(state.cost), list(state.bound), dict(state.push)
+    if problem is not None and pushes is not None:
+        cost = delay_us(problem, pushes)
+        if cost < costs[user]:
+            costs[user], push[user] = cost, _rows(problem, user, pushes)
+    if bound_us is not None:
+        bounds[user] = max(bounds[user], bound_us)
+    plan = Plan(instance.sha256, tuple(sorted(chain.from_iterable(push.values()))))
+    budget.report(plan, sum(bounds), sum(costs))
+
+
+def _rows(problem: UserProblem, user: int, pushes: Pushes) -> list[tuple[int, int, int]]:
+    return [(user, int(problem.content[f]), slot) for f, slot in pushes]
 
 
 def _plan(instance: Instance, state: _State) -> Plan:
@@ -163,6 +196,7 @@ def relaxed_bound(problem: UserProblem) -> int:
 
 
 def _tasks(
+    instance: Instance,
     problems: list[UserProblem],
     gainful: list[int],
     budget: Budget,
@@ -181,7 +215,9 @@ def _tasks(
             time_s = max(time_s, _LEAST_S) / math.ceil(left / workers)
         if work is not None:
             work = -(-(work - state.counts["work"]) // left)
-        share = replace(budget, time_s=time_s, work=work, listener=None)
+        listener = partial(_report, instance, state, budget, problems[user], user)
+        told = None if budget.listener is None else listener
+        share = replace(budget, time_s=time_s, work=work, listener=told)
         yield Task(user, problems[user], share.start(), seed)
 
 
@@ -204,7 +240,7 @@ def _record(state: _State, task: Task, result: UserResult) -> None:
     cost = delay_us(problem, result.pushes)
     if cost <= state.cost[user]:
         state.cost[user] = cost
-        state.push[user] = [(user, int(problem.content[f]), slot) for f, slot in result.pushes]
+        state.push[user] = _rows(problem, user, result.pushes)
     if result.bound_us is not None:
         state.bound[user] = max(state.bound[user], result.bound_us)
     state.counts.update({**result.counts, "work": result.work})

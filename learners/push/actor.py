@@ -7,42 +7,74 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from learners import agent, nets
 from learners.push.batch import anneal, batch_of, replay
 from learners.push.draws import Problems
-from learners.push.episodes import Choose, perform
+from learners.push.episodes import perform
 from learners.push.nets import Actor, Shape
-from learners.push.scene import Scene, Sight, Stage, columns, scene_of
+from learners.push.scene import Scene, Sight, Stage, columns, scene_of, slot_of
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Source
-from learners.push.view import Float, contents_of
+from learners.push.view import Float, Satellites, contents_of, members
 from learners.push.vision import Vision, classes_of
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
+from opt_istn.push.policies import unlinked
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
 LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
+LIMITS |= {"chunk": 4096, "satellites": 4096, "satellite_items": 4096}
 _CHECKED = 8  # drawn instances that a training curve is measured on
 _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
 
-def choosing(actor: Actor, rng: torch.Generator | None = None) -> Choose:
-    """Return the policy of an actor: its likeliest choices, or with `rng` a sample of them."""
-    device = next(actor.parameters()).device
+class Choosing:
+    """The policy of an actor over one episode, slot after slot: a `learners.push.episodes.Choose`.
+
+    It takes the likeliest choices, or with `rng` a sample of them.
+
+    Attributes
+    ----------
+    hidden
+        What a recurrent actor remembered before each slot so far, shape (2, P, width) each.
+    """
+
+    def __init__(self, actor: Actor, rng: torch.Generator | None = None) -> None:
+        self._actor, self._rng = actor, rng
+        self._device = next(actor.parameters()).device
+        self.hidden: list[Tensor] = []
+        self._after: Tensor | None = None  # what is remembered after the slot at hand
+        self._output = torch.zeros(0)
 
     @torch.no_grad()
-    def choose(sight: Sight, heads: IntArray) -> IntArray:
+    def __call__(self, sight: Sight, heads: IntArray) -> IntArray:
+        """Return slots after birth, T for never, of heads."""
+        actor, recurrent = self._actor, self._actor.shape.chunk > 0
+        if len(heads) == 0 and not recurrent:
+            return np.zeros(0, dtype=np.int64)
+        seen = Sight(*(x.to(self._device) for x in sight))
+        remembered = self._remember(seen) if recurrent else None
         if len(heads) == 0:
             return np.zeros(0, dtype=np.int64)
-        log_probs = actor(Sight(*(x.to(device) for x in sight))).cpu()
-        drawn = nets.greedy(log_probs) if rng is None else nets.sample(log_probs, rng)
+        log_probs = actor(seen, remembered).cpu()
+        drawn = nets.greedy(log_probs) if self._rng is None else nets.sample(log_probs, self._rng)
         after: IntArray = drawn.numpy()
         return after
 
-    return choose
+    def _remember(self, seen: Sight) -> Tensor:
+        """Return the features of the homes' caches; a slot's later turns see those of its first."""
+        if slot_of(seen, self._actor.shape.slots) == len(self.hidden) - 1:
+            return self._output
+        before = self._actor.blank(len(seen.state)) if self._after is None else self._after
+        self.hidden.append(before)
+        caches = self._actor.features.caches
+        output, self._after = caches.unroll(seen.caches[None, :, 1], before)
+        self._output = output[0]
+        return self._output
 
 
 class Curve:
@@ -67,7 +99,7 @@ class Curve:
 
         One number an instance.
         """
-        played = perform(self._scene, choosing(actor))
+        played = perform(self._scene, Choosing(actor))
         saved = self._by_instance(replay(self._scene.problems.batch, played.plan))
         shares: list[float] = (saved / self._best).tolist()
         return shares
@@ -98,6 +130,9 @@ class ActorPolicy:
         self._cache_size = context.cache_size
         self._link_up = np.ones((context.num_users, context.num_slots), dtype=bool)
         self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
+        self._choose = Choosing(self._actor)  # with nothing remembered of the last instance
+        self._member = members(context.world if self._actor.shape.whole else None)
+        self._miss_us = np.zeros((context.num_users, 0), dtype=np.int64)  # in the slots of birth
 
     def act(self, observation: Observation) -> Pushes:
         """Decide on the newborn contents, then push what is due."""
@@ -106,10 +141,12 @@ class ActorPolicy:
         users, slots = self._link_up.shape
         never = np.full((users, len(observation.newborn)), slots)
         self._plan = np.concatenate([self._plan, never], axis=1)
+        if observation.miss_us is not None:
+            fresh = observation.miss_us[:, list(observation.newborn)]
+            self._miss_us = np.concatenate([self._miss_us, fresh], axis=1)
         stage = self._stage(observation)
-        choose = choosing(self._actor)
-        for heads in stage.turns(slot):
-            stage.enter(heads, choose(stage.sight(slot, heads), heads))
+        for heads in stage.turns(slot) or [np.zeros(0, dtype=np.int64)]:
+            stage.enter(heads, self._choose(stage.sight(slot, heads), heads))
         self._plan[observation.roi] = stage.plan
         due = stage.due(slot)
         rows = zip(stage.problem[due], stage.scene.problems.content[due], strict=True)
@@ -128,14 +165,17 @@ class ActorPolicy:
 
     def _scene(self, observation: Observation) -> Scene:
         roi, (users, slots) = observation.roi, self._link_up.shape
-        contents = contents_of(observation)
+        contents = contents_of(observation, self._member)
         if self._codes is not None:
             contents = contents._replace(codes=self._codes[: len(contents.codes)])
         nothing = np.zeros((*roi.shape, slots), dtype=np.int64)
         known = np.full((users, slots), roi.shape[1] / self._births, dtype=np.float32)
         batch = batch_of(nothing, observation.release, roi, self._cache_size, self._link_up)
         problems = Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
-        return scene_of(contents, problems, users)
+        shape, miss = self._actor.shape, None
+        if shape.links:
+            miss = (self._miss_us[roi] / 1e6).astype(np.float32)
+        return scene_of(contents, problems, users, shape.held, miss)
 
 
 @dataclass(frozen=True)
@@ -147,12 +187,18 @@ class MappoAgent(PushAgent):
     agent, elsewhere, sha256
         As in `PushAgent`.
     weights
-        ``last``, or the ``best`` of the training curve.
+        ``last``, the ``best`` of the training curve, or ``untrained``: what the training began
+        with, drawn once more from its seed.
     """
 
-    weights: Literal["last", "best"] = "last"
+    weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str] = "push.mappo"
+
+    @property
+    def knows(self) -> str:
+        """What it knows of an instance when it decides."""
+        return "past, link states" if self.load(self.path())[0].shape.links else "past"
 
     def supports(self, instance: Any) -> str | None:
         """Instances that are like those of its training are supported."""
@@ -164,6 +210,10 @@ class MappoAgent(PushAgent):
             return refused
         if x.own and instance.num_contents != x.own:
             return "expected the instance that the agent was trained on"
+        if x.whole and Satellites(instance).places != x.held:
+            return f"expected clusters of {x.satellites} satellites with {x.satellite_items} places"
+        if x.links and (refused := unlinked(instance)):
+            return refused
         if not x.own and len(instance.contents) != instance.num_contents:
             return "expected an instance that names the attributes of its contents"
         if state["images"] != "none" and not ("law" in instance.scenario and instance.contents):
@@ -188,7 +238,6 @@ class MappoAgent(PushAgent):
     def load(self, path: Path) -> tuple[Actor, Mapping[str, Any], dict[str, Any]]:
         """Return the actor of a file, what it needs to know, and what it was trained on."""
         found = agent.load(path, self.method)
-        agent.check_contract(found, columns(), path)
         state = found.state
         if self.weights == "best" and not state.get("best"):
             rule = "expected best weights, found the last ones alone"
@@ -198,8 +247,11 @@ class MappoAgent(PushAgent):
         own = kept.get("own")
         if own is None or own.shape != (shape.users, shape.own, shape.slots + 1):
             raise InputError("state.actor.own", agent.ANNOUNCED, str(path))
-        actor = Actor(shape, torch.Generator())
-        agent.load_state(actor, kept, path)
+        agent.check_contract(found, columns(shape.whole, shape.links), path)
+        actor = Actor(shape, torch.Generator().manual_seed(found.seed))
+        if self.weights != "untrained":
+            agent.load_state(actor, kept, path)
+        self.remember(found, self.weights)
         return actor, state, found.trained_on
 
 

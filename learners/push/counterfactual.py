@@ -37,7 +37,15 @@ from learners import agent, training
 from learners.push.batch import anneal, counterfactuals, replay
 from learners.push.draws import Problems
 from learners.push.features import CURVES, SCALARS, ChooseSlot, Decided, decide
-from learners.push.planner import METHOD, Planner, PlannerInput, after_birth, chooser, sight
+from learners.push.planner import (
+    METHOD,
+    Planner,
+    PlannerInput,
+    after_birth,
+    chooser,
+    new_weights,
+    sight,
+)
 from learners.push.sources import DrawnProblems, KnownProblems, Source
 from learners.training import (
     BY_PROFILE,
@@ -149,8 +157,8 @@ class CounterfactualCourse(Rounds):
         config = timed(config)
         super().__init__(config, task, seed)
         self.config, self.source = config, _source(config, task)
-        x, weights = self.source, torch.Generator().manual_seed(seed * 4 + _WEIGHTS)
-        planner = Planner(x.num_users, x.num_slots, config.hidden, x.num_own, weights)
+        x, rng = self.source, new_weights(seed)
+        planner = Planner(x.num_users, x.num_slots, config.hidden, x.num_own, rng)
         self.planner = planner.to(config.device)
         self.learned = {"planner": self.planner}
         self.optimizers, self._playing = [self._new_optimizer()], False

@@ -21,7 +21,7 @@ from opt_istn.push.world.births import Births, births
 from opt_istn.push.world.constellation import constellation_of, positions_m
 from opt_istn.push.world.demand import CODE_LENGTH, Features, image_codes
 from opt_istn.push.world.draw import draw, slot_borders_s
-from opt_istn.push.world.law import law_of
+from opt_istn.push.world.law import law_of, miss_us
 from opt_istn.push.world.parameters import Scenario
 from opt_istn.push.world.storage import NEVER, store
 from opt_istn.push.world.users import inside, users_of
@@ -93,9 +93,11 @@ class DrawnBirths(NamedTuple):
         As in `Instance`.
     lat_deg, lon_deg
         Centres of the contents.
-    cluster, evicted
-        Cluster that took each content, and slot from which on none of its satellites stores it,
-        T for never; empty unless asked for.
+    cluster, evicted, holder
+        Cluster that took each content, slot from which on none of its satellites stores it, T for
+        never, and the satellite that does until then; empty unless asked for.
+    miss_us
+        Delay of a miss of every content in every slot, shape (M, F, T); None unless asked for.
     """
 
     release: IntArray
@@ -107,6 +109,8 @@ class DrawnBirths(NamedTuple):
     lon_deg: Array
     cluster: IntArray
     evicted: IntArray
+    holder: IntArray
+    miss_us: IntArray | None = None
 
 
 class Drawer:
@@ -116,12 +120,13 @@ class Drawer:
     ----------
     scenario
         The law.
-    stored
-        Whether to find out where contents are stored.
+    stored, links
+        Whether to find out where contents are stored, and what misses would cost: then savings
+        are expected over requests alone, with the delays of the instance.
     """
 
-    def __init__(self, scenario: Scenario, stored: bool = False) -> None:
-        self.scenario, self._stored = scenario, stored
+    def __init__(self, scenario: Scenario, stored: bool = False, links: bool = False) -> None:
+        self.scenario, self._stored, self._links = scenario, stored, links
         self.world = World(scenario, law_of(scenario))
         self._users = users_of(scenario)
         self._remote = constellation_of(scenario).remote()
@@ -131,20 +136,22 @@ class Drawer:
     def draw(self, rng: np.random.Generator) -> DrawnBirths:
         """Draw the births of an instance, as `opt_istn.push.world.draw` does."""
         scenario = self.scenario
-        if scenario.link_up_share < 1:  # link states need the whole network
+        miss = None
+        if scenario.link_up_share < 1 or self._links:  # link states need the whole network
             whole = draw(scenario, (*rng.integers(2**31, size=2).tolist(), _TRAINING))
             found, links, start_s = whole.births, whole.link_up, whole.start_s
+            miss = miss_us(whole) if self._links else None
         else:
             start_s = rng.uniform(0, scenario.start_window_s)
             links = np.ones((scenario.num_users, scenario.num_slots), dtype=bool)
         track = positions_m(self._remote, start_s, slot_borders_s(scenario))
-        if scenario.link_up_share == 1:
+        if scenario.link_up_share == 1 and not self._links:
             found = births(scenario, track, rng)
         roi = inside(self._users, found.lat_deg, found.lon_deg, scenario.footprint_deg / 2)
         codes = self._codes(found.traits, rng)
         places = found.lat_deg, found.lon_deg
         stored = self._storage(found, track, rng)
-        return DrawnBirths(found.release, found.traits, codes, roi, links, *places, *stored)
+        return DrawnBirths(found.release, found.traits, codes, roi, links, *places, *stored, miss)
 
     def redrawn(self, drawn: DrawnBirths, rng: np.random.Generator) -> DrawnBirths:
         """Return the same births with other attributes and images: they do not depend on births."""
@@ -157,20 +164,25 @@ class Drawer:
         """Return the problems of all users of an instance."""
         scenario = self.scenario
         weight = by_slot(saving(drawn.traits, drawn.codes), drawn.release)
+        if drawn.miss_us is not None:
+            age = np.maximum(np.arange(scenario.num_slots) - drawn.release[:, None], 0)
+            usual = np.array(self.world.law.miss_us)[age]
+            weight = np.rint(weight * (drawn.miss_us / usual)).astype(np.int64)
         places = np.full(scenario.num_users, scenario.cache_items)
         batch = batch_of(weight, drawn.release, drawn.roi, places, drawn.link_up)
         return _described(batch, drawn.release, drawn.roi)
 
     def _storage(
         self, found: Births, track: Array, rng: np.random.Generator
-    ) -> tuple[IntArray, IntArray]:
-        """Return cluster and eviction of contents, nothing if nobody asked."""
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Return cluster, eviction and satellite of contents, nothing if nobody asked."""
         if not self._stored:
-            return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+            nothing = np.zeros(0, dtype=np.int64)
+            return nothing, nothing, nothing
         clusters = self._remote.cluster
-        evicted = store(self.scenario, found, clusters, track[:-1], rng).evicted
-        kept = np.where(evicted == NEVER, self.scenario.num_slots, evicted)
-        return clusters[found.satellite], kept
+        storage = store(self.scenario, found, clusters, track[:-1], rng)
+        kept = np.where(storage.evicted == NEVER, self.scenario.num_slots, storage.evicted)
+        return clusters[found.satellite], kept, storage.satellite
 
     def _codes(self, traits: Features, rng: np.random.Generator) -> Array:
         noise = rng.normal(size=(len(traits.level), CODE_LENGTH))

@@ -28,12 +28,12 @@ import torch
 from torch import Tensor, nn
 
 from learners import nets, training
-from learners.push.actor import choosing
+from learners.push.actor import Choosing
 from learners.push.attention import AttentionCritic, Crowd
 from learners.push.episodes import Episode, again, perform
 from learners.push.nets import HeadEncoder, Shape
 from learners.push.scene import Scene, Sight, home_width
-from learners.push.training import PLAY, REPLAY, PushCourse, explained
+from learners.push.training import PLAY, REPLAY, Observed, PushCourse, explained
 from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
@@ -60,6 +60,7 @@ _CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
 
 FAIR = {
     "reward_log": False,
+    "state": "own",
     "episodes": 4,
     "updates": 4,
     "replay": 64,
@@ -72,6 +73,7 @@ PROFILES = {
     # Its batches have 1,024 steps; here a step has the decisions on some fifty heads.
     "paper": {
         "reward_log": True,
+        "state": "paper",
         "episodes": 4,
         "updates": 3,
         "replay": 256,
@@ -98,6 +100,12 @@ class Maac:
         Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
+    state
+        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
+        cluster's caches place by place.
+    links
+        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
+        reward with the delays of their own network.
     images, backbone
         What is seen of images, and through which networks, see `learners.push.mappo.Mappo`.
     episodes
@@ -124,6 +132,8 @@ class Maac:
     steps: int | None = None
     reward_log: bool = BY_PROFILE
     actor_grad: Literal["score", "gumbel_st"] = "score"
+    state: Observed = BY_PROFILE
+    links: bool = False
     images: Images = "none"
     backbone: str = ""
     episodes: int = BY_PROFILE
@@ -308,7 +318,7 @@ class MaacCourse(PushCourse):
         rng = self.rng(PLAY, self.step)
         scene = self.scenes.scene(self.config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        self._kept[self.step] = perform(scene, choosing(self.actor, noise))
+        self._kept[self.step] = perform(scene, Choosing(self.actor, noise))
         self.played(self.config.episodes)
         self._kept.pop(self.step - self.config.replay, None)
         draw = self.rng(REPLAY, self.step)

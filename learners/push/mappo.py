@@ -27,15 +27,16 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from learners import nets, training
-from learners.push.actor import choosing
+from learners.push.actor import Choosing
 from learners.push.batch import counterfactuals
 from learners.push.episodes import Episode, perform
 from learners.push.nets import Critic
+from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.scene import Sight, part_of
-from learners.push.training import PLAY, PushCourse, explained
+from learners.push.training import PLAY, Observed, PushCourse, explained
 from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
@@ -60,10 +61,12 @@ FAIR: dict[str, Any] = (
     | {"epochs": 4, "minibatches": 1, "clip": 0.2, "gamma": 0.99, "gae_lambda": 0.95}
     | {"entropy": 0.01, "huber": 10.0, "grad_norm": 10.0, "actor_rate": 2e-3}
     | {"critic_rate": 2e-3, "decay": True, "hidden": 64, "redraws": 4}
+    | {"recurrent": False, "chunk": 10, "state": "own"}
 )
-PAPER = (  # Table 2, shuffled minibatches as in Algorithm 1, on-policy's values beyond that
+PAPER = (  # Table 2, R-MAPPO's shuffled minibatches and memory, on-policy's values beyond that
     {"hidden": 256, "actor_rate": 1e-4, "critic_rate": 5e-4, "epochs": 5, "episodes": 16}
     | {"minibatches": 16, "reward_credit": "shared", "reward_log": True, "decay": False}
+    | {"recurrent": True, "state": "paper"}
 )
 PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
@@ -86,6 +89,17 @@ class Mappo:
         Whether the shared reward is the paper's -log2(1 + delay) of a slot.
     ratio
         Whether ratios are clipped head by head or as a product over an agent's heads.
+    recurrent
+        Whether the actor's memory of the caches goes through the whole episode; if not, it has two
+        snapshots, of one slot before and now.
+    chunk
+        Slots through which gradients of a recurrent memory go.
+    state
+        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
+        cluster's caches place by place.
+    links
+        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
+        reward with the delays of their own network.
     images
         What is seen of images, see `learners.push.vision`.
     backbone
@@ -116,11 +130,15 @@ class Mappo:
     reward_credit: Credit = BY_PROFILE
     reward_log: bool = BY_PROFILE
     ratio: Literal["per_head", "joint"] = BY_PROFILE
+    state: Observed = BY_PROFILE
+    links: bool = False
     images: Images = "none"
     backbone: str = ""
     episodes: int = BY_PROFILE
     epochs: int = BY_PROFILE
     minibatches: int = BY_PROFILE
+    recurrent: bool = BY_PROFILE
+    chunk: int = BY_PROFILE
     clip: float = BY_PROFILE
     gamma: float = BY_PROFILE
     gae_lambda: float = BY_PROFILE
@@ -138,7 +156,8 @@ class Mappo:
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        counts = dict.fromkeys(("steps", "episodes", "epochs", "minibatches", "redraws"), COUNT)
+        names = ("steps", "episodes", "epochs", "minibatches", "redraws", "chunk")
+        counts = dict.fromkeys(names, COUNT)
         shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
         positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
         rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
@@ -216,55 +235,21 @@ class Targets(NamedTuple):
     returns: Tensor
 
 
-def advantages(reward: Tensor, value: Tensor, gamma: float, lam: float) -> Tensor:
-    """Return generalised advantages, shape (T, B), of episodes that end after T steps.
-
-    A_t = sum_k (gamma lambda)^k delta_{t+k}, delta_t = r_t + gamma V_{t+1} - V_t, V_T = 0
-    (Schulman et al. 2016, arXiv:1506.02438).
+class Seen(NamedTuple):
+    """What an update looks at.
 
     Parameters
     ----------
-    reward, value
-        Rewards and values, shape (T, B).
+    sight, opening
+        As in `Episode`.
+    hidden
+        What the actor remembered before each slot, shape (T, 2, P, width); T = 0 if its memory is
+        not recurrent.
     """
-    result, last = torch.zeros_like(reward), torch.zeros_like(reward[0])
-    following = torch.zeros_like(reward[0])
-    for t in range(len(reward) - 1, -1, -1):
-        delta = reward[t] + gamma * following - value[t]
-        last = delta + gamma * lam * last
-        result[t], following = last, value[t]
-    return result
 
-
-def policy_loss(log_ratio: Tensor, advantage: Tensor, clip: float, agent_of: Tensor) -> Tensor:
-    """Return minus the clipped surrogate: summed over an agent's heads, averaged over agents.
-
-    Parameters
-    ----------
-    log_ratio, advantage
-        Of every head, shape (n,).
-    agent_of
-        Number of the decision that a head belongs to, 0..B-1, shape (n,).
-    """
-    ratio = log_ratio.exp()
-    clipped = ratio.clamp(1 - clip, 1 + clip)
-    surrogate = torch.minimum(ratio * advantage, clipped * advantage)
-    return -surrogate.sum() / max(int(agent_of.max()) + 1, 1)
-
-
-def joint(values: Tensor, agent_of: Tensor, mean: bool = False) -> Tensor:
-    """Return sums or means of heads' values over an agent's heads, shape (B,)."""
-    total = values.new_zeros(int(agent_of.max()) + 1).index_add(0, agent_of, values)
-    return total / torch.bincount(agent_of) if mean else total
-
-
-def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: float) -> Tensor:
-    """Return on-policy's loss of normalised values: the worse of clipped and plain, Huber."""
-    moved = old + (value - old).clamp(-clip, clip)
-    losses = [
-        nn.functional.huber_loss(x, target, delta=huber, reduction="none") for x in (value, moved)
-    ]
-    return torch.maximum(*losses).mean()
+    sight: Sight
+    opening: Tensor
+    hidden: Tensor
 
 
 class MappoCourse(PushCourse):
@@ -278,7 +263,7 @@ class MappoCourse(PushCourse):
 
     def __init__(self, config: Mappo, task: Task, seed: int) -> None:
         config = config.settled()
-        super().__init__(config, task, seed)
+        super().__init__(config, task, seed, config.chunk if config.recurrent else 0)
         self.config = config
         self.critic = Critic(self.shape, self.weights_rng).to(config.device)
         self.norm = nets.ValueNorm().to(config.device)
@@ -291,23 +276,35 @@ class MappoCourse(PushCourse):
         config, rng = self.config, self.rng(PLAY, self.step)
         scene = self.scenes.scene(config.episodes, rng)
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        played = perform(scene, choosing(self.actor, noise))
-        sight = Sight(*(x.to(config.device) for x in played.sight))
-        found = self._targets(played, sight)
+        choosing = Choosing(self.actor, noise)
+        played = perform(scene, choosing)
+        seen = self._seen(played, choosing.hidden)
+        found = self._targets(played, seen)
         rates = (config.actor_rate, config.critic_rate)
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
         self.played(config.episodes)
         for _ in range(config.epochs):
-            for part in self._parts(played, sight, found, rng):
+            for part in self._parts(seen, found, rng):
                 self._descend(*part)
 
-    def _targets(self, played: Episode, sight: Sight) -> Targets:
+    def _seen(self, played: Episode, hidden: list[Tensor]) -> Seen:
+        """Return what was seen and remembered in a rollout."""
+        sight = Sight(*(x.to(self.config.device) for x in played.sight))
+        kept = torch.stack(hidden) if hidden else torch.zeros(0, 2, played.opening.shape[1], 0)
+        return Seen(sight, torch.from_numpy(played.opening), kept)
+
+    def _log_probs(self, seen: Seen) -> Tensor:
+        """Return the log-probabilities of all choices of all heads, shape (n, T + 1)."""
+        log_probs: Tensor = self.actor(seen.sight, self.actor.recall(*seen))
+        return log_probs
+
+    def _targets(self, played: Episode, seen: Seen) -> Targets:
         """Return choices, advantages and returns of a rollout."""
         action = torch.from_numpy(played.after).to(self.config.device)
         with torch.no_grad():
-            log_prob = nets.log_prob(self.actor(sight), action)
-            value = self._values(sight, torch.from_numpy(played.opening))
+            log_prob = nets.log_prob(self._log_probs(seen), action)
+            value = self._values(seen)
             reward = self._rewards(played).to(self.config.device)
             plain = self.norm.denormalize(value)
             if self.config.reward_credit == "head":
@@ -334,11 +331,11 @@ class MappoCourse(PushCourse):
             return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
         return torch.from_numpy((-delay / unit).astype(np.float32))
 
-    def _values(self, sight: Sight, opening: Tensor) -> Tensor:
+    def _values(self, seen: Seen) -> Tensor:
         """Return the critic's normalised values of what `_rewards` rewards."""
         if self.config.reward_credit == "head":
-            return self.critic.of_heads(sight)
-        value = self.critic.of_homes(sight, opening)
+            return self.critic.of_heads(seen.sight)
+        value = self.critic.of_homes(seen.sight, seen.opening)
         if self.config.reward_credit == "shared":
             return value.reshape(len(value), -1, self.scenes.num_users).mean(dim=2)
         return value
@@ -352,35 +349,35 @@ class MappoCourse(PushCourse):
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
     def _parts(
-        self, played: Episode, sight: Sight, found: Targets, rng: np.random.Generator
-    ) -> Iterator[tuple[Sight, Tensor, Targets]]:
-        """Yield the minibatches of an epoch: what is seen, homes at slots' starts, and targets.
+        self, seen: Seen, found: Targets, rng: np.random.Generator
+    ) -> Iterator[tuple[Seen, Targets]]:
+        """Yield the minibatches of an epoch: what is seen, and targets.
 
         A minibatch is all that happened in some instances, drawn anew in every epoch.
         """
         number, users = self.config.episodes, self.scenes.num_users
-        opening = torch.from_numpy(played.opening)
         if self.config.minibatches == 1:
-            yield sight, opening, found
+            yield seen, found
             return
-        column = torch.arange(opening.shape[1]) // users
+        column = torch.arange(seen.opening.shape[1]) // users
         for chosen in np.array_split(rng.permutation(number), self.config.minibatches):
             mine = torch.isin(column, torch.from_numpy(chosen))
-            part, rows, place = part_of(sight, mine)
+            part, rows, place = part_of(seen.sight, mine)
             targets = [x[rows.to(x.device)] for x in found[:3]]
             if self.config.reward_credit == "head":
                 targets += [x[rows.to(x.device)] for x in found[3:]]
             else:
                 of = mine if self.config.reward_credit == "user" else mine[::users]
                 targets += [x[:, of] for x in found[3:]]
-            yield part, place[opening[:, mine]], Targets(*targets)
+            hidden = seen.hidden[:, :, mine.to(seen.hidden.device)]
+            yield Seen(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
 
-    def _descend(self, sight: Sight, opening: Tensor, found: Targets) -> None:
+    def _descend(self, seen: Seen, found: Targets) -> None:
         """Take one step of the actor and one of the critic."""
         config = self.config
-        log_probs = self.actor(sight)
+        log_probs = self._log_probs(seen)
         log_ratio = nets.log_prob(log_probs, found.action) - found.log_prob
-        advantage, group = found.advantage, sight.agent
+        advantage, group = found.advantage, seen.sight.agent
         if config.ratio == "joint":
             log_ratio = joint(log_ratio, group)
             advantage = joint(advantage, group, mean=True)
@@ -392,6 +389,6 @@ class MappoCourse(PushCourse):
         self.take(0, self.actor, loss, config.grad_norm)
         self.norm.update(found.returns)
         target = self.norm.normalize(found.returns)
-        value = self._values(sight, opening)
+        value = self._values(seen)
         loss = value_loss(value, found.value, target, config.clip, config.huber)
         self.take(1, self.critic, loss, config.grad_norm)

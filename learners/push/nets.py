@@ -7,11 +7,16 @@ user, has features of its own by the same weights, and sees the mean and the max
 its agent decides on for the same user at the same time. A decision is independent of the order of
 the contents, and no more parameters are needed for more of them.
 
+The LSTM goes through the episode slot by slot, from zeros, and its output in a slot is the feature
+of the user's cache (``recurrent``); trained in chunks of some slots, each from the hidden state it
+had when it was played. Without it, the LSTM sees two snapshots, of one slot before and now.
+
 Preferences differ between users, so the layers that read attributes and images have weights of
 each user added to the common ones, zero at first.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -39,6 +44,14 @@ class Shape:
         Contents that have logits of their own, 0 unless one instance is learned by heart.
     code
         Numbers in the features of an image.
+    chunk
+        Slots of a chunk through which gradients of the recurrent memory go; 0 for a memory of two
+        snapshots, which is not recurrent.
+    whole, satellites, satellite_items
+        Whether the paper's whole state is seen, and then the most satellites of a cluster and the
+        places on each.
+    links
+        Whether link states are seen.
     """
 
     users: int
@@ -48,6 +61,16 @@ class Shape:
     images: bool
     own: int = 0
     code: int = CODE_LENGTH
+    chunk: int = 0
+    whole: bool = False
+    satellites: int = 0
+    satellite_items: int = 0
+    links: bool = False
+
+    @property
+    def held(self) -> tuple[int, int] | None:
+        """See `learners.push.scene.Scene.whole`."""
+        return (self.satellites, self.satellite_items) if self.whole else None
 
 
 class OfUser(nn.Module):
@@ -85,7 +108,8 @@ class HeadEncoder(nn.Module):
         super().__init__()
         self.shape = shape
         state = home_width(shape.slots, shape.users)
-        self.attributes = nets.AttributeMlp(content_width(shape.slots) + state, shape.width, rng)
+        inputs = content_width(shape.slots, shape.held, shape.links) + state
+        self.attributes = nets.AttributeMlp(inputs, shape.width, rng)
         self.taste = OfUser(shape.users, NUM_META, shape.width)
         self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
         if shape.images:
@@ -180,13 +204,47 @@ class Actor(nn.Module):
         self.head = nets.FactoredHead(shape.width, 1, choices, rng)
         self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
 
-    def forward(self, sight: Sight) -> Tensor:
-        """Return log-probabilities, shape (n, T + 1)."""
-        return nets.masked_log_probs(self.logits(sight), ~sight.shut)
+    def forward(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
+        """Return log-probabilities, shape (n, T + 1).
 
-    def logits(self, sight: Sight) -> Tensor:
-        """Return logits before the mask, shape (n, T + 1)."""
-        feature = self.features(sight, self.features.memory(sight))
+        Parameters
+        ----------
+        remembered
+            Features of the homes' caches, see `recall`; those of two snapshots if not given.
+        """
+        return nets.masked_log_probs(self.logits(sight, remembered), ~sight.shut)
+
+    def blank(self, problems: int) -> Tensor:
+        """Return what is remembered before the first slot, shape (2, P, width)."""
+        return self.own.new_zeros(2, problems, self.shape.width)
+
+    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor) -> Tensor:
+        """Return the features of all homes' caches, shape (U, width).
+
+        The recurrent memory goes through the slots in chunks, each from what was remembered when
+        it was played; a memory of two snapshots needs neither.
+
+        Parameters
+        ----------
+        opening
+            Home of each problem when a slot began, shape (T, P).
+        hidden
+            What was remembered before each slot, shape (T, 2, P, width).
+        """
+        if not self.shape.chunk:
+            return self.features.memory(sight)
+        now, slots = sight.caches[opening][:, :, 1], len(opening)
+        borders = [*range(0, slots, self.shape.chunk), slots]
+        parts = [self.features.caches.unroll(now[a:b], hidden[a])[0] for a, b in pairwise(borders)]
+        home = torch.arange(len(sight.state))
+        slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
+        return torch.cat(parts)[slot, home % opening.shape[1]]
+
+    def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
+        """Return logits before the mask, shape (n, T + 1); see `forward`."""
+        if remembered is None:
+            remembered = self.features.memory(sight)
+        feature = self.features(sight, remembered)
         number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
         company = pooled(feature, sight.mine, number)
         logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]

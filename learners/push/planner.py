@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from learners import agent, nets
+from learners.agent import Agent
 from learners.push.batch import Batch, batch_of
 from learners.push.draws import Problems
 from learners.push.features import ChooseSlot, Float, decide, width
@@ -177,7 +178,17 @@ class PlannerPolicy:
 
 @dataclass(frozen=True)
 class CounterfactualAgent(PushAgent):
-    """Solver ``push.counterfactual``."""
+    """Solver ``push.counterfactual``.
+
+    Parameters
+    ----------
+    agent, elsewhere, sha256
+        As in `PushAgent`.
+    weights
+        ``last``, or ``untrained``: what the training began with, drawn once more from its seed.
+    """
+
+    weights: Literal["last", "untrained"] = "last"
 
     @property
     def knows(self) -> str:
@@ -189,8 +200,8 @@ class CounterfactualAgent(PushAgent):
         """Instances that are like those of its training are supported."""
         if not isinstance(instance, Instance):
             return "expected a PUSH instance"
-        planner, knowledge, trained_on = load(self.path())
-        refused = self.refusal(instance, trained_on, planner.num_users, planner.num_slots)
+        planner, knowledge, found = load(self.path())
+        refused = self.refusal(instance, found.trained_on, planner.num_users, planner.num_slots)
         return refused or knowledge.supports(instance)
 
     def prepare(self) -> None:
@@ -205,12 +216,18 @@ class CounterfactualAgent(PushAgent):
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance slot by slot."""
-        planner, knowledge, _ = load(self.path(seed))
+        planner, knowledge, found = load(self.path(seed), self.weights)
+        self.remember(found, self.weights)
         return claims_of(instance, play(instance, PlannerPolicy(planner, knowledge), seed))
 
 
-def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
-    """Return a trained network, what it knows of savings, and what it was trained on."""
+def new_weights(seed: int) -> torch.Generator:
+    """Return the source of the weights that a training begins with."""
+    return torch.Generator().manual_seed(seed * 4 + 3)  # apart from the training's other streams
+
+
+def load(path: Path, weights: str = "last") -> tuple[Planner, Knowledge, Agent]:
+    """Return a network as trained or untrained, what it knows of savings, and its file."""
     found = agent.load(path, METHOD)
     knowledge = knowledge_of(found.state)
     x = agent.sizes(PlannerSizes, found.state.get("sizes"), LIMITS, "state.sizes", path)
@@ -218,9 +235,11 @@ def load(path: Path) -> tuple[Planner, Knowledge, dict[str, Any]]:
     own = kept.get("own")
     if own is None or own.shape != (x.num_users, x.num_own, x.num_slots + 1):
         raise InputError("state.planner.own", agent.ANNOUNCED, str(path))
-    planner = Planner(x.num_users, x.num_slots, x.hidden, x.num_own, torch.Generator())
-    agent.load_state(planner, kept, path)
-    return planner, knowledge, found.trained_on
+    rng = new_weights(found.seed)
+    planner = Planner(x.num_users, x.num_slots, x.hidden, x.num_own, rng)
+    if weights != "untrained":
+        agent.load_state(planner, kept, path)
+    return planner, knowledge, found
 
 
 def _shut(batch: Batch, owner: IntArray, heads: IntArray) -> NDArray[np.bool]:

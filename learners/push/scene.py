@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learners.push.draws import Problems, memorised
-from learners.push.view import META, NUM_META, Contents, Float, contents_in
+from learners.push.view import EXTENT, META, NUM_META, Contents, Float, contents_in
 from opt_istn.push.instance import Instance, IntArray
 
 CONTENTS_PER_TURN, USERS_PER_TURN = 15, 3  # the paper's C and G
@@ -35,12 +35,20 @@ class Scene(NamedTuple):
         Row in `contents` of each head, shape (N,).
     users
         M; problem p is user p mod M of instance p // M.
+    whole
+        Most satellites in a cluster and places on each, if the paper's whole state is to be seen;
+        None for the project's own.
+    miss_s
+        Delay of a miss of each head's content in its slot of birth, seconds, shape (N,); None if
+        link states are not looked at.
     """
 
     contents: Contents
     problems: Problems
     head: IntArray
     users: int
+    whole: tuple[int, int] | None = None
+    miss_s: Float | None = None
 
 
 class Sight(NamedTuple):
@@ -49,7 +57,7 @@ class Sight(NamedTuple):
     Parameters
     ----------
     content
-        Attributes of the content and its satellites' caches, shape (n, content_width(T)).
+        Attributes of the content and its satellites' caches, shape (n, content_width(T, ..)).
     code
         Code of the content's image, shape (n, CODE_LENGTH).
     user, own
@@ -81,17 +89,21 @@ class Sight(NamedTuple):
     state: Tensor
 
 
-def columns() -> list[str]:
+def columns(whole: bool = False, links: bool = False) -> list[str]:
     """Return the names of what is seen, in order: the contract between agents and the process."""
-    content = [f"content.{name}" for name in (*META, "stored by age, in tens", "number in tens")]
+    more = (*EXTENT, "satellite's place, 1 minus age") if whole else ()
+    miss = ("delay of a miss in seconds",) if links else ()
+    names = (*META, "stored by age, in tens", "number in tens", *more, *miss)
+    content = [f"content.{name}" for name in names]
     caches = [f"cache, then now, oldest first.{name}" for name in META]
     state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
     return [*content, "code", *caches, *(f"home.{name}" for name in state)]
 
 
-def content_width(num_slots: int) -> int:
+def content_width(num_slots: int, whole: tuple[int, int] | None = None, links: bool = False) -> int:
     """Return the number of columns of `Sight.content`."""
-    return NUM_META + num_slots + 1
+    more = len(EXTENT) + whole[0] * whole[1] if whole is not None else 0
+    return NUM_META + num_slots + 1 + more + links
 
 
 def home_width(num_slots: int, num_users: int) -> int:
@@ -99,10 +111,16 @@ def home_width(num_slots: int, num_users: int) -> int:
     return 2 * num_slots + num_users + 1
 
 
-def scene_of(contents: Contents, problems: Problems, users: int) -> Scene:
+def scene_of(
+    contents: Contents,
+    problems: Problems,
+    users: int,
+    whole: tuple[int, int] | None = None,
+    miss_s: Float | None = None,
+) -> Scene:
     """Return the scene of problems whose `content` counts from 0 in each instance."""
     first = np.searchsorted(contents.instance, problems.batch.problem // users)
-    return Scene(contents, problems, first + problems.content, users)
+    return Scene(contents, problems, first + problems.content, users, whole, miss_s)
 
 
 def scene_in(instance: Instance) -> Scene:
@@ -189,7 +207,12 @@ class Stage:
         group = scene.problems.user[owner] // USERS_PER_TURN
         together = np.unique(agent * groups + group, return_inverse=True)[1]
         number = np.bincount(mine)[mine] / 10 if len(mine) else np.zeros(0)
-        content = np.concatenate([x.rows[row], self._stored(slot, row), number[:, None]], axis=1)
+        parts = [x.rows[row], self._stored(slot, row), number[:, None]]
+        if scene.whole is not None:
+            parts += [x.extent[row], self._held(slot, row, *scene.whole)]
+        if scene.miss_s is not None:
+            parts.append(scene.miss_s[heads, None])
+        content = np.concatenate(parts, axis=1)
         return Sight(
             torch.from_numpy(content.astype(np.float32)),
             torch.from_numpy(x.codes[row]),
@@ -239,6 +262,19 @@ class Stage:
         np.add.at(count, (key[held], slot - x.release[held]), 0.1)
         return count[key[row]]
 
+    def _held(self, slot: int, row: IntArray, satellites: int, places: int) -> Float:
+        """Return what the satellites of contents' clusters hold, as in `Satellites.held`, flat."""
+        x = self.scene.contents
+        held = np.flatnonzero((x.release <= slot) & (x.evicted > slot) & (x.holder >= 0))
+        agent = self._agents(np.arange(len(x.release)))
+        keeper = agent[held] * satellites + x.holder[held]
+        order = np.argsort(keeper, kind="stable")  # of a satellite in order of generation
+        held, keeper = held[order], keeper[order]
+        place = np.arange(len(held)) - np.searchsorted(keeper, keeper)
+        seen = np.zeros(((int(agent.max(initial=0)) + 1) * satellites, places), dtype=np.float32)
+        seen[keeper, place] = 1 - (slot - x.release[held]) / self.slots
+        return seen.reshape(-1, satellites * places)[agent[row]]
+
     def _cached(self, used: IntArray) -> IntArray:
         """Return the heads in the caches after `used` pushes, oldest first, -1 for none, (P, L)."""
         places = self.scene.problems.batch.places
@@ -265,6 +301,11 @@ class Stage:
         known = scene.problems.known[:, slot : slot + 1]
         part = planned[:, :slots] / places[:, None].astype(np.float32)
         return np.concatenate([part, clock, who, known], axis=1)
+
+
+def slot_of(sight: Sight, num_slots: int) -> int:
+    """Return the slot in which something was seen, of all homes the same."""
+    return int(sight.state[0, num_slots : 2 * num_slots].argmax())
 
 
 def joined(sights: list[Sight], homes: int) -> Sight:

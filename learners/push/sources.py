@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from learners.push.batch import realised
 from learners.push.demand import DemandModel, fit
@@ -19,8 +20,19 @@ from learners.push.draws import (
     together,
 )
 from learners.push.scene import Scene, scene_of
-from learners.push.view import Contents, Float, contents_in, joined, rows_of
+from learners.push.view import (
+    Contents,
+    Float,
+    Satellites,
+    contents_in,
+    extent_of,
+    joined,
+    members,
+    rows_of,
+)
 from learners.push.vision import Vision
+from opt_istn.files import InputError
+from opt_istn.push import link_states
 from opt_istn.push.belief import see
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Observation, World
@@ -55,6 +67,7 @@ class Source(Protocol):
     num_own: int  # contents that have logits of their own
     places: int  # largest cache
     code: int  # numbers that are seen of an image, 0 without a `Vision`
+    held: tuple[int, int] | None  # see `Scene.whole`
     unit_us: float  # delay that counts as 1, microseconds
 
     def learn(self, rng: np.random.Generator) -> None:
@@ -87,15 +100,30 @@ class KnownProblems:
         The instance.
     vision
         What is seen of images; None if nobody looks at scenes.
+    whole, links
+        Whether the paper's whole state, and link states, are seen.
+
+    Raises
+    ------
+    InputError
+        If link states are to be seen and the instance does not show any.
     """
 
-    def __init__(self, instance: Instance, vision: Vision | None = None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        vision: Vision | None = None,
+        whole: bool = False,
+        links: bool = False,
+    ) -> None:
         self.num_users, self.num_slots = instance.num_users, instance.num_slots
         self.num_own, self.places = instance.num_contents, int(instance.cache_size.max(initial=1))
         self._instance, self._problems = instance, memorised(instance)
         total = self._problems.batch.saved[:, -1]
         self.unit_us = float(total[total > 0].mean()) if total.any() else 1.0
         self._contents, self.code = contents_in(instance), 0
+        self.held = Satellites(instance).places if whole else None
+        self._miss_s = miss_at_birth_s(instance) if links else None
         if vision is not None:
             codes = vision.of_instance(instance)
             if codes is not None:
@@ -112,7 +140,9 @@ class KnownProblems:
     def scene(self, number: int, rng: np.random.Generator) -> Scene:  # noqa: ARG002
         """Return the instance `number` times."""
         problems = together([self._problems] * number)
-        return scene_of(joined([self._contents] * number), problems, self.num_users)
+        contents, miss = joined([self._contents] * number), self._miss_s
+        every = None if miss is None else np.tile(miss, number)
+        return scene_of(contents, problems, self.num_users, self.held, every)
 
     def state(self) -> dict[str, Any]:
         """Return the savings."""
@@ -136,18 +166,36 @@ class DrawnProblems:
         What is seen of images; None if nobody looks at scenes.
     demand_steps
         Steps in which a model of demand is learned from requests; 0 to follow the law instead.
+    whole, links
+        Whether the paper's whole state, and link states, are seen.
+
+    Raises
+    ------
+    InputError
+        If link states are to be seen and the scenario's instances do not show any.
     """
 
     num_own = 0
 
     def __init__(
-        self, scenario: Scenario, redraws: int, vision: Vision | None = None, demand_steps: int = 0
+        self,
+        scenario: Scenario,
+        redraws: int,
+        vision: Vision | None = None,
+        demand_steps: int = 0,
+        whole: bool = False,
+        links: bool = False,
     ) -> None:
+        if links and not scenario.link_states:
+            raise InputError("links", "expected a scenario with link_states=true")
         self.num_users, self.num_slots = scenario.num_users, scenario.num_slots
         self.places, self.code = scenario.cache_items, vision.width if vision else 0
         self._vision, self._redraws, self._births = vision, redraws, scenario.num_contents
-        self._drawer = Drawer(scenario, stored=vision is not None)
+        self._drawer = Drawer(scenario, stored=vision is not None, links=links)
         world = self._drawer.world
+        self._member = members(world)
+        most = int(self._member.max()) + 1
+        self.held = (most, scenario.satellite_items) if whole else None
         law = LawSaving(world)
         self.unit_us = law.unit_us
         self._model = DemandModel(self.num_users, world.law.miss_us) if demand_steps else None
@@ -168,7 +216,11 @@ class DrawnProblems:
         """Draw a scene of some instances."""
         found = self._draw(number, rng)
         contents = joined([self._seen(x, rng) for x in found])
-        return scene_of(contents, self._of(found), self.num_users)
+        miss = [x.miss_us for x in found if x.miss_us is not None]
+        born = zip(miss, found, strict=False)
+        every = [_at_birth_s(delay, x.roi, x.release) for delay, x in born]
+        seen = np.concatenate(every) if every else None
+        return scene_of(contents, self._of(found), self.num_users, self.held, seen)
 
     def state(self) -> dict[str, Any]:
         """Return unit, number of births, and the model; the law comes with the instance."""
@@ -198,7 +250,27 @@ class DrawnProblems:
             raise RuntimeError("a scene is to be seen, and there is no vision")
         rows: Float = rows_of(x.traits, x.lat_deg, x.lon_deg)
         none, codes = np.zeros(len(x.release), dtype=np.int64), self._vision.of_drawn(x, rng)
-        return Contents(none, x.release, x.cluster, x.evicted, rows, codes)
+        half = self._drawer.scenario.footprint_deg / 2
+        extent = extent_of(
+            (x.lat_deg + half, x.lat_deg - half), (x.lon_deg - half, x.lon_deg + half)
+        )
+        born = (none, x.release, x.cluster, x.evicted)
+        return Contents(*born, rows, codes, extent, self._member[x.holder])
+
+
+def miss_at_birth_s(instance: Instance) -> Float:
+    """Return the delay of a miss of each head's content in its slot of birth, seconds, (N,)."""
+    if instance.link_us is None:
+        raise InputError("links", "expected an instance with link states (miss_us)")
+    start = link_states.starts(instance.roi, instance.release, instance.num_slots)
+    delay: Float = (instance.link_us[start[instance.roi]] / 1e6).astype(np.float32)
+    return delay
+
+
+def _at_birth_s(miss_us: IntArray, roi: NDArray[np.bool], release: IntArray) -> Float:
+    born = miss_us[:, np.arange(len(release)), release]
+    delay: Float = (born[roi] / 1e6).astype(np.float32)
+    return delay
 
 
 class _ByLaw:

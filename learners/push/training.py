@@ -4,7 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import nn
@@ -18,7 +18,15 @@ from learners.push.vision import Images, classes_of, vision_of
 from learners.training import Rounds
 from opt_istn.training import Task
 
+Observed = Literal["own", "paper"]
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
+# Switches that came later, as they are off, and what goes with them: agent files name them where
+# they are on, so that trainings of before go on.
+_LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
+    ("recurrent", False, ("chunk",)),
+    ("state", "own", ()),
+    ("links", False, ()),
+)
 
 
 class Config(Protocol):
@@ -39,6 +47,10 @@ class Config(Protocol):
     @property
     def hidden(self) -> int: ...  # noqa: D102
     @property
+    def state(self) -> Observed: ...  # noqa: D102
+    @property
+    def links(self) -> bool: ...  # noqa: D102
+    @property
     def device(self) -> str: ...  # noqa: D102
 
 
@@ -49,9 +61,11 @@ class PushCourse(Rounds):
     ----------
     config, task, seed
         As in `learners.push.mappo.Mappo.train`; all fields given.
+    chunk
+        Of the actor's memory, see `learners.push.nets.Shape`.
     """
 
-    def __init__(self, config: Config, task: Task, seed: int) -> None:
+    def __init__(self, config: Config, task: Task, seed: int, chunk: int = 0) -> None:
         super().__init__(config, task, seed)
         self._config = config
         self.entropy: float | None = None
@@ -59,7 +73,8 @@ class PushCourse(Rounds):
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
-        self.shape = Shape(*sizes)
+        held = (x.held is not None, *(x.held or (0, 0)))
+        self.shape = Shape(*sizes, chunk, *held, config.links)
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
 
@@ -89,10 +104,13 @@ class PushCourse(Rounds):
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
         state |= {"backbone": self._backbone, "best": self.best}
+        for switch, off, also in _LATER:  # as files say it that are older than the switch
+            if config.get(switch) == off:
+                config = {k: v for k, v in config.items() if k not in (switch, *also)}
         if self._config.backbone:  # another file of the same name makes another training
             config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
         known = (self._config.method, config, about, self.seed, state, self.history)
-        contract = agent.contract(columns())
+        contract = agent.contract(columns(self.shape.whole, self.shape.links))
         told: dict[str, Any] = {
             "counts": self.counts,
             "measured": self.measured,
@@ -125,6 +143,8 @@ def _scenes(config: Config, task: Task) -> tuple[Source, Mapping[str, Any] | Non
     """Return where the scenes of a task come from, and the backbone through which it is seen."""
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
     vision = vision_of(config.images, number, config.backbone)
+    seen = (config.state == "paper", config.links)
     if task.scenario is None:
-        return KnownProblems(task.instance, vision), vision.backbone
-    return DrawnProblems(task.scenario, config.redraws, vision), vision.backbone
+        return KnownProblems(task.instance, vision, *seen), vision.backbone
+    drawn = (task.scenario, config.redraws, vision, 0, *seen)
+    return DrawnProblems(*drawn), vision.backbone

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.play import Game, Observation, World, leaves, world_of
+from opt_istn.push.play import Game, Observation, World, holders, leaves, world_of
 from opt_istn.push.world.constellation import constellation_of
 from opt_istn.push.world.demand import CODE_LENGTH, Features, features
 from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M
@@ -23,6 +23,10 @@ META = (
     *(f"level {x}" for x in range(NUM_LEVELS)),
 )
 NUM_META = len(META)
+EXTENT = (
+    "number in hundreds",
+    *(f"{axis} {end} in half circles" for axis in ("latitude", "longitude") for end in (1, 2)),
+)
 _NEVER = -1
 _WHOLE = 180.0  # degrees that scale to 1
 _NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
@@ -41,6 +45,10 @@ class Contents(NamedTuple):
         Attributes, the columns `META`, age 0, shape (F, NUM_META).
     codes
         Codes of the images, shape (F, CODE_LENGTH).
+    extent
+        Their numbers and both ends of their footprints, the columns `EXTENT`.
+    holder
+        Which satellite of the cluster stores them, -1 if that is not known, shape (F,).
     """
 
     instance: IntArray
@@ -49,6 +57,15 @@ class Contents(NamedTuple):
     evicted: IntArray
     rows: Float
     codes: Float
+    extent: Float
+    holder: IntArray
+
+
+def extent_of(lat_deg: tuple[Array, Array], lon_deg: tuple[Array, Array]) -> Float:
+    """Return `Contents.extent` of contents in order of generation, from starts and ends."""
+    number = np.arange(len(lat_deg[0])) / 100
+    ends = [x / _WHOLE for x in (*lat_deg, *lon_deg)]
+    return np.stack([number, *ends], axis=1).astype(np.float32)
 
 
 def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
@@ -67,23 +84,34 @@ def rows_of(traits: Features, lat_deg: Array, lon_deg: Array) -> Float:
     return rows
 
 
-def contents_of(observation: Observation) -> Contents:
-    """Return the contents known in an instance, as far as they are stored now."""
+def contents_of(observation: Observation, member: IntArray) -> Contents:
+    """Return the contents known in an instance, as far as they are stored now.
+
+    Parameters
+    ----------
+    member
+        Number of each satellite in its cluster, see `members`.
+    """
     number, slot, seen = len(observation.release), observation.slot, observation.attributes
     rows = np.zeros((number, NUM_META), dtype=np.float32)
     rows[:, 0] = 1
     codes = np.zeros((number, CODE_LENGTH), dtype=np.float32)
+    extent = np.zeros((number, len(EXTENT)), dtype=np.float32)
     if seen:
+        ends = ("start", "end")
         lat, lon = (
-            np.array([(x[f"{axis}_start"] + x[f"{axis}_end"]) / 2 for x in seen])
+            tuple(np.array([x[f"{axis}_{end}"] for x in seen]) for end in ends)
             for axis in ("lat", "lon")
         )
-        rows = rows_of(features([{**x, **_NO_IMAGE} for x in seen]), lat, lon)
+        traits = features([{**x, **_NO_IMAGE} for x in seen])
+        rows, extent = rows_of(traits, sum(lat) / 2, sum(lon) / 2), extent_of(lat, lon)
     if observation.codes.shape[1]:
         codes = observation.codes.astype(np.float32)
     evicted = np.where(observation.stored, slot + 1, slot)
     none = np.zeros(number, dtype=np.int64)
-    return Contents(none, observation.release, observation.cluster, evicted, rows, codes)
+    holder = _member(member, observation.holder)
+    born = (observation.release, observation.cluster, evicted)
+    return Contents(none, *born, rows, codes, extent, holder)
 
 
 def contents_in(instance: Instance) -> Contents:
@@ -91,7 +119,22 @@ def contents_in(instance: Instance) -> Contents:
     game = Game(instance)
     while game.slot < instance.num_slots - 1:
         game.step([])
-    return contents_of(game.observe())._replace(evicted=leaves(instance))
+    member = members(world_of(instance))
+    seen = contents_of(game.observe(), member)
+    return seen._replace(evicted=leaves(instance), holder=_member(member, holders(instance)))
+
+
+def members(world: World | None) -> IntArray:
+    """Return the number of each remote-sensing satellite in its cluster; none without a world."""
+    if world is None:
+        return np.zeros(0, dtype=np.int64)
+    cluster = constellation_of(world.scenario).cluster
+    return np.array([int((cluster[:i] == k).sum()) for i, k in enumerate(cluster)])
+
+
+def _member(member: IntArray, holder: IntArray) -> IntArray:
+    """Return the numbers of satellites in their clusters, -1 for none."""
+    return np.append(member, -1)[holder] if len(member) else np.full(len(holder), -1)
 
 
 def joined(contents: list[Contents]) -> Contents:
@@ -169,7 +212,6 @@ def _stored(instance: Instance, world: World | None) -> Stored | None:
     named = instance.scenario.get("satellites")
     if named is None or world is None:
         return None
-    cluster = constellation_of(world.scenario).cluster
-    member = np.array([int((cluster[:i] == k).sum()) for i, k in enumerate(cluster)])
+    cluster, member = constellation_of(world.scenario).cluster, members(world)
     holder, evicted = (np.array(named[n], dtype=np.int64) for n in ("holder", "evicted"))
     return Stored(cluster, member, holder, evicted, world.scenario.satellite_items)

@@ -14,7 +14,18 @@ from typing import Annotated, TextIO
 
 import typer
 
-from opt_istn.cli import instances, library, output, prove, runs, streams, train
+from opt_istn.cli import (
+    clusters,
+    frontier,
+    instances,
+    library,
+    output,
+    prove,
+    reproduce,
+    runs,
+    streams,
+    train,
+)
 from opt_istn.files import DialectWarning, InputError
 
 INTERRUPTED = 130
@@ -48,9 +59,12 @@ def _options(
 
 instances.register(app)
 runs.register(app)
+clusters.register(app)
 prove.register(app)
+frontier.register(app)
 library.register(app)
 train.register(app)
+reproduce.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

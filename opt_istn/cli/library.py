@@ -24,7 +24,7 @@ library = typer.Typer(help="Instances with plans and certificates.", no_args_is_
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for name, command in (("list", list_), ("get", get), ("check", check), ("add", add)):
+    for name, command in _COMMANDS:
         library.command(name)(command)
     app.add_typer(library, name="library")
     app.command()(cite)
@@ -69,6 +69,27 @@ def get(
             print(target)
     except OSError as error:
         raise files.unusable("cannot be written", error, out) from None
+
+
+def arcs(
+    name: Annotated[str, typer.Argument(metavar="[NAME|HASH]", help="Entry; all if none.")] = "",
+    out: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="Folder.")] = ".",
+    folder: Folder = "",
+) -> None:
+    """Write JUTAP entries as plain lists of arcs, with a README: constrained shortest paths."""
+    from opt_istn import files
+    from opt_istn.library import edges
+
+    kept = _library(folder)
+    entries = [kept.find(name)] if name else kept.entries()
+    if not any(entry.problem == edges.PROBLEM for entry in entries):
+        raise InputError("", f"expected an entry of {edges.PROBLEM}", name)
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.unusable("cannot be written", error, out) from None
+    for path in edges.write(kept, entries, out):
+        print(path)
 
 
 def check(
@@ -154,3 +175,6 @@ def _row(entry: "Entry") -> tuple[object, ...]:
     kilobytes = f"{sum(entry.bytes.values()) / 1000:.1f}"
     known = (entry.standing, entry.status, " to ".join(values) or None)
     return entry.name, *known, kilobytes
+
+
+_COMMANDS = (("list", list_), ("get", get), ("arcs", arcs), ("check", check), ("add", add))

@@ -10,9 +10,10 @@ from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from opt_istn.problems import Document, Instance
+    from opt_istn.runs.ledger import Record
 
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
@@ -99,6 +100,62 @@ def certify(
     if any(run.failure for run in records):
         return 4
     return 3 if lacking else 0
+
+
+def certify_run(
+    run: "Record", instance: "Instance", path: str, time_limit: float | None, threads: int
+) -> tuple["Record", dict[str, Any]]:
+    """Prove a certificate beside a run, off its clock; return the run as it then stands.
+
+    Parameters
+    ----------
+    path
+        Where the certificate is written.
+    time_limit, threads
+        Of the proof.
+
+    Returns
+    -------
+    tuple
+        The run, `failed` if it claims what the certificate or a plan contradicts; and what there
+        is to tell of the certificate.
+    """
+    from opt_istn.cli.runs import allowed
+    from opt_istn.runs import audit
+    from opt_istn.runs.certify import certify_run
+
+    found = certify_run(run, instance, path, allowed(time_limit, None, None, threads))
+    made = found.record
+    if made is None:
+        output.complain(f"{path}: not written: {found.reason}")
+        return run, {"certificate": None}
+    run = audit.audited([run, made])[0]
+    (known,) = audit.summarise([run, made])
+    told = {"certificate": made.certificate, "proven": made.bound, "proof_s": made.wall_s}
+    if made.bound is None:
+        told["proven"] = made.status
+    return run, told | {"best_cost": known.best_cost, "standing": known.standing}
+
+
+def certify_runs(
+    runs: "Sequence[Record]", path: str, folder: str, time_limit: float | None, jobs: int
+) -> tuple[list["Record"], bool]:
+    """Certify the instances of a comparison; return the records, and whether one is lacking."""
+    from opt_istn.cli.runs import allowed
+    from opt_istn.runs import certify as certifying
+
+    hashes = {run.sha256 for run in runs}
+    budget = allowed(time_limit, None, None, jobs)
+    records, lacking = [], False
+    with output.progress(f"{len(hashes)} certificates", quiet=False) as advance:
+        for done, found in enumerate(certifying.certify(path, folder, budget, hashes), start=1):
+            if found.record is None:
+                lacking = True
+                output.complain(f"{found.instance}: no certificate: {found.reason}")
+            else:
+                records.append(found.record)
+            advance(done / len(hashes))
+    return records, lacking
 
 
 def check(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from opt_istn import placing
-from opt_istn.cli import output
+from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.files import InputError
 
@@ -37,7 +37,9 @@ Startup = Annotated[
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
-RunsFiles = Annotated[list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records.")]
+RunsFiles = Annotated[
+    list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records, or folders of them.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -75,11 +77,16 @@ def solve(
     startup: Startup = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
     out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
+    certificate: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Prove a certificate, too; the time limit holds anew."),
+    ] = "",
     *,
     json: Json = False,
 ) -> int:
     """Run one solver on one instance and judge what it returns."""
     from opt_istn import files, problems
+    from opt_istn.cli import prove
     from opt_istn.runs import worker
     from opt_istn.runs.compare import run_one
     from opt_istn.runs.ledger import Source
@@ -92,7 +99,10 @@ def solve(
     run = run_one(loaded, source, solver, parameters, seed, budget, startup)
     if out and run.plan and run.failure is None:
         files.write_document(out, run.plan)
-    result = _summary(run)
+    told: dict[str, Any] = {}
+    if certificate and _exit_code(run) != 2:
+        run, told = prove.certify_run(run, loaded, certificate, time_limit, threads)
+    result = _summary(run) | told
     if json:
         output.as_json(result)
     else:
@@ -100,7 +110,7 @@ def solve(
         output.as_table(output.pairs(shown))
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
-    return _exit_code(run)
+    return _exit_code(run) or (3 if told.get("certificate", "") is None else 0)
 
 
 def compare(
@@ -125,11 +135,19 @@ def compare(
     threads: Threads = 1,
     startup: Startup = None,
     jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    shard: clusters.Part = "",
+    executor: clusters.Named = "",
+    dask: clusters.Address = "",
+    certificates: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does."),
+    ] = "",
     *,
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
+    from opt_istn.cli import prove
     from opt_istn.runs import audit, ledger
     from opt_istn.runs.compare import Comparison
 
@@ -138,17 +156,22 @@ def compare(
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
+    part, pool = clusters.part(shard), clusters.pool(executor, dask)
     with output.progress(f"{total} runs", quiet=json) as advance:
-        for run in comparison.run(out, jobs, retry_failed=retry_failed):
+        for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
             runs.append(thin(run))
             if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
-                advance(len(runs) / total)
+                advance(len(runs) / (part.of(total) if part else total))
     reused = sum(run.time < began for run in runs)
     if reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
         output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
+    lacking = False
+    if certificates:
+        proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)
+        runs += map(thin, proven)
     _print_table(runs, "json" if json else "text")
-    return _compared(audit.audited(runs))
+    return _compared(audit.audited(runs)) or (3 if lacking else 0)
 
 
 def table(
@@ -161,6 +184,9 @@ def table(
     ] = None,
     *,
     by_instance: Annotated[bool, typer.Option(help="Rows for every instance apart.")] = False,
+    cite: Annotated[
+        bool, typer.Option("--cite", help="Show instances apart, with their certificates.")
+    ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
     """Print the gap table of records."""
@@ -169,8 +195,10 @@ def table(
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
-    by: Literal["group", "instance"] = "instance" if by_instance else "group"
-    _print_table(ledger.read_all(files, plans=False), format_, by, against, raw=raw)
+    by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
+    records = ledger.read_all(files, plans=False)
+    clusters.tell_missing(records)
+    _print_table(records, format_, by, against, raw=raw, cite=cite)
 
 
 def report(
@@ -181,14 +209,17 @@ def report(
     from opt_istn.report import page
     from opt_istn.runs import ledger
 
-    page.write_page(ledger.read_all(files), out)
+    records = ledger.read_all(files)
+    clusters.tell_missing(records)
+    page.write_page(records, out)
 
 
 def verify(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]", help="Records, or a certificate."
+            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]",
+            help="Records, folders of them; or a certificate.",
         ),
     ],
     folder: Annotated[
@@ -210,8 +241,9 @@ def verify(
     if len(files) in (2, 3) and prove.holds_instance(files[0]):
         instance, certificate, *plan = files
         return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
-    checks = []
-    for check in checking.verify(ledger.read_all(files), folder or None):
+    checks, records = [], ledger.read_all(files)
+    clusters.tell_missing(records)
+    for check in checking.verify(records, folder or None):
         run = check.record
         checks.append(check)
         if json:
@@ -346,8 +378,9 @@ def _print_table(
     against: str | None = None,
     *,
     raw: bool = False,
+    cite: bool = False,
 ) -> None:
     from opt_istn.report import table as tables
 
-    made = tables.gap_table(runs, by, against=against)
+    made = tables.gap_table(runs, by, against=against, cite=cite)
     print(tables.render(made, format_, raw=raw).rstrip("\n"))

@@ -61,6 +61,24 @@ def reachable_cells(instance: Instance) -> NDArray[np.bool]:
     return reached
 
 
+def reaching_cells(instance: Instance) -> NDArray[np.bool]:
+    """Return from which cells END can be reached, whatever START is, shape (N*N,).
+
+    END is among them if it can be flown. O(N*N).
+    """
+    ptr, _ = instance.usable
+    flyable = np.diff(ptr) > 0
+    open_cells = flyable.copy()
+    open_cells[instance.end] = False
+    grid, eight = (instance.grid, instance.grid), np.ones((3, 3), dtype=bool)
+    labels, _ = ndimage.label(open_cells.reshape(grid), structure=eight)
+    end = np.zeros(grid, dtype=bool)
+    end.flat[instance.end] = flyable[instance.end]
+    beside = np.unique(labels[ndimage.binary_dilation(end, structure=eight)])
+    reached: NDArray[np.bool] = (np.isin(labels, beside[beside > 0]) | end).ravel()
+    return reached
+
+
 def state_cells(instance: Instance) -> IntArray:
     """Return the cell of every state."""
     ptr, _, _ = instance.states

@@ -6,7 +6,7 @@ path, because a real battery never binds on 3 km.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -218,6 +218,27 @@ def _cost(scenario: Scenario, end: int) -> Cost:
         hole_bonus="once" if scenario.hole_bonus == "once" else "printed",
         **handover,
     )
+
+
+def unweighted(instance: Instance) -> Instance:
+    """Return the instance with w1 = w2 = w3 = 1: xi, eta and delta themselves, in millionths.
+
+    Raises
+    ------
+    InputError
+        If the instance's scenario does not tell them, or its costs are not those of its scenario.
+    """
+    known = {item.name for item in fields(Scenario)}
+    given = {key: value for key, value in instance.scenario.items() if key in known}
+    try:
+        scenario = Scenario(**given)
+        told = _cost(scenario, instance.end)
+        apart = _cost(replace(scenario, w1=1.0, w2=1.0, w3=1.0), instance.end)
+    except (TypeError, ValueError):  # a scenario is free text as far as the format goes
+        told = None
+    if told != instance.cost or not {"w1", "w2", "w3"} <= set(given):
+        raise InputError("scenario", "expected the parameters that the instance's costs come from")
+    return replace(instance, cost=apart, name=f"{instance.name}, unweighted")
 
 
 def paper_reward(instance: Instance) -> Cost:

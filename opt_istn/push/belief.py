@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import IntArray
+from opt_istn.push.link_states import OUTSIDE
 from opt_istn.push.play import Observation, World
 from opt_istn.push.world import demand
 from opt_istn.push.world.demand import Features
 from opt_istn.push.world.users import PAYLOADS, RESOLUTIONS_M
 
+PERSISTENCE = 0.85  # autocorrelation of delays from a slot to the next
 _CLEAR = 1e-3  # least noise reckoned with, so that the code of its class is no division by zero
 
 
@@ -89,6 +91,29 @@ def expected_saving_us(
     age = np.arange(slots) - release[:, None]
     saving: Array = asked * np.array(law.miss_us)[np.maximum(age, 0)]
     return saving
+
+
+def link_factor(world: World, observation: Observation) -> Array:
+    """Return how much dearer than by the law a miss is believed to be, by slot, shape (M, n, T).
+
+    A content's delay in this slot is observed, and what it is more or less than the law's mean at
+    its age is taken to fade: 1 + r^(s - t) (observed / mean - 1) for slots s >= t, r being
+    `PERSISTENCE`. It is 1 for slots that are over and outside a user's region of interest.
+
+    Raises
+    ------
+    ValueError
+        If the instance shows no link states.
+    """
+    if observation.miss_us is None:
+        raise ValueError("expected an instance that shows its link states")
+    age = observation.slot - observation.release
+    ratio = observation.miss_us / np.array(world.law.miss_us)[age]
+    excess = np.where(observation.miss_us == OUTSIDE, 0.0, ratio - 1)
+    ahead = np.arange(world.scenario.num_slots) - observation.slot
+    fading = np.where(ahead >= 0, PERSISTENCE ** np.maximum(ahead, 0), 0.0)
+    factor: Array = 1 + excess[:, :, None] * fading
+    return factor
 
 
 def affinity(world: World, sight: Sight) -> Array:

@@ -7,25 +7,34 @@ same judge prices plans and the same exact methods solve it.
 
 import threading
 from dataclasses import replace
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from opt_istn.files import InputError
 from opt_istn.push.evaluate import evaluate, served_from_cache
-from opt_istn.push.instance import ABSENT, Instance
+from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.plan import Plan
+from opt_istn.push.play import world_of
 from opt_istn.push.world.law import expectation
 
-_known: WeakKeyDictionary[Instance, Instance | InputError] = WeakKeyDictionary()
+Delays = Literal["actual", "law"]
+_known: WeakKeyDictionary[Instance, dict[str, Instance | InputError]] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
-def expected_instance(instance: Instance) -> Instance:
+def expected_instance(instance: Instance, delays: Delays = "actual") -> Instance:
     """Return the instance whose requests are the expected ones of `instance`; made once.
 
     User u "requests" content f in slot t with the delay P(request) x delay of a miss, rounded to
     whole microseconds; what rounds to zero is left out.
+
+    Parameters
+    ----------
+    delays
+        ``actual``, those that misses have in the instance, known to whoever knows its network; or
+        ``law``, the mean at the content's age, which is all that can be known beforehand.
 
     Raises
     ------
@@ -33,12 +42,13 @@ def expected_instance(instance: Instance) -> Instance:
         If the instance was not generated from a scenario.
     """
     with _lock:
-        if instance not in _known:
+        made = _known.setdefault(instance, {})
+        if delays not in made:
             try:
-                _known[instance] = _expected(instance)
+                made[delays] = _expected(instance, delays)
             except InputError as error:
-                _known[instance] = error
-        found = _known[instance]
+                made[delays] = error
+        found = made[delays]
     if isinstance(found, InputError):
         raise found
     return found
@@ -81,13 +91,16 @@ def _missed_us(expected: Instance, plan: Plan) -> int:
     return int(expected.miss_us[~served_from_cache(expected, plan)].sum())
 
 
-def _expected(instance: Instance) -> Instance:
+def _expected(instance: Instance, delays: Delays) -> Instance:
     reason = lawless(instance)
     if reason:
         raise InputError("scenario", reason)
     if not isinstance(instance.scenario.get("seed"), int):
         raise InputError("scenario.seed", "expected the seed of a generated instance")
-    weight = expectation(instance).weight_us
+    found = expectation(instance)
+    if delays == "law":
+        found = replace(found, miss_us=_usual_us(instance, found.miss_us.shape))
+    weight = found.weight_us
     shape = (instance.num_users, instance.num_contents, instance.num_slots)
     if weight.shape != shape:
         raise InputError("scenario", f"expected {shape} users, contents, slots, as in the instance")
@@ -95,3 +108,12 @@ def _expected(instance: Instance) -> Instance:
     absent = np.full((len(where), 2), ABSENT)
     requests = np.column_stack([where, absent, weight[weight > 0]])
     return replace(instance, requests=requests, link_us=None)
+
+
+def _usual_us(instance: Instance, shape: tuple[int, ...]) -> IntArray:
+    """Return the law's delay of a miss of every content in every slot, shape (M, F, T)."""
+    world = world_of(instance)
+    if world is None:
+        raise InputError("scenario", "expected the law of a generated instance")
+    age = np.maximum(np.arange(shape[2]) - instance.release[:, None], 0)
+    return np.broadcast_to(np.array(world.law.miss_us)[age], shape)

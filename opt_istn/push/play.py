@@ -83,6 +83,9 @@ class Observation:
     stored
         Whether a satellite stores each content known, shape (n,); False if the instance does
         not say.
+    holder
+        Which remote-sensing satellite stores it, shape (n,); -1 if none does, or the instance
+        does not say.
     attributes
         Attributes of the contents known, without their images; empty if there are none.
     codes
@@ -104,6 +107,7 @@ class Observation:
     roi: NDArray[np.bool]
     link_up: NDArray[np.bool]
     stored: NDArray[np.bool]
+    holder: IntArray
     attributes: tuple[Mapping[str, Any], ...]
     codes: Array
     miss_us: IntArray | None
@@ -149,7 +153,7 @@ class Game:
         self._instance = instance
         self._world = world_of(instance)
         self._attributes, self._codes = _looks(instance, self._world)
-        self._leaves = leaves(instance)
+        self._leaves, self._holder = leaves(instance), holders(instance)
         self._by_slot = np.argsort(instance.requests[:, 2], kind="stable")
         slots = np.arange(instance.num_slots + 1)
         self._first = np.searchsorted(instance.requests[self._by_slot, 2], slots)
@@ -180,6 +184,7 @@ class Game:
             roi=_frozen(x.roi[:, :known]),
             link_up=_frozen(x.link_up[:, slot]),
             stored=_frozen(self._leaves[:known] > slot),
+            holder=_frozen(np.where(self._leaves > slot, self._holder, NEVER)[:known]),
             attributes=self._attributes[:known],
             codes=_frozen(self._codes[:known]),
             miss_us=None if miss_us is None else _frozen(miss_us),
@@ -304,18 +309,40 @@ def leaves(instance: Instance) -> IntArray:
     InputError
         If the instance names something else.
     """
-    named = instance.scenario.get("satellites")
-    if not isinstance(named, Mapping) or "evicted" not in named:
+    evicted = _of_satellites(instance, "evicted", "slot")
+    if evicted is None:
         return np.zeros(instance.num_contents, dtype=np.int64)
-    try:
-        evicted = np.array(msgspec.convert(named["evicted"], list[int]), dtype=np.int64)
-    except (msgspec.ValidationError, OverflowError):
-        evicted = np.zeros(0, dtype=np.int64)
-    if len(evicted) != instance.num_contents:
-        rule = f"expected a slot for each of {instance.num_contents} contents"
-        raise InputError("scenario.satellites.evicted", rule)
     slot: IntArray = np.where(evicted == NEVER, instance.num_slots, evicted)
     return slot
+
+
+def holders(instance: Instance) -> IntArray:
+    """Return the satellite that stores each content until it leaves, shape (F,).
+
+    It is -1 if the instance does not say.
+
+    Raises
+    ------
+    InputError
+        If the instance names something else.
+    """
+    holder = _of_satellites(instance, "holder", "satellite")
+    return np.full(instance.num_contents, NEVER) if holder is None else holder
+
+
+def _of_satellites(instance: Instance, name: str, what: str) -> IntArray | None:
+    """Return a number for each content from the scenario's ``satellites``, None if it has none."""
+    named = instance.scenario.get("satellites")
+    if not isinstance(named, Mapping) or name not in named:
+        return None
+    try:
+        found = np.array(msgspec.convert(named[name], list[int]), dtype=np.int64)
+    except (msgspec.ValidationError, OverflowError):
+        found = np.zeros(0, dtype=np.int64)
+    if len(found) != instance.num_contents:
+        rule = f"expected a {what} for each of {instance.num_contents} contents"
+        raise InputError(f"scenario.satellites.{name}", rule)
+    return found
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """Policies as solvers: `play` with the policy inside."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opt_istn.files import InputError
@@ -60,6 +61,34 @@ class Informed(Online):
     def prepare(self) -> None:
         """Compile the policy's kernels by playing a tiny instance."""
         self.solve(generate(PRESETS["push-tiny"], 0, "push-tiny"), Budget(), 0)
+
+
+class Linked(Informed):
+    """A solver whose policy also looks at this slot's link states, if `links` says so."""
+
+    links: bool
+
+    @property
+    def knows(self) -> str:  # type: ignore[override]  # as classes say it that never look
+        """What it knows of an instance when it decides."""
+        return "law, link states" if self.links else "law"
+
+    def supports(self, instance: Any) -> str | None:
+        """Instances that name their law, and show their link states where these are looked at."""
+        refused = super().supports(instance)
+        return refused or (unlinked(instance) if self.links else None)
+
+    def prepare(self) -> None:
+        """Compile the policy's kernels by playing a tiny instance."""
+        tiny = replace(PRESETS["push-tiny-v2"], link_states=True)
+        self.solve(generate(tiny, 0, "push-tiny-v2"), Budget(), 0)
+
+
+def unlinked(instance: Instance) -> str | None:
+    """Return why an instance's link states are not known, None if it shows them."""
+    return (
+        None if instance.link_us is not None else "expected an instance with link states (miss_us)"
+    )
 
 
 def unplayable(instance: Any) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opt_istn import problems
-from opt_istn.report import statistics
+from opt_istn.report import statistics, trained
 from opt_istn.report.aggregates import Series
 from opt_istn.report.incidents import Incident, reason_of
 from opt_istn.report.intervals import Interval, Method
@@ -15,6 +15,7 @@ from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
 SHIFT_S = 0.01
+DIGITS = 16  # of a hash, where people read it
 ABSENT = "\N{EN DASH}"
 REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
@@ -102,8 +103,16 @@ class Table:
         return found
 
 
-def row_of(series: Series, seed: int, against: Series | None = None) -> dict[str, Any]:
-    """Return the values of one solver in one group; averages are None if it misses instances."""
+def row_of(
+    series: Series, seed: int, against: Series | None = None, twin: Series | None = None
+) -> dict[str, Any]:
+    """Return the values of one solver in one group; averages are None if it misses instances.
+
+    Parameters
+    ----------
+    against, twin
+        The series that it is compared with, and the agent's own untrained network.
+    """
     runs = series.runs
     reasons = sorted({reason_of(run) for run in series.failed})
     row = {
@@ -121,9 +130,18 @@ def row_of(series: Series, seed: int, against: Series | None = None) -> dict[str
         "proved": len(series.proved),
         "agreed": len(series.agreed),
         "failure_reasons": "; ".join(reasons) or None,
+        "certificate": _certificate(series),
+        **_training(series, seed, twin),
     }
     averages = _averages(series, seed) | _difference(series, seed, against)
     return row | (dict.fromkeys(averages) if series.missing else averages)
+
+
+def _certificate(series: Series) -> str | None:
+    """Return the hash of the certificate behind the outcome, if the group is one instance."""
+    if len(series.instances) != 1:
+        return None
+    return series.known[series.instances[0]].summary.certificate
 
 
 def _averages(series: Series, seed: int) -> dict[str, Any]:
@@ -165,10 +183,24 @@ def _difference(series: Series, seed: int, against: Series | None) -> dict[str, 
     return _spread("difference", sample.mean, sample.interval(seed, -series.most, series.most))
 
 
+def _training(series: Series, seed: int, twin: Series | None) -> dict[str, Any]:
+    """Return how far an agent was trained, and what it gained over its untrained network."""
+    gained = twin.chief.minus(series.chief) if twin else None
+    interval = gained.interval(seed) if gained else None
+    told = trained.row_of(series, twin, gained, interval.low if interval else None)
+    return {**told, **_spread("gained", gained.mean if gained else None, interval)}
+
+
 def columns_of(
-    rows: Sequence[Row], terms: Iterable[str], against: str | None = None
+    rows: Sequence[Row], terms: Iterable[str], against: str | None = None, *, cite: bool = False
 ) -> tuple[Column, ...]:
-    """Return all columns of rows in which the problems' own `terms` occur."""
+    """Return all columns of rows in which the problems' own `terms` occur.
+
+    Parameters
+    ----------
+    cite
+        Whether people are shown certificates; files always have their full hashes.
+    """
     failing = any(row["failed"] for row in rows)
     short = any(row["missing"] for row in rows)
     bounded = any(row["left_least_percent"] != row["left_percent"] for row in rows)
@@ -190,7 +222,14 @@ def columns_of(
         _plain("proved", "proved", "quality"),
         _plain("solved", "solved", "quality"),
         _plain("agreed", "agreed", "quality"),
+        Column("certificate", "certificate", _short, "certificate" if cite else ""),
         _plain("bound_gap_percent", "bound gap %"),
+        _plain("training", "training", "training"),
+        *_spread_columns("gained", "over untrained", block="training"),
+        _plain("training_seeds", "seeds", "training"),
+        _plain("plateaus", "plateaus", "training"),
+        _plain("rollouts", "rollouts", "training"),
+        _plain("gradient_steps", "gradient steps", "training"),
         _plain("kind", "kind", "effort"),
         _plain("knows", "knows", "effort"),
         _scaled(rows, "cost_mean", "cost / 10⁶", 1e-6, "quality", digits=3),
@@ -201,6 +240,11 @@ def columns_of(
         *(_term(rows, name) for name in terms),
         _plain("failure_reasons", "failure reasons"),
     )
+
+
+def _short(row: Row) -> str:
+    """Return the digits by which `opt-istn cite` names a certificate, too."""
+    return _text(row["certificate"] and row["certificate"][:DIGITS])
 
 
 def _plain(name: str, title: str, block: str = "") -> Column:
@@ -215,10 +259,12 @@ def _counted(name: str, title: str, *, wanted: bool) -> Column:
     return Column(name, title, lambda row: _count(row[name]), "quality" if wanted else "")
 
 
-def _spread_columns(name: str, title: str, also: str = "") -> tuple[Column, ...]:
+def _spread_columns(
+    name: str, title: str, also: str = "", block: str = "quality"
+) -> tuple[Column, ...]:
     """Return the column of a mean with its interval, and the parts that only files show."""
     parts = ("low_percent", "high_percent", "interval", "units")
-    shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), "quality", also)
+    shown = Column(f"{name}_percent", title, lambda row: _shown(row, name), block, also)
     return shown, *(_plain(f"{name}_{part}", "") for part in parts)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from opt_istn import problems
 from opt_istn.files import InputError
-from opt_istn.report import columns, formats, groups, incidents
+from opt_istn.report import columns, formats, groups, incidents, trained
 from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import SHIFT_S, Row, Table
 from opt_istn.report.groups import By
@@ -59,13 +59,29 @@ CUT = (
     "No interval goes beyond what is possible: 0 %, and 100 % where no plan costs more than the "
     "reference. One that fills all of it says that the units are too few and too uneven."
 )
+CITED = (
+    f"certificate: the first {columns.DIGITS} digits of the SHA-256 of the file that proves the "
+    "instance's best bound; `opt-istn verify RUNS.jsonl --certificates DIR` checks it again."
+)
+TRAINING = (
+    "training: undertrained, where a seed's curve had not come to its plateau (docs/agents.md says "
+    "when it has); else no gain or trained, as the interval of what is gained over the agent's own "
+    "untrained network (`weights=untrained`), paired run by run, in points of the saving left, "
+    "includes 0 or lies above it; plateau, where that network is not in the table. Rollouts and "
+    "steps of the optimiser are the fewest of any seed."
+)
 SHORT = (
     "*: misses instances of the group, so its averages are not shown beside those of the others."
 )
 
 
 def gap_table(
-    records: Iterable[Record], by: By = "group", seed: int = 0, against: str | None = None
+    records: Iterable[Record],
+    by: By = "group",
+    seed: int = 0,
+    against: str | None = None,
+    *,
+    cite: bool = False,
 ) -> Table:
     """Return the table of audited `records`.
 
@@ -77,19 +93,23 @@ def gap_table(
         Of the bootstrap.
     against
         Solver, full or short id, to which all others' paired differences are told.
+    cite
+        Whether each instance's certificate is shown; then `by` should be ``instance``.
 
     Raises
     ------
     InputError
         If a record holds a cost that cannot be one, or there is no solver to compare against.
     """
-    return table_of(groups.every_series(records, by), seed, against)
+    return table_of(groups.every_series(records, by), seed, against, cite=cite)
 
 
-def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> Table:
+def table_of(
+    every: list[Series], seed: int = 0, against: str | None = None, *, cite: bool = False
+) -> Table:
     """Return the table of series that are already sorted."""
     base = _baselines(every, against)
-    rows = [columns.row_of(series, seed, base.get(series.group)) for series in every]
+    rows = [columns.row_of(x, seed, base.get(x.group), trained.twin_of(x, every)) for x in every]
     means = [{} if series.missing else columns.term_means(series) for series in every]
     taken = set(rows[0]) if rows else set()
     renamed = {
@@ -103,9 +123,9 @@ def table_of(every: list[Series], seed: int = 0, against: str | None = None) -> 
         disputes=incidents.disputes(every),
         failures=incidents.failures(every),
         without_plan=incidents.without_plan(every),
-        columns=columns.columns_of(rows, renamed.values(), against),
+        columns=columns.columns_of(rows, renamed.values(), against, cite=cite),
         rows=tuple(rows),
-        notes=_notes(rows, against),
+        notes=(*_notes(rows, against), *((CITED,) if cite else ())),
     )
 
 
@@ -127,7 +147,7 @@ def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     """Return how the numbers are defined, and by which methods the intervals were made."""
     used: dict[str, set[int]] = defaultdict(set)
     for row in rows:
-        for name in ("left", "gap", "difference"):
+        for name in ("left", "gap", "difference", "gained"):
             used[row[f"{name}_interval"]].add(row[f"{name}_units"])
     told = [f"{text} (here {_listed(used[way])})" for way, text in METHODS.items() if way in used]
     ways = (". ".join(["; ".join([*told, UNITS]), CUT]),) if told else ()
@@ -139,7 +159,8 @@ def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
         ),
     )
     short = (SHORT,) if any(row["missing"] for row in rows) else ()
-    return (*NOTES, *ways, *(difference if against else ()), *short)
+    training = (TRAINING,) if any(row["training"] for row in rows) else ()
+    return (*NOTES, *ways, *(difference if against else ()), *training, *short)
 
 
 def _listed(numbers: Iterable[int]) -> str:

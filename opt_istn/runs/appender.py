@@ -5,9 +5,7 @@ replaced or cut off while it is held, the next append notices, writes what is st
 beside it and names both.
 """
 
-import fcntl
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +15,7 @@ from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.runs import ledger
 from opt_istn.runs.ledger import Record
+from opt_istn.runs.locks import locked
 
 BAD = ".bad"  # ending of the file that takes the lines which `repair` moves aside
 RESCUED = ".rescued"  # ending of the file that takes what would be lost
@@ -32,7 +31,7 @@ def appending(path: str | Path) -> Iterator["Appender"]:
     InputError
         If another process holds the lock, the file cannot be written, or it holds something else.
     """
-    with _locked(path) as handle:
+    with locked(path) as handle:
         yield Appender(path, handle)
 
 
@@ -156,7 +155,7 @@ def repair(path: str | Path) -> list[InputError]:
     """
     if not placing.is_file(path):
         raise InputError("", "expected a file of records", str(path))
-    with _locked(path):
+    with locked(path):
         good, bad, errors = [], [], []
         for number, line in enumerate(files.read_bytes(path).split(b"\n"), start=1):
             try:
@@ -183,23 +182,6 @@ def _keep_aside(path: Path, lines: list[bytes]) -> None:
             os.fsync(stream.fileno())
     except OSError as error:
         raise files.unusable("cannot be written", error, f"{path}{BAD}") from None
-
-
-@contextmanager
-def _locked(path: str | Path) -> Iterator[int]:
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    except (OSError, ValueError) as error:
-        raise files.unusable("cannot be written", error, path) from None
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise InputError("", "expected a regular file: it is read again", str(path))
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield handle
-    except BlockingIOError:
-        raise InputError("", "another process is appending to it", str(path)) from None
-    finally:
-        os.close(handle)
 
 
 def _last_line(handle: int, size: int) -> int:

@@ -57,6 +57,8 @@ class InstanceSummary:
         Names of these proofs as their solvers call them, in alphabetical order.
     disputes
         A line about every claim in dispute.
+    certificate
+        SHA-256 of the certificate behind `status`, or behind `best_bound`; None if there is none.
     """
 
     problem: str
@@ -69,6 +71,7 @@ class InstanceSummary:
     cores: tuple[str, ...]
     proofs: tuple[str, ...]
     disputes: tuple[str, ...]
+    certificate: str | None = None
 
     @property
     def certified(self) -> bool:
@@ -152,7 +155,13 @@ def _summary(runs: Sequence[Record], against: Mapping[int, _Against]) -> Instanc
         cores=tuple(sorted(cores)),
         proofs=tuple(sorted({run.proof for run in proving if run.proof})),
         disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputes[:_MAX_DISPUTES]),
+        certificate=_certificate(proving or [run for run in believed if run.bound == bound]),
     )
+
+
+def _certificate(runs: Sequence[Record]) -> str | None:
+    """Return the certificate that some runs name, the first by hash where they name several."""
+    return min((run.certificate for run in runs if run.certificate), default=None)
 
 
 def _standing(

@@ -5,17 +5,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from opt_istn import files, verifier
 from opt_istn.files import InputError
-from opt_istn.runs.child import MAX_CLAIM
+from opt_istn.runs.messages import MAX_CLAIM
 from opt_istn.solver import Status
 
 if TYPE_CHECKING:
     from opt_istn.problems import Document, Instance
 
 FORMAT = "opt-istn/certificate"
+MADE = "opt-istn/certificate-made"
 _CLAIMS = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}
 
 
@@ -52,6 +55,51 @@ class Proven:
         if bound is None or (self.bound is not None and bound <= self.bound):
             return ""
         return f"it claims the bound {bound}, its certificate proves {self.bound}"
+
+
+class Made(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a certificate was proven: what its record says of time and machine.
+
+    Parameters
+    ----------
+    certificate
+        SHA-256 of the file it is about.
+    wall_s, threads
+        Seconds of the search, and the processes that it was allowed.
+    time, packages, cpu, commit, dirty
+        As in `opt_istn.runs.ledger.Record`.
+    """
+
+    format: str = MADE
+    version: int = 1
+    certificate: str
+    wall_s: Annotated[float, msgspec.Meta(ge=0)]
+    threads: int
+    time: str
+    packages: dict[str, str]
+    cpu: str
+    commit: str
+    dirty: bool | None
+
+
+def made_path_of(folder: str | Path, sha256: str) -> Path:
+    """Return where a folder says how the certificate of an instance was made."""
+    return Path(folder) / f"{sha256}.made.json"
+
+
+def read_made(path: str | Path, certificate: str) -> Made | None:
+    """Return how a certificate file was made; None if nobody says so of this very file.
+
+    Parameters
+    ----------
+    certificate
+        SHA-256 of the certificate file.
+    """
+    try:
+        found = files.decode_document(files.read_bytes(path), Made, MADE, 1, str(path))
+    except InputError:
+        return None
+    return found if found.certificate == certificate else None
 
 
 def path_of(folder: str | Path, sha256: str) -> Path:

@@ -1,14 +1,15 @@
 """Certificates for the instances of a file of records, kept in a folder beside it.
 
 A certificate is proven, or read if it is there, checked by `opt_istn.verifier` in this process,
-and only then told of in a record of the solver ``<problem>.certificate``. What is there and
-accepted is not proven again, so that an interrupted run goes on where it was.
+and only then told of in a record of the solver ``<problem>.certificate``, whose seconds are those
+of the search. What is there and accepted is not proven again, so that an interrupted run goes on
+where it was; how it was made lies beside it.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from opt_istn import files, placing, problems, registry, verifier
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, certificates, environment, ledger
-from opt_istn.runs.certificates import Proven
+from opt_istn.runs.certificates import Made, Proven
 from opt_istn.runs.child import RawClaims
 from opt_istn.runs.compare import judged, load
 from opt_istn.runs.ledger import Limits, Record, Source
@@ -48,15 +49,31 @@ class Certified:
 
 @dataclass(frozen=True)
 class Kept:
-    """An accepted certificate on disk, and the best plan that is known beside it."""
+    """An accepted certificate on disk, and the best plan that is known beside it.
+
+    Parameters
+    ----------
+    proven, sha256
+        What the certificate proves, and the hash of its file.
+    plan, cost
+        The best plan that is known, and what it costs.
+    made
+        How the certificate was proven; None if nobody says so.
+    check_s
+        Seconds that the verifier took.
+    """
 
     proven: Proven
     sha256: str
     plan: Document | None
     cost: int | None
+    made: Made | None
+    check_s: float = field(compare=False)
 
 
-def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Certified]:
+def certify(
+    path: str | Path, folder: str | Path, budget: Budget, only: Container[str] | None = None
+) -> Iterator[Certified]:
     """Certify every instance of a file of records, appending a record for each.
 
     Parameters
@@ -67,6 +84,8 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
         Where certificates lie; made if need be.
     budget
         Limits the search for each certificate that is not there yet.
+    only
+        Hashes of the instances that are meant; None is all.
 
     Raises
     ------
@@ -82,7 +101,8 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
     with appender.appending(path) as file:
         groups: dict[str, list[Record]] = {}
         for known_run in ledger.read(path):
-            groups.setdefault(known_run.sha256, []).append(known_run)
+            if only is None or known_run.sha256 in only:
+                groups.setdefault(known_run.sha256, []).append(known_run)
         for runs in groups.values():
             found = _certify(runs, folder, budget)
             run = found.record
@@ -96,26 +116,65 @@ def certify(path: str | Path, folder: str | Path, budget: Budget) -> Iterator[Ce
 
 def _same(known: Record, new: Record) -> bool:
     """Return whether a record says all that a new one does, apart from when and where."""
-    names = ("status", "cost", "bound", "plan", "certificate", "failure")
+    names = ("status", "cost", "bound", "plan", "certificate", "failure", "wall_s")
     return all(getattr(known, name) == getattr(new, name) for name in names)
 
 
 def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget) -> Certified:
-    name, sha256 = runs[0].instance, runs[0].sha256
-    began, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.monotonic()
-    try:
+    """Return what becomes of the instance of some records."""
+
+    def kept() -> tuple[Instance, Source, Kept | None]:
         instance, source = _loaded(runs)
-        kept = keep(instance, folder, budget, _plans(instance, runs))
+        return instance, source, keep(instance, folder, budget, _plans(instance, runs))
+
+    return _told(runs[0], kept)
+
+
+def certify_run(run: Record, instance: Instance, path: str | Path, budget: Budget) -> Certified:
+    """Prove a certificate of a run's instance and write it to a file of its own.
+
+    Parameters
+    ----------
+    run
+        The run, whose plan the search begins with.
+    path
+        Where the certificate is written.
+    budget
+        Limits the search; none of it is the run's time.
+    """
+
+    def kept() -> tuple[Instance, Source, Kept | None]:
+        best, _ = _best(instance, list(_plans(instance, [run])))
+        return instance, run.source, _prove(instance, Path(path), budget, best)
+
+    return _told(run, kept)
+
+
+def _told(run: Record, kept: Callable[[], tuple[Instance, Source, Kept | None]]) -> Certified:
+    """Return the record of a certificate that is kept, or why there is none."""
+    name, sha256 = run.instance, run.sha256
+    try:
+        instance, source, found = kept()
     except (InputError, verifier.Refused) as error:
         return Certified(name, sha256, reason=str(error))
     except RuntimeError as error:  # an engine gave up; other instances do not suffer
         return Certified(name, sha256, reason=f"the prover failed: {error}")
-    if kept is None:
+    if found is None:
         return Certified(name, sha256, reason="no bound was found in time")
+    return Certified(name, sha256, _record(instance, source, found))
+
+
+def _record(instance: Instance, source: Source, kept: Kept) -> Record:
+    """Return the record of a certificate: its time and place are those of the search."""
+    made = kept.made
+    where = environment.capture()
+    if made is not None:
+        names = ("packages", "cpu", "commit", "dirty")
+        where |= {name: getattr(made, name) for name in names}
     blank = Record(
         problem=instance.problem,
         instance=instance.name,
-        sha256=sha256,
+        sha256=instance.sha256,
         source=source,
         solver=f"{instance.problem}.certificate",
         parameters={},
@@ -124,12 +183,16 @@ def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget) -> Cert
         limits=Limits(),  # a better certificate replaces a worse one, whatever it took
         status=Status.FAILED,
         certificate=kept.sha256,
-        wall_s=time.monotonic() - clock,
-        time=began,
-        extra={"load": environment.load()},
-        **environment.capture(),
+        wall_s=None if made is None else made.wall_s,
+        time=_now() if made is None else made.time,
+        extra={"check_s": round(kept.check_s, 4), "threads": made and made.threads},
+        **where,
     )
-    return Certified(name, sha256, judged(blank, instance, Outcome(_claims(kept))))
+    return judged(blank, instance, Outcome(_claims(kept)))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _loaded(runs: Sequence[Record]) -> tuple[Instance, Source]:
@@ -191,29 +254,61 @@ def keep(
     if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
     best, cost = _best(instance, known)
-    proven = _accepted(instance, path)
-    if proven is None:
-        certificate, found = registry.prover(instance.problem)(instance, budget, best)
-        if certificate is None:
-            return None
-        proven = certificates.check(instance, certificate)
-        files.write_document(path, certificate)
-        best, cost = _best(instance, [plan for plan in (best, found) if plan is not None])
-        if best is not None:
-            best.write(beside)
-    if best is not None and certificates.cost_of(instance, best) != cost:
+    found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
+    if found is not None:
+        return _priced(instance, replace(found, plan=best, cost=cost))
+    found = _prove(instance, path, budget, best)
+    if found is not None and found.plan is not None:
+        found.plan.write(beside)
+    if found is not None and found.made is not None:
+        made = msgspec.to_builtins(found.made)
+        files.write_document(certificates.made_path_of(folder, instance.sha256), made)
+    return found
+
+
+def _prove(instance: Instance, path: Path, budget: Budget, best: Document | None) -> Kept | None:
+    """Search for a certificate, let the verifier check it, and write it; None without one."""
+    search = registry.prover(instance.problem)  # its import is not part of the search
+    began, clock = _now(), time.monotonic()
+    certificate, better = search(instance, budget, best)
+    wall_s = time.monotonic() - clock
+    if certificate is None:
+        return None
+    clock = time.monotonic()
+    proven = certificates.check(instance, certificate)
+    check_s = time.monotonic() - clock
+    files.write_document(path, certificate)
+    sha256, where = certificates.file_sha256(path), environment.capture()
+    names = ("packages", "cpu", "commit", "dirty")
+    made = Made(
+        certificate=sha256,
+        wall_s=wall_s,
+        threads=budget.threads,
+        time=began,
+        **{name: where[name] for name in names},
+    )
+    plan, cost = _best(instance, [plan for plan in (best, better) if plan is not None])
+    return _priced(instance, Kept(proven, sha256, plan, cost, made, check_s))
+
+
+def _priced(instance: Instance, kept: Kept) -> Kept:
+    """Return what is kept, if the verifier's replay of its plan finds the same cost."""
+    if kept.plan is not None and certificates.cost_of(instance, kept.plan) != kept.cost:
         raise verifier.Refused("plan: the verifier and the evaluator differ")
-    return Kept(proven, certificates.file_sha256(path), best, cost)
+    return kept
 
 
-def _accepted(instance: Instance, path: Path) -> Proven | None:
+def _accepted(instance: Instance, path: Path, made: Path) -> Kept | None:
     """Return what the file at `path` proves; None if it is not there or not accepted."""
     if not placing.is_there(path):
         return None
+    clock = time.monotonic()
     try:
-        return certificates.check(instance, certificates.read(path))
+        proven = certificates.check(instance, certificates.read(path))
     except (InputError, verifier.Refused):
         return None
+    check_s, sha256 = time.monotonic() - clock, certificates.file_sha256(path)
+    return Kept(proven, sha256, None, None, certificates.read_made(made, sha256), check_s)
 
 
 def _best(instance: Instance, plans: Sequence[Document]) -> tuple[Document | None, int | None]:

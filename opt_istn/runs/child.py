@@ -7,6 +7,8 @@ strictly and believes none of it.
 import os
 import pickle
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -16,19 +18,21 @@ import msgspec
 from opt_istn import registry
 from opt_istn.files import InputError, explain
 from opt_istn.runs.ledger import Steps
+from opt_istn.runs.messages import READY, Cost, News, Row, news, said
 from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
-MAX_CLAIM = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
+REPORTED = "reported"  # stands for a proof in a run that did not live to name it
+SHARE, BURST_S = 0.05, 0.05  # of the time that telling of plans may take, beyond a first moment
 MAX_DETAIL = 1000  # entries of a solver's detail
 MAX_TRACE = 100_000  # entries of its trace
 
-_Cost = Annotated[int, msgspec.Meta(ge=-MAX_CLAIM, le=MAX_CLAIM)]
+Say = Callable[[bytes], None]
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 _Name = Annotated[str, msgspec.Meta(max_length=200)]
 _Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 _Detail = Annotated[dict[_Name, int | float | _Text | None], msgspec.Meta(max_length=MAX_DETAIL)]
 _Trace = Annotated[
-    tuple[tuple[_Seconds, _Cost | None, _Cost | None], ...], msgspec.Meta(max_length=MAX_TRACE)
+    tuple[tuple[_Seconds, Cost | None, Cost | None], ...], msgspec.Meta(max_length=MAX_TRACE)
 ]
 
 
@@ -69,11 +73,20 @@ class RawClaims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     status: Status
     plan: msgspec.Raw
-    cost: _Cost | None
-    bound: _Cost | None
+    cost: Cost | None
+    bound: Cost | None
     proof: _Name
     trace: _Trace
     detail: _Detail
+
+
+def reported(rows: tuple[Row, ...], plan: bytes) -> RawClaims | None:
+    """Return what a run had told of itself before it failed, as claims to be judged."""
+    if not rows:
+        return None
+    _, cost, bound = rows[-1]
+    status = Status.FEASIBLE if plan else Status.BOUND_ONLY
+    return RawClaims(status, msgspec.Raw(plan or b"null"), cost, bound, REPORTED, rows, {})
 
 
 class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,15 +121,16 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     steps: Steps | None = None
 
 
-def work(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> bytes:
-    """Do `job` and return the encoded `Answer`; `ready` is called when the clock starts.
+def work(job: Job, parts: Sequence[bytes], say: Say) -> bytes:
+    """Do `job` and return the encoded `Answer`; `say` writes to the supervisor meanwhile.
 
-    The clock is the supervisor's. It runs before the solver sees the instance.
+    The clock is the supervisor's. It starts when that hears `READY`, before the solver sees the
+    instance.
     """
     try:
         os.chdir(job.folder)
         sys.path[:] = job.search_path
-        answer = _solve(job, parts, ready) if parts else _describe(job)
+        answer = _solve(job, parts, say) if parts else _describe(job)
         return msgspec.json.encode(answer)
     except InputError as error:
         answer = Answer(bad_input=(error.field, error.expected, error.source))
@@ -144,20 +158,55 @@ def _kind(solver: Solver) -> str:
     return str(kind)
 
 
-def _solve(job: Job, parts: Sequence[bytes], ready: Callable[[], None]) -> Answer:
+def _solve(job: Job, parts: Sequence[bytes], say: Say) -> Answer:
     """Prepare, start the clock, and only then show the solver its instance."""
     solver = registry.make(job.solver, job.problem, job.parameters)
     solver.prepare()
     instance = pickle.loads(parts[0], buffers=parts[1:])
-    budget = Budget(job.time_s, job.work, job.memory_mb, job.threads)
+    reporter = _Reporter(say)
+    budget = Budget(job.time_s, job.work, job.memory_mb, job.threads, listener=reporter)
     _raw(Claims(Status.NO_PLAN))  # so that the first conversion's start-up cost is not timed
-    ready()
+    say(said(READY))
     reason = solver.supports(instance)
     if reason is not None:
         return Answer(unsupported=str(reason))
     claims = _raw(solver.solve(instance, budget, job.seed))
     steps = getattr(solver, "steps", None)
     return Answer(claims=claims, steps=None if steps is None else msgspec.convert(steps, Steps))
+
+
+class _Reporter:
+    """Tells the supervisor of plans and bounds as they improve, in a twentieth of the time at most.
+
+    What there is no time for is told with the next report, so that the latest is never far behind.
+    Solvers may report from several threads.
+    """
+
+    def __init__(self, say: Say) -> None:
+        self._say, self._lock = say, threading.Lock()
+        self._began, self._spent = time.monotonic(), 0.0
+        self._plan: Any = None
+        self._cost: int | None = None
+        self._bound: int | None = None
+
+    def __call__(self, plan: Any, bound: int | None, cost: int | None) -> None:
+        with self._lock:
+            if plan is not None:
+                self._plan, self._cost = plan, cost
+            if bound is not None:
+                self._bound = bound if self._bound is None else max(bound, self._bound)
+            start = time.monotonic()
+            if self._spent <= BURST_S + SHARE * (start - self._began):
+                self._tell()
+                self._spent += time.monotonic() - start
+
+    def _tell(self) -> None:
+        document = b""
+        if self._plan is not None:
+            document = msgspec.json.encode(self._plan.document(), enc_hook=_plain)
+        numbers = (None if x is None else int(x) for x in (self._cost, self._bound))
+        self._say(news(News(*numbers), document))
+        self._plan = None
 
 
 def _raw(claims: Any) -> RawClaims:

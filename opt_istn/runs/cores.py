@@ -15,6 +15,7 @@ CORES: Mapping[str, str] = MappingProxyType(
         "jutap.lagrangian": "jutap passes",  # the relaxation that bounds the labels
         "jutap.pyomo": "HiGHS",
         "jutap.cpsat": "CP-SAT",
+        "jutap.scip": "SCIP",
         "jutap.value-iteration": "value iteration",
         "push.labels": "push labels",
         "push.forward": "push forward",
@@ -22,6 +23,7 @@ CORES: Mapping[str, str] = MappingProxyType(
         "push.interval": "HiGHS",
         "push.literal": "HiGHS",
         "push.cpsat": "CP-SAT",
+        "push.scip": "SCIP",
     }
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-PACKAGES = ("opt-istn", "numpy", "numba", "highspy", "ortools", "pyomo", "torch")
+PACKAGES = ("opt-istn", "numpy", "numba", "highspy", "ortools", "pyomo", "pyscipopt", "torch")
 
 
 def capture(*distributions: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import msgspec
 from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.runs.cores import core_of
+from opt_istn.runs.folders import files_of
 from opt_istn.solver import Status
 
 FORMAT = "opt-istn/run"
@@ -325,10 +326,10 @@ def read(path: str | Path, *, plans: bool = True) -> list[Record]:
 
 
 def read_all(paths: Iterable[str | Path], *, plans: bool = True) -> list[Record]:
-    """Return the records of several files, the last one of each key; see `read`."""
+    """Return the records of several files or folders, the last one of each key; see `read`."""
     latest: dict[bytes, Record] = {}
     thin = Thinner()
-    for path in paths:
+    for path in files_of(paths):
         for line in lines(path):
             latest[digest(line.record.key)] = line.record if plans else thin(line.record)
     return list(latest.values())

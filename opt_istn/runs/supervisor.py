@@ -12,7 +12,6 @@ import resource
 import selectors
 import signal
 import socket
-import struct
 import sys
 import time
 import warnings
@@ -26,9 +25,9 @@ import msgspec
 from opt_istn import problems
 from opt_istn.runs import processes
 from opt_istn.runs.ledger import Failure
+from opt_istn.runs.messages import ANSWER, MAX_ANSWER, Ear, Row, receive, said, send
 from opt_istn.runs.processes import LINUX
 
-MAX_ANSWER = 64 << 20  # bytes; a plan of a million moves has 20 MB
 MAX_TAIL = 4096  # bytes kept of what the child prints
 PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
     "opt_istn.runs.child",
@@ -38,13 +37,10 @@ PRELOAD = (  # forking after importing these is safe on Linux: none of them star
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
-_PACKET = 1 << 16  # bytes that are joined rather than sent one by one
-_READY = b"ready..."
-_SIZE = struct.Struct(">Q")
 
 
 class Ending(msgspec.Struct, frozen=True):
-    """What the supervisor saw of a run; the child's answer follows as a message of its own.
+    """What the supervisor saw of a run; answer and last plan follow as messages of their own.
 
     Parameters
     ----------
@@ -58,6 +54,8 @@ class Ending(msgspec.Struct, frozen=True):
         Peak memory of the process tree in MiB, as `opt_istn.runs.processes.memory` counts it.
     tail
         End of what the run printed.
+    reported
+        Seconds, costs and bounds that the child reported as it ran.
     """
 
     failure: Failure | None
@@ -67,28 +65,7 @@ class Ending(msgspec.Struct, frozen=True):
     cpu_s: float
     peak_memory_mb: float
     tail: str
-
-
-def send(connection: socket.socket, *messages: bytes) -> None:
-    """Send messages, each preceded by its length."""
-    parts = [part for message in messages for part in (_SIZE.pack(len(message)), message)]
-    if sum(map(len, parts)) <= _PACKET:
-        connection.sendall(b"".join(parts))
-        return
-    for part in parts:
-        connection.sendall(part)
-
-
-def receive(connection: socket.socket) -> bytes:
-    """Receive one message.
-
-    Raises
-    ------
-    EOFError
-        If the other side is gone.
-    """
-    (size,) = _SIZE.unpack(_exactly(connection, _SIZE.size))
-    return _exactly(connection, size)
+    reported: tuple[Row, ...] = ()
 
 
 def serve(control_fd: int) -> None:
@@ -165,7 +142,7 @@ def _supervise(connection: socket.socket) -> None:
         os.close(answers[1])
         watch = _Watch(job, pid, connection, printed[0], answers[0])
         ending = watch.until_the_end()
-        send(connection, msgspec.json.encode(ending), watch.answer)
+        send(connection, msgspec.json.encode(ending), watch.ear.answer, watch.ear.plan)
 
 
 def _become_child(job: dict[str, Any], parts: list[bytes], printed: int, answers: int) -> None:
@@ -183,9 +160,8 @@ def _become_child(job: dict[str, Any], parts: list[bytes], printed: int, answers
         from opt_istn.runs import child
 
         typed = msgspec.convert(job, child.Job)
-        answer = child.work(typed, parts, lambda: _write(answers, _READY))
-        _write(answers, _SIZE.pack(len(answer)))
-        _write(answers, answer)
+        answer = child.work(typed, parts, lambda data: _write(answers, data))
+        _write(answers, said(ANSWER, answer))
         status = 0
     finally:
         try:
@@ -220,17 +196,10 @@ class _Watch:
     spent: float = 0.0  # CPU seconds of start-up
     peak: int = 0  # bytes
     tail: bytes = b""
-    buffer: bytearray = field(default_factory=bytearray)
     exit: tuple[int, resource.struct_rusage] | None = None
 
-    @property
-    def answer(self) -> bytes:
-        """The child's answer, empty if it is not complete."""
-        head = len(_READY) * self.buffer.startswith(_READY) + _SIZE.size
-        body = len(self.buffer) - head
-        if body < 0 or _SIZE.unpack(self.buffer[head - _SIZE.size : head])[0] != body:
-            return b""
-        return bytes(self.buffer[head:])
+    def __post_init__(self) -> None:
+        self.ear = Ear(lambda: time.monotonic() - (self.clock or time.monotonic()))
 
     def until_the_end(self) -> Ending:
         """Watch until the child has ended or is killed; leave no process of the tree."""
@@ -254,6 +223,7 @@ class _Watch:
             cpu_s=max(0.0, cpu_s),
             peak_memory_mb=max(self.peak, usage.ru_maxrss * scale) / 2**20,
             tail=self.tail.decode(errors="replace"),
+            reported=tuple(self.ear.rows),
         )
 
     def _watch(self) -> tuple[Failure | None, str]:
@@ -296,24 +266,24 @@ class _Watch:
             data = os.read(fd, 1 << 16)
             if fd == self.printed:
                 self.tail = (self.tail + data)[-MAX_TAIL:]
-            elif len(self.buffer) <= MAX_ANSWER:
-                self.buffer += data
+            elif self.ear.size <= MAX_ANSWER:
+                self.ear.take(data)
                 self._take_time()
             return bool(data)
         return True
 
     def _take_time(self) -> None:
         """Notice when the child gets ready, and when its answer is complete."""
-        if self.clock is None and self.buffer.startswith(_READY):
+        if self.clock is None and self.ear.ready:
             self.clock, self.spent = time.monotonic(), processes.cpu_s(self.pid)
-        if self.done is None and self.answer:
+        if self.done is None and self.ear.answer:
             self.done = time.monotonic()
 
     def _drain(self) -> None:
         for fd in (self.printed, self.answers):
             for _ in range(MAX_ANSWER >> 15):
-                before = len(self.buffer), self.tail
-                if not self._take(fd) or (len(self.buffer), self.tail) == before:
+                before = self.ear.size, self.tail
+                if not self._take(fd) or (self.ear.size, self.tail) == before:
                     break
 
     def _ended(self) -> bool:
@@ -334,7 +304,7 @@ class _Watch:
         if memory is not None and self.peak > memory << 20:
             used = f"{self.peak / 2**20:.0f} MiB"
             return Failure.MEMORY, f"killed: it used {used} where {memory} MiB were allowed"
-        if len(self.buffer) > MAX_ANSWER:
+        if self.ear.size > MAX_ANSWER:
             return Failure.CRASHED, f"killed: its answer exceeds {MAX_ANSWER >> 20} MiB"
         return None, ""
 
@@ -343,7 +313,7 @@ class _Watch:
             return Failure.CRASHED, f"killed by {_signal_name(os.WTERMSIG(status))}"
         if left:
             return Failure.CRASHED, f"left {left} process(es) running; they were killed"
-        if not self.answer:
+        if not self.ear.answer:
             code = os.WEXITSTATUS(status)
             return Failure.CRASHED, f"ended without an answer (exit code {code})"
         return None, ""
@@ -373,16 +343,6 @@ def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    data = bytearray(connection.recv(size) if 0 < size <= _PACKET else b"")
-    while len(data) < size:
-        part = connection.recv(min(size - len(data), 1 << 20))
-        if not part:
-            raise EOFError("the connection ended")
-        data += part
-    return bytes(data)
 
 
 def _fork() -> int:

@@ -176,7 +176,8 @@ def _together(check: Check, read: Record) -> Check:
 
 
 def _check(run: Record, instance: Instance) -> Check:
-    if run.status == Status.FAILED and run.failure != Failure.REFUTED:
+    failed = run.status == Status.FAILED and run.failure != Failure.REFUTED
+    if failed and run.plan is None:
         return Check(run, Finding.FAILED, run.error.partition("\n")[0])
     if run.claim is None:
         silent = run.status == Status.NO_PLAN and run.cost is None and run.bound is None
@@ -192,6 +193,8 @@ def _check(run: Record, instance: Instance) -> Check:
         if _plain(recorded) != _plain(evaluated):
             reason = f"{name}: recorded {recorded}, evaluated {evaluated}"
             return Check(run, Finding.REFUTED, reason)
+    if failed:
+        return Check(run, Finding.FAILED, run.error.partition("\n")[0])
     if run.status == Status.FAILED:
         return Check(run, Finding.REFUTED, run.error.partition("\n")[0])
     if verdict.failure == Failure.REFUTED:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +27,10 @@ import msgspec
 from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.runs import processes
-from opt_istn.runs.child import Answer, Description, Job, RawClaims
+from opt_istn.runs.child import Answer, Description, Job, RawClaims, reported
 from opt_istn.runs.ledger import Failure, Steps
-from opt_istn.runs.supervisor import Ending, receive, send
+from opt_istn.runs.messages import receive, send
+from opt_istn.runs.supervisor import Ending
 from opt_istn.solver import Budget
 
 STARTUP_S = 300.0  # start-up allowed to a run unless said otherwise: imports, first compilation
@@ -76,6 +78,8 @@ class Outcome:
         seconds are from then on; memory is that of the whole process tree.
     steps
         What the solver says of its training.
+    reported
+        What a run that failed had told of itself before: its last plan and bound.
     """
 
     claims: RawClaims | None = None
@@ -87,6 +91,7 @@ class Outcome:
     cpu_s: float = 0.0
     peak_memory_mb: float = 0.0
     steps: Steps | None = None
+    reported: RawClaims | None = None
 
 
 def pack(instance: Any) -> list[bytes]:
@@ -138,17 +143,17 @@ def run(
         If `cancel_all` was called meanwhile.
     """
     job = _job(solver, problem, parameters, seed, budget, parts, startup_s)
-    ending, data = _converse(job, parts)
+    ending, data, plan = _converse(job, parts)
     if ending.failure:
-        return _failed(ending.failure, ending.error, ending)
+        return _failed(ending.failure, ending.error, ending, plan)
     try:
         answer = files.decode(data, Answer)
     except InputError as error:
-        return _failed(Failure.CRASHED, f"its answer cannot be read: {error}", ending)
+        return _failed(Failure.CRASHED, f"its answer cannot be read: {error}", ending, plan)
     if answer.bad_input:
-        return _failed(Failure.INPUT, str(InputError(*answer.bad_input)), ending)
+        return _failed(Failure.INPUT, str(InputError(*answer.bad_input)), ending, plan)
     if answer.error is not None:
-        return _failed(Failure.CRASHED, answer.error, ending)
+        return _failed(Failure.CRASHED, answer.error, ending, plan)
     return Outcome(
         claims=answer.claims,
         unsupported=answer.unsupported,
@@ -174,7 +179,7 @@ def describe(
         If there is no such solver, or a parameter is unknown or has the wrong type.
     """
     job = _job(solver, problem, parameters, 0, Budget(), [], startup_s)
-    ending, data = _converse(job, [])
+    ending, data, _ = _converse(job, [])
     late = ending.error if ending.failure == Failure.TIME else ""
     crashed = Description(solver, stochastic=False, parameters=dict(parameters), late=late)
     if ending.failure:
@@ -185,11 +190,12 @@ def describe(
     return answer.description or crashed
 
 
-def cancel_all() -> None:
-    """Give up every run in progress; their process trees are killed."""
+def cancel_all(whose: str | None = None) -> None:
+    """Give up every run in progress, or those of one `owner`; their process trees are killed."""
     with _lock:
-        given_up = list(_connections)
-        _connections.clear()
+        given_up = [ours for ours, name in _connections.items() if whose in (None, name)]
+        for connection in given_up:
+            del _connections[connection]
     for connection in given_up:
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
@@ -271,7 +277,8 @@ class _Nursery:
 
 
 _lock = threading.Lock()
-_connections: set[socket.socket] = set()
+owner: ContextVar[str] = ContextVar("owner", default="")  # whose runs begin here
+_connections: dict[socket.socket, str] = {}
 _nurseries: dict[tuple[int, int], _Nursery] = {}  # by process, so that a fork starts its own
 
 
@@ -302,29 +309,29 @@ def _adopt(connection: socket.socket, threads: int) -> None:
         _nursery(threads).adopt(connection)
 
 
-def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
-    """Hand a job to a fresh supervisor and wait for its two messages."""
+def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes, bytes]:
+    """Hand a job to a fresh supervisor and wait for its three messages."""
     ours, theirs = socket.socketpair()
     with ours:
         with _lock:
-            _connections.add(ours)
+            _connections[ours] = owner.get()
         try:
             with theirs:
                 _adopt(theirs, job.threads)
             return _talk(ours, job, parts)
         except _Silent as error:
-            return _lost(str(error)), b""
+            return _lost(str(error)), b"", b""
         except (EOFError, OSError):
             if ours not in _connections:
                 raise Cancelled from None
             text = "its supervising process ended: killed by the solver or for lack of memory"
-            return _lost(text), b""
+            return _lost(text), b"", b""
         finally:
             with _lock:
-                _connections.discard(ours)
+                _connections.pop(ours, None)
 
 
-def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes]:
+def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes, bytes]:
     """Speak with a supervisor; kill it if it is stopped or long past its deadline."""
     _await(ours, None, NURSERY_S, job.threads)
     supervisor = int(receive(ours))
@@ -333,7 +340,7 @@ def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending
     limit_s = None if runs_on else job.prepare_s + (job.hard_s or 0.0) + SLACK_S
     _await(ours, supervisor, limit_s, job.threads)
     ending = msgspec.json.decode(receive(ours), type=Ending)
-    return ending, receive(ours)
+    return ending, receive(ours), receive(ours)
 
 
 def _await(
@@ -372,7 +379,7 @@ def _lost(error: str) -> Ending:
     return Ending(Failure.CRASHED, error, 0.0, 0.0, 0.0, 0.0, "")
 
 
-def _failed(failure: Failure, error: str, ending: Ending) -> Outcome:
+def _failed(failure: Failure, error: str, ending: Ending, plan: bytes) -> Outcome:
     printed = ending.tail.strip()
     return Outcome(
         failure=failure,
@@ -381,4 +388,5 @@ def _failed(failure: Failure, error: str, ending: Ending) -> Outcome:
         wall_s=ending.wall_s,
         cpu_s=ending.cpu_s,
         peak_memory_mb=ending.peak_memory_mb,
+        reported=reported(ending.reported, plan),
     )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from opt_istn import registry
 from opt_istn.cli import main
+from opt_istn.runs import certificates
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -113,3 +115,64 @@ def test_no_time_at_all_exits_with_2(cli: Cli) -> None:
         code, out, err = cli(*command, "--time-limit", "0")
         assert (code, out, err.count("\n")) == (2, "", 1)
         assert "time_s" in err
+
+
+def test_solve_writes_a_certificate_beside_its_plan(cli: Cli) -> None:
+    """The certificate is proven off the solver's clock; verify accepts it."""
+    words = ("solve", "tiny.json", "--solver", "tests.planted:Honest", "--certificate", "c.json.gz")
+    code, out, err = cli(*words, "--json")
+    said = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (said["proven"], said["best_cost"], said["standing"]) == (OPTIMUM, OPTIMUM, "certified")
+    assert said["certificate"] == certificates.file_sha256("c.json.gz")
+    assert said["proof_s"] >= 0
+    assert cli("verify", "tiny.json", "c.json.gz")[0] == 0
+
+
+@pytest.mark.parametrize("solver", ["Overoptimal", "Denier"])
+def test_solve_refutes_what_the_certificate_contradicts(cli: Cli, solver: str) -> None:
+    """A false bound, or falsely no plan, exits with 4 once it is proven false."""
+    words = ("solve", "tiny.json", "--solver", f"tests.planted:{solver}")
+    assert cli(*words)[0] in (0, 3)
+    code, out, err = cli(*words, "--certificate", "c.json", "--json")
+    assert (code, json.loads(out)["status"]) == (4, "failed")
+    assert "but the evaluated plan of jutap.certificate" in err
+
+
+def test_solve_says_if_there_is_no_certificate(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a proof in time the plan is kept, and the exit code is 3."""
+    monkeypatch.setattr(registry, "prover", lambda _: lambda *_: (None, None))
+    words = ("solve", "tiny.json", "--solver", "tests.planted:Honest", "--certificate", "c.json")
+    code, out, err = cli(*words, "--json")
+    assert (code, json.loads(out)["cost"], json.loads(out)["certificate"]) == (3, OPTIMUM, None)
+    assert "c.json: not written: no bound was found in time" in err
+    assert not Path("c.json").exists()
+
+
+def test_compare_keeps_certificates(cli: Cli) -> None:
+    """As `certify` would; other instances in the file are left alone."""
+    tiny(energy_mj=(1000, 1415)).write("other.json")
+    honest = ("--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    cli("compare", "other.json", *honest)
+    code, out, err = cli("compare", "tiny.json", *honest, "--certificates", "certs")
+    assert (code, "1 instance: 1 certified" in out) == (0, True), err
+    (path,) = Path("certs").glob("*.cert.json.gz")
+    assert path == certificates.path_of("certs", tiny().sha256)
+    assert cli("verify", "runs.jsonl", "--certificates", "certs")[0] == 0
+    code, out, _ = cli("table", "runs.jsonl", "--cite", "--format", "json")
+    rows = {row["group"]: row["certificate"] for row in json.loads(out)["rows"]}
+    assert certificates.file_sha256(path) in rows.values()
+    text = cli("table", "runs.jsonl", "--cite")[1]
+    assert certificates.file_sha256(path)[:16] in text
+    assert certificates.file_sha256(path)[:16] not in cli("table", "runs.jsonl")[1]
+
+
+def test_compare_exits_with_3_if_a_certificate_is_lacking(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The runs are kept, and one line says why."""
+    monkeypatch.setattr(registry, "prover", lambda _: lambda *_: (None, None))
+    words = ("--solvers", "tests.planted:Honest", "-o", "runs.jsonl", "--certificates", "certs")
+    code, out, err = cli("compare", "tiny.json", *words)
+    assert (code, "1 instance: 0 certified" in out) == (3, True)
+    assert "no certificate: no bound was found in time" in err

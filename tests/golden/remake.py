@@ -1,6 +1,6 @@
 """Make the golden set anew: ``python -m tests.golden.remake``.
 
-Sixty-two runs: every solver of both problems on two small instances each. The instances and the
+Some seventy runs: every solver of both problems on two small instances each. The instances and the
 agents stay as they are; only ``runs.jsonl`` is written again. Do so when a change of results is
 meant, and say in CHANGELOG.md which and why.
 """

@@ -1,4 +1,4 @@
-"""Sixty-two small runs, every solver of both problems: what they return is kept as data."""
+"""Some seventy small runs, every solver of both problems: what they return is kept as data."""
 
 import shutil
 from pathlib import Path

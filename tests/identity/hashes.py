@@ -40,15 +40,17 @@ def made(preset: str, seed: int) -> str:
     """Return the hash of a preset and a seed as it is generated now."""
     problem = problems.of_preset(preset)
     scenario = problem.presets()[preset]
-    if not preset.startswith("jutap-region-k"):
+    if not preset.startswith("jutap-region"):
         return problem.generate(scenario, seed, "").sha256
-    whole = _region(seed)  # one radio map for all budgets: it takes a minute
+    whole = _region(seed)  # one radio map for all budgets: it takes minutes
+    if scenario.kappa is None:
+        return str(whole.sha256)
     diagonals = scenario.grid - 1
     budget = floor(scenario.kappa * diagonals * whole.energy_mj[1])
     return str(replace(whole, energy_budget_mj=budget).sha256)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=len(SEEDS))
 def _region(seed: int) -> Any:
     problem = problems.get("jutap")
     return problem.generate(problem.presets()["jutap-region"], seed, "")

@@ -13,7 +13,7 @@ from learners.images.aircraft import CHANNELS
 from learners.images.mobilenet import MobileNet
 from learners.push import batch as push_batch
 from learners.push import maac, mappo
-from learners.push.actor import ActorPolicy, MaacAgent, MappoAgent, MultiModalAgent, choosing
+from learners.push.actor import ActorPolicy, Choosing, MaacAgent, MappoAgent, MultiModalAgent
 from learners.push.backbone import BackboneTrainer
 from learners.push.counterfactual import Counterfactual
 from learners.push.draws import Drawer
@@ -121,7 +121,7 @@ def test_plays_as_it_is_trained(images: Images, share: float) -> None:
     sizes = (scenes.num_users, scenes.num_slots, scenes.places, 16, images != "none")
     actor = biased(Shape(*sizes, code=scenes.code), 0)
     plan = play(instance, ActorPolicy(actor, 120, vision.of_instance(instance)), 0)
-    played = perform(scenes.scene(1, np.random.default_rng(0)), choosing(actor))
+    played = perform(scenes.scene(1, np.random.default_rng(0)), Choosing(actor))
     batch = played.scene.problems.batch
     assert push_batch.plan_of(instance, push_batch.effective(batch, played.plan)) == plan
     assert len(plan.push) > 50

@@ -120,15 +120,16 @@ def test_minibatches_share_out_the_rollout(credit: Any) -> None:
     course = MappoCourse(config, Task("push", "x", scenario=TINY), 0)
     scene = course.scenes.scene(4, np.random.default_rng(0))
     played = perform(scene, choose_at_random(np.random.default_rng(1)))
-    found = course._targets(played, played.sight)
-    parts = list(course._parts(played, played.sight, found, np.random.default_rng(2)))
+    seen = course._seen(played, [])
+    found = course._targets(played, seen)
+    parts = list(course._parts(seen, found, np.random.default_rng(2)))
     assert len(parts) == 2
     for field in ("log_prob", "advantage", "value", "returns"):
         whole = getattr(found, field).flatten().sort()[0]
-        split = torch.cat([getattr(x[2], field).flatten() for x in parts]).sort()[0]
+        split = torch.cat([getattr(x[1], field).flatten() for x in parts]).sort()[0]
         assert torch.equal(split, whole), field
-    for sight, opening, targets in parts:
-        value = course._values(sight, opening).detach()
+    for part, targets in parts:
+        value = course._values(part).detach()
         torch.testing.assert_close(value, targets.value, rtol=1e-4, atol=1e-5)
-        log_prob = nets.log_prob(course.actor(sight), targets.action).detach()
+        log_prob = nets.log_prob(course._log_probs(part), targets.action).detach()
         torch.testing.assert_close(log_prob, targets.log_prob, rtol=1e-4, atol=1e-5)

@@ -16,7 +16,17 @@ from opt_istn import __version__
 
 ROOT = Path(__file__).parents[2]
 # what only the extras bring; everything else that is installed here is left in sight
-EXTRAS = ("numba", "llvmlite", "pyomo", "highspy", "ortools", "torch", "gymnasium", "pettingzoo")
+EXTRAS = (
+    "numba",
+    "llvmlite",
+    "pyomo",
+    "highspy",
+    "ortools",
+    "pyscipopt",
+    "torch",
+    "gymnasium",
+    "pettingzoo",
+)
 OURS = ("opt_istn", "_editable")
 
 

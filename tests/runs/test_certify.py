@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,30 @@ def test_nothing_is_proven_twice(runs: Path, monkeypatch: pytest.MonkeyPatch) ->
     other = runs.with_name("other.jsonl")
     other.write_bytes(before.splitlines(keepends=True)[0])
     assert certified(other).certificate == run.certificate
+
+
+def test_seconds_are_those_of_the_search(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of a certificate that was there tells how long it took to prove, or nothing."""
+    real = registry.prover("jutap")
+
+    def slow(*arguments: Any) -> Any:
+        time.sleep(0.2)
+        return real(*arguments)
+
+    monkeypatch.setattr(registry, "prover", lambda _: slow)
+    run = certified(runs)
+    assert run.wall_s is not None
+    assert run.wall_s >= 0.2
+    line = runs.read_bytes().splitlines(keepends=True)[0]
+    other = runs.with_name("other.jsonl")
+    other.write_bytes(line)
+    again = certified(other)
+    assert (again.wall_s, again.time, again.cpu) == (run.wall_s, run.time, run.cpu)
+    path = certificates.made_path_of("certs", run.sha256)
+    for text in ("{}", path.read_text().replace(run.certificate or "", "0" * 64)):
+        path.write_text(text)
+        other.write_bytes(line)
+        assert certified(other).wall_s is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", gzip.compress(b"[1]", mtime=0), b"\x1f\x8b\x08"])

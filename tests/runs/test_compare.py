@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from opt_istn import Budget, InputError, Status, problems
-from opt_istn.runs import appender, audit, compare, ledger, worker
+from opt_istn.runs import appender, audit, compare, ledger, single, worker
 from opt_istn.runs.audit import Standing
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Failure, Record, Source, Steps
@@ -290,7 +290,7 @@ def test_the_parent_s_effort_grows_with_the_runs(
     def run_task(_: Any, task: compare.Task, *__: Any) -> Record:
         return msgspec.structs.replace(told, seed=task.seed)
 
-    monkeypatch.setattr(compare, "_run_task", run_task)
+    monkeypatch.setattr(single, "run_task", run_task)
     comparison = Comparison([source], _choices("Detour"), seeds=2000)
     gc.collect()  # what other tests left is not to be collected on this clock
     start = time.process_time()

@@ -37,6 +37,7 @@ from formulations.push.labels.dense import (
 from formulations.push.labels.diagram import Diagram, Path
 from formulations.push.labels.profile import make_layers
 from formulations.push.mip import lp
+from formulations.push.moves import anneal_on, touch
 from formulations.push.users import Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.random import random_push
@@ -92,6 +93,7 @@ def _touch(search: "UserSearch") -> None:
         if root is not None:
             dd.best(dd.split(root, 0, prices, 0), prices)
     restarts(problem, search.plan, 0, search.rng, 1, lambda _: False)
+    touch()
 
 
 def _solve_task(task: Task) -> UserResult:
@@ -153,7 +155,8 @@ class UserSearch:
             return saved_us >= bound or self.expired() or share.expired()
 
         best = self.plan, self.saved_us
-        self.plan, self.saved_us = restarts(self.problem, *best, self.rng, _EXTRA_ROUNDS, done)
+        found = anneal_on(self.problem, best, self.rng, share, _EXTRA_ROUNDS, done)
+        self.plan, self.saved_us = found
 
     def try_path(self, pushes: IntArray, steps: int) -> None:
         """Turn a path into a plan (of repeated pushes the most valuable), anneal it, keep it."""

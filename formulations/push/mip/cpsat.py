@@ -16,6 +16,8 @@ from ortools.sat.python import cp_model
 
 from formulations.push import users
 from formulations.push.mip.intervals import Intervals, intervals, refusal
+from formulations.push.mip.starts import annealed, better, claimed
+from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
@@ -41,11 +43,14 @@ class CpSat:
         Whether CP-SAT may simplify the model first; the defective step stays off even then.
     max_columns
         Instances with a user whose model has more columns are refused.
+    start
+        Whether an annealed plan is the engine's hint, and the answer if it finds none.
     """
 
     fifo: Literal["profile", "big-m"] = "profile"
     presolve: bool = False
     max_columns: int = 300_000
+    start: bool = True
     stochastic = False
     kind = "exact"
     knows = "requests"
@@ -62,15 +67,23 @@ class CpSat:
         return None
 
     def prepare(self) -> None:
-        """Nothing to do: the engine is imported with this module."""
+        """Compile the annealing; the engine is imported with this module."""
+        touch()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve user by user, in integers."""
         return users.solve(instance, self._user, budget, seed, PROOF)
 
     def _user(self, task: Task) -> UserResult:
+        pushes = annealed(task) if self.start else ()
         model = _build(task.problem, self.fifo, task.budget)
-        return UserResult() if model is None else _run(model, task, self.presolve)
+        if model is None:
+            return UserResult(pushes)
+        if self.start:
+            hint = claimed(task.problem, model.claims, pushes)
+            for variable, value in zip(model.chosen, hint.tolist(), strict=True):
+                model.proto.add_hint(variable, int(value))
+        return _run(model, task, self.presolve, pushes)
 
 
 @dataclass(frozen=True)
@@ -151,7 +164,8 @@ def _add_profile(
         proto.add(_Sum(expressions) <= size)
 
 
-def _run(model: _Model, task: Task, presolve: bool) -> UserResult:
+def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> UserResult:
+    """Solve the model; `pushes`, from which it starts, is the plan if the engine has none."""
     solver = _engine(task.budget, task.seed, presolve)
     status = solver.solve(model.proto)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
@@ -159,15 +173,16 @@ def _run(model: _Model, task: Task, presolve: bool) -> UserResult:
     counts = {"conflicts": solver.num_conflicts, "branches": solver.num_branches}
     work = math.ceil(solver.response_proto.deterministic_time)
     if status == cp_model.UNKNOWN:
-        return UserResult(work=work, counts=counts)
+        return UserResult(pushes, work=work, counts=counts)
     found = np.flatnonzero(np.array(solver.boolean_values(model.chosen)))
     x = model.claims
     # the integer itself where the objective is that of the model; else a double is all there is
     found_us = solver.response_proto.inner_objective_lower_bound
     if presolve:
         found_us = math.ceil(solver.best_objective_bound - 0.01)
+    chosen = tuple(zip(x.content[found].tolist(), x.start[found].tolist(), strict=True))
     return UserResult(
-        pushes=tuple(zip(x.content[found].tolist(), x.start[found].tolist(), strict=True)),
+        pushes=better(task.problem, chosen, pushes),
         bound_us=task.problem.base_us + found_us,
         work=work,
         counts=counts,

@@ -1,6 +1,6 @@
 """The interval formulations as matrices handed to HiGHS: the model of `interval`, without Pyomo."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import highspy
@@ -10,19 +10,19 @@ from scipy import sparse
 
 from formulations import highs_engine
 from formulations.push import users
-from formulations.push.anneal import first_plan, restarts
 from formulations.push.mip import matrix
 from formulations.push.mip.intervals import refusal
 from formulations.push.mip.matrix import Program
+from formulations.push.mip.root import Root, tighten
+from formulations.push.mip.starts import LEAST_S, annealed, better, claimed
+from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
-from opt_istn.push.evaluate import lifetimes
-from opt_istn.push.instance import Instance, UserProblem
-from opt_istn.push.random import random_push
+from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims
 
 PROOF = "highs"
 _MAX_SEED = 2**31 - 1
-_ROUNDS, _SHARE = 20, 0.1  # of annealing, and its part of the time at most
+_ROOT = 0.35  # part of the time left that the root may take
 # sub-MIPs in search of better plans than annealed ones, which they hardly find
 _HEURISTICS = [f"mip_heuristic_run_{name}" for name in ("rens", "rins", "root_reduced_cost")]
 _STATUS = highspy.HighsModelStatus
@@ -41,11 +41,15 @@ class Highs:
         Instances with a user whose model has more columns are refused.
     start
         Whether the search starts from an annealed plan.
+    rows
+        Whether violated rows are added to the profile formulation before the search, columns that
+        cannot matter are fixed, and reach is binary; see `formulations.push.mip.root`.
     """
 
     fifo: Literal["profile", "big-m"] = "profile"
     max_columns: int = 1_000_000
     start: bool = True
+    rows: bool = True
     stochastic = False
     kind = "exact"
     knows = "requests"
@@ -56,7 +60,7 @@ class Highs:
 
     def prepare(self) -> None:
         """Compile the annealing; the engine is imported with this module."""
-        first_plan(random_push(np.random.default_rng(0)).user(0), np.random.default_rng(0))
+        touch()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve user by user with both gaps at 0."""
@@ -65,21 +69,33 @@ class Highs:
 
     def _user(self, task: Task) -> UserResult:
         build = matrix.profile if self.fifo == "profile" else matrix.big_m
-        program = build(task.problem)
-        pushes = _annealed(task) if self.start else ()
+        program, saved_us = build(task.problem), None
+        pushes = annealed(task) if self.start else ()
         with highs_engine.alone():
-            engine = load(program)
+            if self.rows and self.fifo == "profile":
+                root = root_of(task, program, pushes)
+                program, saved_us = root.program, root.saved_us
+            engine = load(program, binary_reach=self.rows and self.fifo == "profile")
             if self.start:
-                chosen = _claimed(task.problem, program, pushes)
+                chosen = claimed(task.problem, program.columns, pushes)
                 engine.setSolution(len(chosen), np.arange(len(chosen), dtype=np.int32), chosen)
                 for name in _HEURISTICS:
                     engine.setOptionValue(name, False)
             _limit(engine, task)
             engine.run()
-            return _result(task, program, engine, pushes)
+            return _result(task, program, engine, pushes, saved_us)
 
 
-def load(program: Program, integer: bool = True) -> highspy.Highs:
+def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
+    """Separate rows at the root, for a third of the time at most."""
+    left = task.budget.left_s()
+    share = Budget(None if left is None else max(_ROOT * left, LEAST_S)).start()
+    known_us = task.problem.base_us - users.delay_us(task.problem, pushes)
+    columns = matrix.columns_of(task.problem)
+    return tighten(load(program, integer=False), program, columns, known_us, share)
+
+
+def load(program: Program, integer: bool = True, binary_reach: bool = False) -> highspy.Highs:
     """Return a silent HiGHS holding `program`, or its LP relaxation."""
     engine = highspy.Highs()
     engine.silent()
@@ -92,9 +108,14 @@ def load(program: Program, integer: bool = True) -> highspy.Highs:
         lower, upper = np.append(lower, equal), np.append(upper, equal)
         kinds = np.append(kinds, np.ones(len(equal), dtype=np.int32))
         kinds[:claims] = 1
+        if binary_reach:
+            kinds[claims + program.columns.num_pairs : program.matrix.shape[1]] = 1
     rows, cols = table.shape
     cost = np.zeros(cols)
     cost[:claims] = -program.columns.gain
+    least, most = np.zeros(cols), np.ones(cols)
+    if program.least is not None and program.most is not None:
+        least[: len(program.least)], most[: len(program.most)] = program.least, program.most
     by_column, minimise = 1, 1
     engine.passModel(
         cols,
@@ -104,8 +125,8 @@ def load(program: Program, integer: bool = True) -> highspy.Highs:
         minimise,
         0.0,
         cost,
-        np.zeros(cols),
-        np.ones(cols),
+        least,
+        most,
         lower,
         upper,
         table.indptr[:-1].astype(np.int32),
@@ -135,34 +156,6 @@ def refused(instance: Instance) -> str | None:
     return highs_engine.refusal()
 
 
-def _annealed(task: Task) -> users.Pushes:
-    """Return the best of some annealed plans; they take a tenth of the time at most."""
-    problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
-    bound, time_s = problem.base_us - users.relaxed_bound(problem), task.budget.time_s
-    share = replace(task.budget, time_s=time_s and _SHARE * time_s, work=None)
-
-    def done(saved_us: int) -> bool:
-        return share.expired() or saved_us >= bound
-
-    first = first_plan(problem, rng, share.left_s())
-    plan, _ = restarts(problem, *first, rng, _ROUNDS, done)
-    pushed = np.flatnonzero(plan < problem.weight.shape[1]).tolist()
-    return tuple((f, int(plan[f])) for f in pushed)
-
-
-def _claimed(problem: UserProblem, program: Program, pushes: users.Pushes) -> NDArray[np.float64]:
-    """Return the claims of a plan: 1 or 0 for each claim."""
-    claims, slots = program.columns, problem.weight.shape[1]
-    lives = lifetimes([(slot, f) for f, slot in pushes], problem.cache_size)
-    last = {}
-    for f, (first, end) in lives.items():
-        served = np.flatnonzero(problem.weight[f, first : int(min(end, slots))])
-        if len(served):
-            last[f, first] = first + int(served[-1])
-    rows = zip(claims.content.tolist(), claims.start.tolist(), claims.end.tolist(), strict=True)
-    return np.array([last.get((f, s)) == e for f, s, e in rows], dtype=np.float64)
-
-
 def _limit(engine: highspy.Highs, task: Task) -> None:
     options: dict[str, Any] = {
         "threads": task.budget.threads,
@@ -180,9 +173,13 @@ def _limit(engine: highspy.Highs, task: Task) -> None:
 
 
 def _result(
-    task: Task, program: Program, engine: highspy.Highs, pushes: users.Pushes
+    task: Task,
+    program: Program,
+    engine: highspy.Highs,
+    pushes: users.Pushes,
+    saved_us: int | None,
 ) -> UserResult:
-    """Read what HiGHS found; `pushes` if it has no plan."""
+    """Read what HiGHS found: `pushes` if it has no plan, the root's bound if it has no better."""
     status, info = engine.getModelStatus(), engine.getInfo()
     if status != _STATUS.kOptimal and status not in _STOPPED:
         raise RuntimeError(f"HiGHS ended with {engine.modelStatusToString(status)}")
@@ -193,11 +190,13 @@ def _result(
     values: NDArray[np.float64] = np.array(engine.getSolution().col_value)[: len(x.start)]
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         chosen = np.flatnonzero(values > 0.5)
-        pushes = tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
-    nodes = max(int(info.mip_node_count), 0)
+        found = tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
+        pushes = better(task.problem, found, pushes)
+    nodes, base_us = max(int(info.mip_node_count), 0), task.problem.base_us
+    bounds = [highs_engine.round_up(bound, base_us), saved_us and base_us - saved_us]
     return UserResult(
         pushes=pushes,
-        bound_us=highs_engine.round_up(bound, task.problem.base_us),
+        bound_us=max((x for x in bounds if x is not None), default=None),
         work=nodes,
         counts={"columns": engine.getNumCol(), "rows": engine.getNumRow()},
     )

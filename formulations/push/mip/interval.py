@@ -6,7 +6,7 @@ Positions are written (s, f): insertions are ordered by slot s, in a slot by con
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,17 @@ import pyomo.environ as pyo
 from formulations import exporting, highs_engine
 from formulations.highs_engine import in_time
 from formulations.push import users
-from formulations.push.mip import modelling
-from formulations.push.mip.highs import PROOF, refused
+from formulations.push.mip import matrix, modelling
+from formulations.push.mip.cuts import Name, renamed
+from formulations.push.mip.highs import PROOF, refused, root_of
 from formulations.push.mip.intervals import intervals, refusal
+from formulations.push.mip.starts import annealed
+from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
 
+_Reach = dict[tuple[int, int, int], Any]  # reach by slot, content and k
 _Watch = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes a rule give up in time
 
 
@@ -39,10 +43,18 @@ def build(instance: Instance) -> pyo.ConcreteModel:
     return model
 
 
-def build_user(problem: UserProblem, budget: Budget | None = None) -> pyo.ConcreteModel:
-    """Return the model of one user; `OutOfTimeError` if the budget's time is up before."""
+def build_user(
+    problem: UserProblem, budget: Budget | None = None, names: Sequence[Name] | None = None
+) -> pyo.ConcreteModel:
+    """Return the model of one user; `OutOfTimeError` if the budget's time is up before.
+
+    Parameters
+    ----------
+    names
+        As in `fill`.
+    """
     model = pyo.ConcreteModel()
-    fill(model, problem, budget)
+    fill(model, problem, budget, names)
     model.DELAY = pyo.Objective(expr=model.delay)
     return model
 
@@ -67,9 +79,13 @@ class Interval:
     max_columns
         Instances with a user whose model has more columns are refused; Pyomo needs a few kB for
         each.
+    rows
+        Whether reach is binary, and the rows LEAVE and COVER_GIVEN that the relaxation violates are
+        added before the search.
     """
 
     max_columns: int = 300_000
+    rows: bool = True
     stochastic = False
     kind = "exact"
     knows = "requests"
@@ -79,16 +95,43 @@ class Interval:
         return refused(instance) or refusal(instance, self.max_columns)
 
     def prepare(self) -> None:
-        """Nothing to do: the engine is imported with this module."""
+        """Compile the annealing; the engine is imported with this module."""
+        touch()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build and solve user by user, with both gaps at 0, and read the pushes off the claims."""
         highs_engine.check()
-        return users.solve(instance, _solve_user, budget, seed, PROOF)
+        return users.solve(instance, self._user, budget, seed, PROOF)
+
+    def _user(self, task: Task) -> UserResult:
+        problem = task.problem
+
+        def model() -> pyo.ConcreteModel:
+            if not self.rows:
+                return build_user(problem, task.budget)
+            with highs_engine.alone():
+                found = root_of(task, matrix.profile(problem), annealed(task))
+            numbers = problem.content.tolist()
+            names = [renamed(name, numbers) for name in found.names]
+            return build_user(problem, task.budget, names)
+
+        return modelling.solve(model, task, _pushes)
 
 
-def fill(block: Any, problem: UserProblem, budget: Budget | None = None) -> None:
-    """Fill the block of one user."""
+def fill(
+    block: Any,
+    problem: UserProblem,
+    budget: Budget | None = None,
+    names: Sequence[Name] | None = None,
+) -> None:
+    """Fill the block of one user.
+
+    Parameters
+    ----------
+    names
+        Of rows LEAVE and COVER_GIVEN to add, contents as in the files; with a list, be it empty,
+        reach is binary.
+    """
     watch = partial(in_time, budget)
     x, number = intervals(problem), problem.content.tolist()
     items = [number[f] for f in x.content.tolist()]
@@ -113,7 +156,7 @@ def fill(block: Any, problem: UserProblem, budget: Budget | None = None) -> None
     block.REQUESTS = pyo.Set(dimen=2, initialize=sorted({(f, e) for f, s, e in claims}))
     block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
     block.kept = pyo.Var(block.PAIRS, bounds=(0, 1))
-    block.reach = pyo.Var(block.OWN, bounds=(0, 1))
+    block.reach = pyo.Var(block.OWN, domain=pyo.UnitInterval if names is None else pyo.Binary)
     block.served = pyo.Var(block.REQUESTS, domain=pyo.Binary)
 
     def beyond(b: Any, s: int, f: int, k: int) -> Any:
@@ -124,7 +167,9 @@ def fill(block: Any, problem: UserProblem, budget: Budget | None = None) -> None
         block.PAIRS, rule=watch(lambda b, s, f, k: beyond(b, s, f, k) + b.kept[s, f, k])
     )
     _add_packing(block, problem.cache_size, watch)
-    _add_order(block, watch)
+    latest = _latest(block)
+    _add_order(block, watch, latest)
+    _add_separated(block, problem.cache_size, watch, latest, names or ())
     _add_served(block, claims, watch)
     saved = pyo.quicksum(gain[claim] * block.z[claim] for claim in block.CLAIMS)
     block.delay = pyo.Expression(expr=problem.base_us - saved)
@@ -144,17 +189,30 @@ def _add_packing(block: Any, size: int, watch: _Watch) -> None:
     block.COVER = pyo.Constraint(block.T, rule=watch(cover))
 
 
-def _add_order(block: Any, watch: _Watch) -> None:
-    """Add REACH, CARRY and FIFO: an insertion is held as long as any before it."""
+def _before(block: Any) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return the position before each but the first."""
     positions = list(block.POSITIONS)
-    before = dict(zip(positions[1:], positions, strict=False))
-    slots: dict[int, list[int]] = defaultdict(list)
-    for s, f in positions:
-        slots[f].append(s)
-    last: dict[tuple[int, int, int], Any] = {}  # the latest reach at or before a position
+    return dict(zip(positions[1:], positions, strict=False))
+
+
+def _latest(block: Any) -> _Reach:
+    """Return the latest reach at or before each position: an `own` one, or that of the one before.
+
+    A content that is not requested in slot k or later cannot make a claim that reaches k.
+    """
+    before, latest = _before(block), {}
     for s, f, k in block.PAIRS:
         previous = (*before.get((s, f), (s, f)), k)
-        last[s, f, k] = block.reach[s, f, k] if (s, f, k) in block.OWN else last[previous]
+        latest[s, f, k] = block.reach[s, f, k] if (s, f, k) in block.OWN else latest[previous]
+    return latest
+
+
+def _add_order(block: Any, watch: _Watch, last: _Reach) -> None:
+    """Add REACH, CARRY and FIFO: an insertion is held as long as any before it."""
+    before = _before(block)
+    slots: dict[int, list[int]] = defaultdict(list)
+    for s, f in block.POSITIONS:
+        slots[f].append(s)
 
     def reach(b: Any, s: int, f: int, k: int) -> Any:
         twins = [b.hold[t, f, k] for t in slots[f] if t <= s and (t, f, k) in b.PAIRS]
@@ -179,6 +237,41 @@ def _add_order(block: Any, watch: _Watch) -> None:
     block.FIFO = pyo.Constraint(block.PAIRS, rule=watch(fifo))
 
 
+def _add_separated(
+    block: Any, size: int, watch: _Watch, latest: _Reach, names: Sequence[Name]
+) -> None:
+    """Add the rows LEAVE and COVER_GIVEN with these names, as `intervals` writes them."""
+
+    def reach(s: int, f: int, k: int) -> Any:
+        return 1 if k <= s else latest.get((s, f, k), 0)
+
+    def hold(b: Any, s: int, f: int, k: int) -> Any:
+        if k == s:
+            return b.pushed[s, f]
+        return b.hold[s, f, k] if (s, f, k) in b.PAIRS else 0
+
+    def leave(b: Any, f: int, first: int, last: int, k: int) -> Any:
+        own = [s for s in range(first, last + 1) if (s, f) in b.POSITIONS]
+        left = pyo.quicksum(hold(b, s, f, k - 1) - hold(b, s, f, k) for s in own)
+        return left <= reach(last, f, k - 1) - reach(first, f, k)
+
+    def cover_given(b: Any, k: int, s: int, f: int, *pairs: int) -> Any:
+        boundary, ends = reach(s, f, k), list(zip(pairs[::2], pairs[1::2], strict=True))
+        held = [hold(b, *p, k) for p in b.POSITIONS if p <= (s, f)]
+        room = size * boundary
+        for t, g in ends:
+            after = [(slot, g) for slot in range(s, t + 1) if (slot, g) in b.POSITIONS]
+            held += [hold(b, *p, k) for p in after if p > (s, f)]
+            room += reach(t, g, k) - boundary
+        return pyo.quicksum(held) <= room
+
+    families = {"LEAVE": leave, "COVER_GIVEN": cover_given}
+    for family, rule in families.items():
+        index = [name[1:] for name in names if name[0] == family]
+        rows = pyo.Constraint(pyo.Set(dimen=None, initialize=index), rule=watch(rule))
+        block.add_component(family, rows)
+
+
 def _add_served(block: Any, claims: list[tuple[int, int, int]], watch: _Watch) -> None:
     """Add SERVED: which requests hit, to branch on."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -189,10 +282,6 @@ def _add_served(block: Any, claims: list[tuple[int, int, int]], watch: _Watch) -
         return b.served[f, k] == pyo.quicksum(b.z[f, s, e] for s, e in spans[f] if s <= k <= e)
 
     block.SERVED = pyo.Constraint(block.REQUESTS, rule=watch(served))
-
-
-def _solve_user(task: Task) -> UserResult:
-    return modelling.solve(lambda: build_user(task.problem, task.budget), task, _pushes)
 
 
 def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:

@@ -17,7 +17,7 @@ from formulations.push.mip.intervals import intervals
 from formulations.push.mip.matrix import profile
 from opt_istn.push.instance import IntArray, UserProblem
 
-_LARGEST = 1 << 62  # sums that could come near it are not taken
+LARGEST = 1 << 62  # sums that could come near it are not taken
 
 
 @dataclass(frozen=True)
@@ -50,17 +50,33 @@ def relax_order(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     )
     if solved.status != 0:
         return Relaxed(problem.base_us, np.zeros(once, dtype=np.int64))
-    bound, dual = _certified(matrix, upper, x.gain, solved)
+    bound, dual = certified(matrix, upper, x.gain, -solved.ineqlin.marginals)
     return Relaxed(min(bound, problem.base_us), dual[:once])
 
 
-def _certified(matrix: Any, upper: Any, gain: IntArray, solved: Any) -> tuple[int, IntArray]:
-    """Return the bound of the solution's dual values, rounded, and these values."""
+def certified(matrix: Any, upper: Any, gain: IntArray, duals: Any) -> tuple[int, IntArray]:
+    """Return the bound of dual values, rounded to integers, and the rounded values.
+
+    Parameters
+    ----------
+    matrix, upper
+        Rows ``matrix @ x <= upper`` with integer entries, for x in 0..1.
+    gain
+        What each variable saves, in integers.
+    duals
+        Any values of the rows; negative ones count as 0.
+
+    Returns
+    -------
+    tuple
+        Bound, `LARGEST` if sums could leave 64 bits, and prices.
+    """
     most = int(gain.max(initial=0))  # a higher price changes nothing
-    dual = np.clip(np.rint(-solved.ineqlin.marginals), 0, most).astype(np.int64)
+    dual = np.clip(np.rint(duals), 0, most).astype(np.int64)
     places = upper.astype(np.int64)
-    if most * max(int(places.sum()), matrix.nnz) + int(gain.sum(dtype=float)) >= _LARGEST:
-        return _LARGEST, dual
+    size = int(np.abs(places).sum()) + int(np.abs(matrix).sum())
+    if most * size + int(gain.sum(dtype=float)) >= LARGEST:
+        return LARGEST, dual
     surplus = np.maximum(gain - matrix.astype(np.int64).T @ dual, 0)
     return int(places @ dual) + int(surplus.sum()), dual
 
@@ -84,7 +100,7 @@ def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     )
     if solved.status != 0:
         return Relaxed(problem.base_us, prices)
-    bound, dual = _certified(program.matrix, program.upper, gain, solved)
+    bound, dual = certified(program.matrix, program.upper, gain, -solved.ineqlin.marginals)
     repeatable = np.flatnonzero(np.bincount(claims, minlength=len(prices)) > 1)
     prices[repeatable] = dual[: len(repeatable)]  # the first rows, for contents with a choice
     return Relaxed(min(bound, problem.base_us), prices)

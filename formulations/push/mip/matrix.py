@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from formulations.push.mip.cuts import Columns
 from formulations.push.mip.intervals import IntArray, Intervals, intervals
 from opt_istn.push.instance import UserProblem
 
 
 @dataclass(frozen=True)
 class Program:
-    """Minimise ``-gain @ z`` over ``matrix @ x <= upper``, 0 <= x <= 1, z binary.
+    """Minimise ``-gain @ z`` over ``matrix @ x <= upper``, least <= x <= most, z binary.
 
     Parameters
     ----------
@@ -28,11 +29,15 @@ class Program:
         Shape (rows, variables), by column.
     upper
         Right-hand sides, shape (rows,).
+    least, most
+        Values between which each variable lies, if that is known, shape (variables,); else 0, 1.
     """
 
     columns: Intervals
     matrix: sparse.csc_matrix
     upper: NDArray[np.float64]
+    least: NDArray[np.float64] | None = None
+    most: NDArray[np.float64] | None = None
 
     @cached_property
     def served(self) -> sparse.csr_matrix:
@@ -73,13 +78,20 @@ class _Pairs:
         return own
 
     @cached_property
-    def reach(self) -> sparse.csr_matrix:
-        """Incidence of pairs and reach variables; a pair without one uses the latest before it."""
+    def latest(self) -> IntArray:
+        """Number of each pair's reach variable; a pair without one uses the latest before it."""
         order = np.lexsort(self.listed)  # by slot, then by position; a slot begins with an own pair
         found = np.where(self.own[order], np.arange(len(order)), 0)
         number = np.cumsum(self.own) - 1
-        latest = order[np.maximum.accumulate(found)]
-        return _ones(order, number[latest], (len(order), int(self.own.sum())))
+        latest: IntArray = np.zeros(len(order), dtype=np.int64)
+        latest[order] = number[order[np.maximum.accumulate(found)]]
+        return latest
+
+    @cached_property
+    def reach(self) -> sparse.csr_matrix:
+        """Incidence of pairs and reach variables."""
+        pairs = np.arange(len(self.latest))
+        return _ones(pairs, self.latest, (len(pairs), int(self.own.sum())))
 
     @cached_property
     def twins(self) -> tuple[IntArray, IntArray]:
@@ -95,6 +107,13 @@ class _Pairs:
         size = self.columns.num_pairs
         rows, columns = (self.base[p] + k for p, k in (first, second))
         return _ones(rows, columns, (size, size))
+
+
+def columns_of(problem: UserProblem) -> Columns:
+    """Return where hold and reach lie among the columns of `profile`."""
+    pairs = _Pairs(intervals(problem))
+    slots = problem.weight.shape[1]
+    return Columns(pairs.columns, pairs.latest, problem.cache_size, slots)
 
 
 def profile(problem: UserProblem) -> Program:

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.push.anneal import first_plan, restarts
 from formulations.push.mip.relaxation import Relaxation
+from formulations.push.moves import incumbent
 from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
@@ -36,6 +36,7 @@ _RAY = 2**40  # a ray's largest multiplier: its length is free, its precision is
 _CANDIDATES = 8  # questions that are tried before one is asked
 _TRIAL_PIVOTS = 300
 _SEED, _ROUNDS = 0, 20  # of annealing
+_ROOT_ROUNDS, _SLOW = 40, 0.01  # a round that closes less of what is open is the last one
 
 
 @dataclass
@@ -88,12 +89,16 @@ class Proof:
 
 @dataclass(frozen=True)
 class _Task:
-    """One user to prove: what `User` reads of an instance, and what is known."""
+    """One user to prove: what `User` reads of an instance, what is known, and how long.
+
+    Of the time to the deadline it may use one of `waiting` equal parts.
+    """
 
     fields: dict[str, Any]
     requests: list[list[Any]]
     known_us: int
     deadline: float | None
+    waiting: int = 1
 
 
 def prove(
@@ -120,7 +125,8 @@ def prove(
         fields = {"release": document["release"]}
         fields |= {key: [document[key][u]] for key in ("cache_size", "roi", "link_up")}
         cost = problem.base_us - _saved(problem, known[u])
-        tasks.append(_Task(fields, rows[u], cost, deadline))
+        waiting = math.ceil((len(problems) - u) / budget.threads)
+        tasks.append(_Task(fields, rows[u], cost, deadline, waiting))
     with ProcessPoolExecutor(budget.threads, get_context("spawn")) as pool:
         proofs = list(pool.map(_prove_task, tasks))
     found = [known[u] if x.pushes is None else x.pushes for u, x in enumerate(proofs)]
@@ -138,7 +144,9 @@ def prove(
 
 def _prove_task(task: _Task) -> Proof:
     user = User(task.fields, 0, task.requests)
-    end = task.deadline
+    now, end = time.monotonic(), task.deadline
+    if end is not None:
+        end = now + max(end - now, 0) / task.waiting
     return prove_user(user, task.known_us, lambda: end is not None and time.monotonic() >= end)
 
 
@@ -148,7 +156,7 @@ def _known(instance: Instance, problem: UserProblem, plan: Plan | None, user: in
         useful = set(problem.content.tolist())
         return tuple((t, f) for u, f, t in plan.push if u == user and f in useful)
     rng = np.random.default_rng([_SEED, user])
-    slots, _ = restarts(problem, *first_plan(problem, rng), rng, _ROUNDS, lambda _: False)
+    slots, _ = incumbent(problem, rng, Budget().start(), _ROUNDS)
     pushed = np.flatnonzero(slots < instance.num_slots)
     return tuple(zip(slots[pushed].tolist(), problem.content[pushed].tolist(), strict=True))
 
@@ -174,7 +182,7 @@ def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
     if not user.positions:
         return Proof(user.base, 1, ["least"], 0, None)
     relaxation, root, better = Relaxation(user), Node(), None
-    _solve(relaxation, root)
+    _solve_root(relaxation, root, user.base - known_us, expired)
     ticket = count()
     queue = [(root.value, next(ticket), root)]
     while queue and not expired():
@@ -192,6 +200,33 @@ def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
             heapq.heappush(queue, (child.value, next(ticket), child))
         node.split = (number, no, yes)
     return _proof(relaxation, root, known_us, better)
+
+
+def _solve_root(
+    relaxation: Relaxation, root: Node, known_us: int, expired: Callable[[], bool]
+) -> None:
+    """Solve the root, with the rows that it violates as long as they move the bound.
+
+    Parameters
+    ----------
+    known_us
+        What a plan that is known saves.
+    """
+    _solve(relaxation, root)
+    for _ in range(_ROOT_ROUNDS):
+        before = root.value
+        if expired() or _open_by(before, known_us) <= 0 or not relaxation.separate():
+            break
+        _solve(relaxation, root)
+        if root.value - before < _SLOW * _open_by(before, known_us):
+            break
+    relaxation.drop_slack()
+    _solve(relaxation, root)
+
+
+def _open_by(value: float, known_us: int) -> float:
+    """Return by how much a relaxation's objective, minus a saving, is below that of a plan."""
+    return -value - known_us
 
 
 def _solve(relaxation: Relaxation, node: Node) -> None:
@@ -239,8 +274,9 @@ def _leaf(relaxation: Relaxation, node: Node, scale: int) -> Tree:
     empty = math.isinf(node.value)
     factor = _RAY / max(np.abs(node.duals).max(), 1e-300) if empty else scale
     y = np.rint(node.duals * factor).astype(np.int64)
-    own = y[: len(relaxation.rows)]
-    pairs = [[list(relaxation.rows[i]), int(own[i])] for i in np.flatnonzero(own > 0)]
+    names = relaxation.names()[: len(y)]  # rows may have been added since
+    positive = [(names[i], int(y[i])) for i in np.flatnonzero(y > 0)]
+    pairs = [[list(name), value] for name, value in positive if name is not None]
     for place, (number, answer) in enumerate(node.answers):
         multiplier = int(y[len(relaxation.rows) + number]) * (1 - 2 * answer)
         if multiplier > 0:

@@ -1,10 +1,13 @@
 """A user's linear relaxation in HiGHS, on the rows and columns of `opt_istn.verifier`.
 
 The questions of a proof's tree are rows too, free until their answers are fixed: bounds of rows
-change from node to node, so that the dual simplex goes on from the last basis.
+change from node to node, so that the dual simplex goes on from the last basis. Rows that a solution
+violates are added below them: first those of the formulation, then questions, then these.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import highspy
@@ -12,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from formulations.push.mip.cuts import Point, violated
 from opt_istn.verifier import ONE, User
 
 Name = tuple[Any, ...]
 Sum = Mapping[Any, int]
-
+IntArray = NDArray[np.int64]
+_BINDING = 1e-6  # least dual value of a row that counts
 
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
@@ -38,6 +43,7 @@ class Relaxation:
         self.claims = list(self.columns)
         self.questions = list(_questions(user))
         self.engine = self._load()
+        self.added: list[Name] = []
         self.solved = 0
         self.fixed: dict[int, int] = {}
 
@@ -111,7 +117,93 @@ class Relaxation:
 
     def answers(self) -> NDArray[np.float64]:
         """Return how much each question is answered with yes."""
-        return np.array(self.engine.getSolution().row_value)[len(self.rows) :]
+        first = len(self.rows)
+        return np.array(self.engine.getSolution().row_value)[first : first + len(self.questions)]
+
+    def names(self) -> list[Name | None]:
+        """Return the name of every row; None for questions."""
+        return [*self.rows, *[None] * len(self.questions), *self.added]
+
+    @cached_property
+    def _layout(self) -> "_Layout":
+        return _layout(self.user, self.columns)
+
+    def separate(self) -> int:
+        """Add rows that the solution violates; return how many."""
+        layout, values = self._layout, np.array(self.engine.getSolution().col_value)
+        names = violated(layout.point(values), self.user.size)
+        rows, upper = [], []
+        for name in names:
+            row = self.user.row(list(name))
+            upper.append(float(-row.pop(ONE, 0)))
+            rows.append(row)
+        if names:
+            table = _matrix(rows, self.columns).tocsr()
+            lower = np.full(len(names), -highspy.kHighsInf)
+            entries = table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32), table.data
+            self.engine.addRows(len(names), lower, np.array(upper), table.nnz, *entries)
+            self.added += names
+        return len(names)
+
+    def drop_slack(self) -> None:
+        """Take the added rows out that the solution does not lean on."""
+        first = len(self.rows) + len(self.questions)
+        duals = np.abs(np.array(self.engine.getSolution().row_dual)[first:])
+        slack = np.flatnonzero(duals < _BINDING)
+        if len(slack):
+            self.engine.deleteRows(len(slack), (first + slack).astype(np.int32))
+            binding = set(np.flatnonzero(duals >= _BINDING).tolist())
+            self.added = [name for i, name in enumerate(self.added) if i in binding]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Which columns `hold` and `reach` are made of.
+
+    Parameters
+    ----------
+    slot, item
+        Of each position.
+    num_slots
+        Up to the last slot in which something is requested that can be pushed.
+    claims, kept, reach
+        Rows of position, slot and column; a claim's slot is its end.
+    """
+
+    slot: IntArray
+    item: IntArray
+    num_slots: int
+    claims: IntArray
+    kept: IntArray
+    reach: IntArray
+
+    def point(self, values: NDArray[np.float64]) -> Point:
+        """Return hold and reach of a solution."""
+        before = np.arange(self.num_slots) < self.slot[:, None]
+        hold = np.zeros(before.shape)
+        position, end, column = self.claims.T
+        np.add.at(hold, (position, end), values[column])
+        hold = np.cumsum(hold[:, ::-1], axis=1)[:, ::-1]
+        hold[before] = 0
+        position, slot, column = self.kept.T
+        hold[position, slot] += values[column]
+        reach = (np.arange(self.num_slots) <= self.slot[:, None]).astype(float)
+        position, slot, column = self.reach.T
+        reach[position, slot] = values[column]
+        return Point(self.slot, self.item, hold, reach)
+
+
+def _layout(user: User, columns: Mapping[Any, int]) -> _Layout:
+    last = max(user.asked[f][-1] for _, f in user.positions)
+    claims, kept, reach = [], [], []
+    for i, p in enumerate(user.positions):
+        claims += [(i, name[3], columns[name]) for name in user.claims(p, p[0])]
+        for k in range(p[0] + 1, last + 1):
+            kept.append((i, k, columns["kept", *p, k]))
+            reach += [(i, k, columns[name]) for name in user.reach(p, k)]
+    slot, item = np.array(user.positions, dtype=np.int64).T
+    triples = (np.array(rows, dtype=np.int64).reshape(-1, 3) for rows in (claims, kept, reach))
+    return _Layout(slot, item, last + 1, *triples)
 
 
 def _questions(user: User) -> Iterator[Name]:

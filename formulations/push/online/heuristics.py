@@ -14,10 +14,19 @@ import numpy as np
 from formulations.push.anneal import saving
 from opt_istn.compiling import compiled
 from opt_istn.physics.frames import Array
-from opt_istn.push.belief import Sight, affinity, every_kind, expected_saving_us, see
+from opt_istn.push.belief import (
+    Sight,
+    affinity,
+    every_kind,
+    expected_saving_us,
+    link_factor,
+    see,
+)
 from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
-from opt_istn.push.policies import Informed, Online, known_world
+from opt_istn.push.policies import Informed, Linked, Online, known_world
+
+_FLAT = 1e-9  # least weight of preferences reckoned with, so that none is no division by zero
 
 
 class NeverPolicy:
@@ -61,26 +70,45 @@ class RandomPolicy:
 class ThresholdPolicy:
     """Pushes contents that score above a threshold, as soon as they exist and the link is up."""
 
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
+    def __init__(self, keep: float, links: bool = False) -> None:
+        self._keep, self._links = keep, links
 
     def start(self, context: Context) -> None:
         """Set each user's threshold from the scores of all kinds of contents."""
         self._world = known_world(context)
-        scores = self.score(self._world, every_kind(self._world))
-        self._least = thresholds(context, scores, turnover(context, self._keep))
+        scores, stay = (
+            self.score(self._world, every_kind(self._world)),
+            turnover(context, self._keep),
+        )
+        self._least, self._stay = thresholds(context, scores, stay), stay
         self._liked = np.zeros((context.num_users, 0), dtype=bool)
 
     def act(self, observation: Observation) -> Pushes:
         """Score the newborn contents and push what is liked and can be pushed."""
         sight = see(self._world, observation, observation.newborn)
-        liked = self.score(self._world, sight) >= self._least[:, None]
+        score = self.score(self._world, sight)
+        if self._links:
+            score = score + self._worth(observation)[:, list(observation.newborn)]
+        liked = score >= self._least[:, None]
         self._liked = np.concatenate([self._liked, liked], axis=1)
         return pairs(self._liked & observation.pushable)
 
     def score(self, world: World, sight: Sight) -> Array:
         """Return the scores of contents for users, shape (M, n)."""
         raise NotImplementedError
+
+    def _worth(self, observation: Observation) -> Array:
+        """Return what the links add to preferences, shape (M, n).
+
+        Requests go with exp(beta z), and savings with delays, so delays that are k times the
+        law's while a content stays cached count like log(k) / beta more preference.
+        """
+        ahead = np.arange(self._world.scenario.num_slots) - observation.slot
+        stays = (ahead >= 0) & (ahead < self._stay[:, None])
+        factor = link_factor(self._world, observation)
+        dearer = (factor * stays[:, None]).sum(axis=2) / stays.sum(axis=1)[:, None]
+        worth: Array = np.log(dearer) / max(self._world.scenario.beta, _FLAT)
+        return worth
 
 
 class MatchPolicy(ThresholdPolicy):
@@ -108,8 +136,8 @@ class GreedyPolicy:
     content above the threshold saves while a cache is turned over.
     """
 
-    def __init__(self, keep: float) -> None:
-        self._keep = keep
+    def __init__(self, keep: float, links: bool) -> None:
+        self._keep, self._links = keep, links
 
     def start(self, context: Context) -> None:
         """Set each user's price."""
@@ -119,8 +147,7 @@ class GreedyPolicy:
         stays = np.maximum(np.rint(slots_kept).astype(int), 1)
         worth = np.array([best_window(x, stay) for x, stay in zip(kinds, stays, strict=True)])
         self._price = np.maximum(thresholds(context, worth, slots_kept), 0.0)
-        slots = context.num_slots
-        self._saved = np.zeros((context.num_users, 0, slots + 1), dtype=np.int64)
+        self._weight = np.zeros((context.num_users, 0, context.num_slots))
         self._plan = np.zeros((context.num_users, 0), dtype=np.int64)
 
     def act(self, observation: Observation) -> Pushes:
@@ -140,14 +167,18 @@ class GreedyPolicy:
         return pairs(self._plan == slot)
 
     def _add(self, observation: Observation) -> None:
-        """Append the newborn contents, not to be pushed so far."""
+        """Append the newborn contents, not to be pushed so far, and look at the links."""
         new = observation.newborn
         sight = see(self._world, observation, new)
         known = observation.release[list(new)], observation.roi[:, list(new)]
-        weight = np.rint(expected_saving_us(self._world, sight, *known)).astype(np.int64)
-        total = np.pad(np.cumsum(weight, axis=2), ((0, 0), (0, 0), (1, 0)))
-        never = np.full(total.shape[:2], self._context.num_slots)
-        self._saved = np.concatenate([self._saved, total], axis=1)
+        fresh = expected_saving_us(self._world, sight, *known)
+        never = np.full(fresh.shape[:2], self._context.num_slots)
+        self._weight = np.concatenate([self._weight, fresh], axis=1)
+        believed = self._weight
+        if self._links:
+            believed = believed * link_factor(self._world, observation)
+        weight = np.rint(believed).astype(np.int64)
+        self._saved = np.pad(np.cumsum(weight, axis=2), ((0, 0), (0, 0), (1, 0)))
         self._plan = np.concatenate([self._plan, never], axis=1)
 
 
@@ -206,24 +237,27 @@ class Popular(Informed):
 
 
 @dataclass(frozen=True)
-class Match(Informed):
+class Match(Linked):
     """Solver ``push.match``: pushes at birth what the user prefers, within the region.
 
     Parameters
     ----------
     keep
         A cache of L places is turned over once in `keep` + L / 4 slots, on average.
+    links
+        Whether this slot's delays of a miss are looked at.
     """
 
     keep: float = 9.0
+    links: bool = False
 
     def make(self) -> Policy:
         """Return the policy."""
-        return MatchPolicy(self.keep)
+        return MatchPolicy(self.keep, self.links)
 
 
 @dataclass(frozen=True)
-class Greedy(Informed):
+class Greedy(Linked):
     """Solver ``push.greedy``: each content in its best slot, if that outweighs the evictions.
 
     Parameters
@@ -231,13 +265,16 @@ class Greedy(Informed):
     keep
         A cache of L places is taken to be turned over once in `keep` + L / 4 slots; the larger, the
         dearer a push.
+    links
+        Whether this slot's delays of a miss are looked at.
     """
 
     keep: float = 5.0
+    links: bool = False
 
     def make(self) -> Policy:
         """Return the policy."""
-        return GreedyPolicy(self.keep)
+        return GreedyPolicy(self.keep, self.links)
 
 
 def pairs(chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool]]) -> Pushes:

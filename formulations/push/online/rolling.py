@@ -5,7 +5,9 @@ which is exact: requests do not depend on pushes. Births to come are sampled fro
 law given how many there were. All contents known and not yet pushed have one slot for all futures,
 newborn ones of a future one in that future; simulated annealing chooses the slots for the best
 mean, and the pushes of the current slot are made. Everything else is decided again in the next.
-Links are taken to stay up. Contents that hardly anybody would push are left out of the annealing.
+Links are taken to stay up. A miss is taken to cost what the law says on average; with ``links``
+what it costs now, fading towards that (`opt_istn.push.belief.link_factor`). Contents that hardly
+anybody would push are left out of the annealing.
 """
 
 from dataclasses import dataclass
@@ -17,10 +19,10 @@ from numpy.typing import NDArray
 from formulations.push.online.futures import Futures, anneal
 from formulations.push.online.heuristics import from_birth, pairs, thresholds
 from opt_istn.physics.frames import Array
-from opt_istn.push.belief import every_kind, expected_saving_us, see
+from opt_istn.push.belief import every_kind, expected_saving_us, link_factor, see
 from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
-from opt_istn.push.policies import Informed, known_world
+from opt_istn.push.policies import Linked, known_world
 from opt_istn.push.world.draw import draw
 
 _DRAWS = 4  # reference draws of births of which the regions of births to come are taken
@@ -39,8 +41,8 @@ class Birth(NamedTuple):
 class RollingPolicy:
     """Plans against sampled births and pushes what the plan pushes now."""
 
-    def __init__(self, futures: int, moves: int) -> None:
-        self._futures, self._moves = futures, moves
+    def __init__(self, futures: int, moves: int, links: bool) -> None:
+        self._futures, self._moves, self._links = futures, moves, links
 
     def start(self, context: Context) -> None:
         """Tabulate what every kind of content saves, and where births fall."""
@@ -53,6 +55,7 @@ class RollingPolicy:
         self._good = kinds.sum(axis=2) >= self._least
         self._regions = regions(self._world, self._rng)
         users, slots = context.num_users, context.num_slots
+        self._weight = np.zeros((users, 0, slots))
         self._saved = np.zeros((users, 0, slots + 1), dtype=np.int64)
         self._plan = np.zeros((users, 0), dtype=np.int64)
         self._worthy = np.zeros((users, 0), dtype=bool)
@@ -66,14 +69,18 @@ class RollingPolicy:
         return pairs((self._plan == observation.slot) & observation.pushable)
 
     def _add(self, observation: Observation) -> None:
-        """Append the newborn contents, not to be pushed so far."""
+        """Append the newborn contents, not to be pushed so far, and look at the links."""
         new = list(observation.newborn)
         sight = see(self._world, observation, new)
         known = observation.release[new], observation.roi[:, new]
-        total = accumulated(expected_saving_us(self._world, sight, *known))
-        never = np.full(total.shape[:2], self._context.num_slots)
+        weight = expected_saving_us(self._world, sight, *known)
+        never = np.full(weight.shape[:2], self._context.num_slots)
         good = from_birth(self._world, sight).sum(axis=2) >= self._least
-        self._saved = np.concatenate([self._saved, total], axis=1)
+        self._weight = np.concatenate([self._weight, weight], axis=1)
+        if self._links:
+            self._saved = accumulated(self._weight * link_factor(self._world, observation))
+        else:
+            self._saved = np.concatenate([self._saved, accumulated(weight)], axis=1)
         self._plan = np.concatenate([self._plan, never], axis=1)
         self._worthy = np.concatenate([self._worthy, good], axis=1)
 
@@ -132,7 +139,7 @@ class RollingPolicy:
 
 
 @dataclass(frozen=True)
-class Rolling(Informed):
+class Rolling(Linked):
     """Rolling horizon on expected requests.
 
     Parameters
@@ -141,16 +148,19 @@ class Rolling(Informed):
         K, futures sampled in a slot.
     moves
         Moves of the annealing for each content known or to be born.
+    links
+        Whether this slot's delays of a miss are looked at.
     """
 
     futures: int = 4
     moves: int = 60
+    links: bool = False
 
     stochastic = True
 
     def make(self) -> Policy:
         """Return the policy."""
-        return RollingPolicy(self.futures, self.moves)
+        return RollingPolicy(self.futures, self.moves, self.links)
 
 
 def regions(world: World, rng: np.random.Generator) -> NDArray[np.bool]:

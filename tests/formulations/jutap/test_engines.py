@@ -20,6 +20,7 @@ from formulations.jutap.cpsat import CpSat
 from formulations.jutap.cycles import negative_cycle
 from formulations.jutap.labels import Labels
 from formulations.jutap.lagrangian import Lagrangian
+from formulations.jutap.scip import Scip
 from opt_istn import Budget, Claims, InputError, Solver, Status
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -28,7 +29,7 @@ from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import brute_force, every_simple_path, every_walk
 
-ENGINES: tuple[Solver, ...] = (Labels(), CpSat(), ArcFlow())
+ENGINES: tuple[Solver, ...] = (Labels(), CpSat(), ArcFlow(), Scip())
 BLOCKS, BLOCK = 26, 27  # 702 instances
 
 

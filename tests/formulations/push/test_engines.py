@@ -20,11 +20,12 @@ from tests import oracles_push
 MODELS = ("push.interval", "push.highs", "push.cpsat")
 # registered methods that claim optimality; each is checked against brute force
 EXACT = ["push.labels", "push.forward", *MODELS, "push.literal"]
-# the same methods with other formulations
+# the same methods with other formulations, and SCIP, on the files that are exported
 VARIANTS = [
     ("push.highs", {"fifo": "big-m"}),
     ("push.cpsat", {"fifo": "big-m"}),
     ("push.cpsat", {"presolve": "true"}),
+    ("push.scip", {}),
 ]
 MAX_PLANS = 3000  # assignments of one user that brute force tries
 
@@ -164,7 +165,7 @@ def test_trivial_bound_and_replay():
             assert users.delay_us(problem, pushes) == evaluate(alone, plan).cost
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [*MODELS, "push.scip"])
 def test_spent_budget_leaves_a_valid_bound(name):
     """Without time, users are skipped or unproven; plan and bound stay valid."""
     instance = middling(0)
@@ -250,6 +251,7 @@ def test_literal_model_names_the_constraints():
         ("push.interval", "max_columns"),
         ("push.highs", "max_columns"),
         ("push.cpsat", "max_columns"),
+        ("push.scip", "max_columns"),
     ],
 )
 def test_models_that_are_too_large_are_refused(name, limit):

@@ -21,7 +21,7 @@ from opt_istn.testing import check_solver
 BLIND = ("push.never", "push.release", "push.random")
 INFORMED = ("push.popular", "push.match", "push.greedy", "push.rolling")
 ONLINE = (*BLIND, *INFORMED)
-KNOWING = ("push.oracle-fifo", "push.expected")
+KNOWING = ("push.oracle-fifo", "push.anneal", "push.expected")
 
 
 @cache
@@ -37,7 +37,7 @@ def claims(name: str, instance: Instance, seed: int = 0, **parameters: str) -> C
     return solver.solve(instance, Budget(), seed)
 
 
-@pytest.mark.parametrize("name", [*BLIND, "push.oracle-fifo"])
+@pytest.mark.parametrize("name", [*BLIND, "push.oracle-fifo", "push.anneal"])
 def test_conforms(name: str) -> None:
     """Solvers that need no law pass the conformance kit."""
     assert check_solver(registry.make(name, "push", {}), "push", count=32) == 32

@@ -1,0 +1,67 @@
+"""The interval model of PUSH on SCIP: a second core for what HiGHS proves.
+
+The model is that of `formulations.push.mip.interval`, written to a file and read by SCIP, a user at
+a time. What SCIP proves it proves in floats: see `formulations.scip_engine`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from formulations import scip_engine
+from formulations.highs_engine import OutOfTimeError
+from formulations.push import users
+from formulations.push.mip.interval import build_user
+from formulations.push.mip.intervals import refusal
+from formulations.push.users import Task, UserResult
+from opt_istn.push.instance import Instance
+from opt_istn.solver import Budget, Claims
+
+
+@dataclass(frozen=True)
+class Scip:
+    """Solver ``push.scip``. `Budget.work` limits the nodes of SCIP, which takes one thread.
+
+    Parameters
+    ----------
+    max_columns
+        Instances with a user whose model has more columns are refused; Pyomo needs a few kB for
+        each.
+    """
+
+    max_columns: int = 300_000
+    stochastic = False
+    kind = "exact"
+    knows = "requests"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Refuse models and delays that are too large, and say if SCIP is missing."""
+        total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
+        if total > scip_engine.LARGEST:
+            limit = f"more than the {scip_engine.LARGEST} that SCIP tells apart"
+            return f"a user's delays add up to {int(total)} us, {limit}"
+        return scip_engine.refusal() or refusal(instance, self.max_columns)
+
+    def prepare(self) -> None:
+        """Import the engine, if it is there."""
+        scip_engine.prepare()
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        """Build and solve user by user, with both gaps at 0, and read the pushes off the claims."""
+        return users.solve(instance, _user, budget, seed, scip_engine.PROOF)
+
+
+def _user(task: Task) -> UserResult:
+    try:
+        model = build_user(task.problem, task.budget)
+        found = scip_engine.solve(model, task.budget, task.seed)
+    except OutOfTimeError:
+        return UserResult()
+    index = {f: i for i, f in enumerate(task.problem.content.tolist())}
+    claimed = [claim for claim in model.CLAIMS if found.value(model.z[claim]) > 0.5]
+    return UserResult(
+        pushes=tuple((index[f], s) for f, s, _ in claimed),
+        bound_us=scip_engine.round_up(found.bound),
+        work=found.nodes,
+        counts={"columns": model.nvariables(), "rows": model.nconstraints()},
+    )

@@ -1,0 +1,83 @@
+"""What training brought an agent, from records: its runs against those of its untrained network.
+
+An agent's runs tell how long it was trained and whether its curve came to a plateau (`Steps`). The
+same agent played with ``weights=untrained`` is its *twin*. The status is derived:
+
+``undertrained``
+    a seed's training had not come to a plateau;
+``plateau``
+    all had, and the twin is not among the records;
+``no gain``
+    all had, and the interval of what is gained over the twin is not above 0;
+``trained``
+    all had, and it is;
+``untrained``
+    of the twin itself.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from opt_istn.report.aggregates import Sample, Series
+
+PLATEAU = "plateau"  # status of `Steps` of a training that came to its plateau
+UNTRAINED = "untrained"
+GAIN = 0.01  # of the saving; a single number that has no interval has to be that much above 0
+_WEIGHTS = "weights"
+_BLANK = ("training", "training_seeds", "plateaus", "rollouts", "gradient_steps")
+
+
+def row_of(series: Series, twin: Series | None, gained: Sample | None, low: float | None) -> Any:
+    """Return status, seeds, plateaus, and the fewest rollouts and steps of any seed.
+
+    Parameters
+    ----------
+    twin, gained
+        The untrained network's runs, and what is gained over it run by run.
+    low
+        Lower end of the interval of the gain's mean, None if it has none.
+    """
+    row: dict[str, Any] = dict.fromkeys(_BLANK)
+    told = {run.seed: run.steps for run in series.runs if run.steps is not None}
+    if series.kind != "agent" or not told:
+        return row
+    own = "{seed}" in str(series.runs[0].parameters.get("agent", ""))
+    reached = sum(steps.status == PLATEAU for steps in told.values())
+    row["training_seeds"] = len(told) if own else 1
+    for name in ("rollouts", "gradient_steps"):
+        counts = [getattr(steps, name) for steps in told.values()]
+        row[name] = None if None in counts else min(counts)
+    if untrained(series):
+        return row | {"training": UNTRAINED}
+    row["plateaus"] = reached if own else int(reached == len(told))
+    return row | {"training": _status(reached == len(told), twin, gained, low)}
+
+
+def untrained(series: Series) -> bool:
+    """Return whether these are the runs of an untrained network."""
+    return series.runs[0].parameters.get(_WEIGHTS) == UNTRAINED
+
+
+def twin_of(series: Series, every: Sequence[Series]) -> Series | None:
+    """Return the runs of the same agent untrained, on the same instances."""
+    if series.kind != "agent" or untrained(series):
+        return None
+    for other in every:
+        same = (other.group, _identity(other)) == (series.group, _identity(series))
+        if same and untrained(other) and not (other.missing or series.missing):
+            return other
+    return None
+
+
+def _identity(series: Series) -> tuple[str, dict[str, Any]]:
+    run = series.runs[0]
+    return run.solver, {k: v for k, v in run.parameters.items() if k != _WEIGHTS}
+
+
+def _status(plateau: bool, twin: Series | None, gained: Sample | None, low: float | None) -> str:
+    if not plateau:
+        return "undertrained"
+    if twin is None or gained is None or gained.mean is None:
+        return PLATEAU
+    better = gained.mean >= GAIN if low is None else low > 0
+    return "trained" if better else "no gain"

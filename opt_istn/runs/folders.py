@@ -1,0 +1,28 @@
+"""Files of records by name: a folder stands for those in it, as shards leave them."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from opt_istn.files import InputError
+
+ENDINGS = (".jsonl", ".jsonl.gz")  # of files of records in a folder
+
+
+def files_of(paths: Iterable[str | Path]) -> list[Path]:
+    """Return `paths` with the files of records in each folder, by name, in its place.
+
+    Raises
+    ------
+    InputError
+        If a folder holds none.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        inside = [path]
+        if path.is_dir():
+            inside = sorted(one for end in ENDINGS for one in path.glob(f"*{end}"))
+            if not inside:
+                names = " or ".join(f"*{end}" for end in ENDINGS)
+                raise InputError("", f"expected files of records in it: {names}", str(path))
+        found += inside
+    return found
