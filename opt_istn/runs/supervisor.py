@@ -32,7 +32,6 @@ MAX_TAIL = 4096  # bytes kept of what the child prints
 PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
     "opt_istn.runs.child",
     "numba",
-    "networkx",
     "scipy.ndimage",
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
