@@ -33,7 +33,7 @@ Startup = Annotated[
         "--startup-limit",
         min=0.1,
         metavar="SECONDS",
-        help="Seconds a run may take to start: imports, compiling (60 by default).",
+        help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
