@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
@@ -31,7 +32,7 @@ Startup = Annotated[
         "--startup-limit",
         min=0.1,
         metavar="SECONDS",
-        help="Seconds a run may take to start: imports, compiling (60 by default).",
+        help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
@@ -221,7 +222,9 @@ def _compared(runs: Sequence["Record"]) -> int:
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
         return 4
-    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
+    if any(run.failure == Failure.CRASHED for run in runs):
+        return 1
+    return 3 if any(run.never_started for run in runs) else 0
 
 
 def allowed(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -236,7 +239,7 @@ def allowed(time_s: float | None, work: int | None, memory: int | None, threads:
 
 def is_file(text: str) -> bool:
     """Return whether `text` looks like an instance file rather than a preset, or is one."""
-    return text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+    return text.endswith((".json", ".gz")) or "/" in text or placing.is_there(text)
 
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
@@ -289,7 +292,7 @@ def _summary(run: "Record") -> dict[str, Any]:
         "seconds": run.seconds,
         "startup_s": run.startup_s,
         "plan": run.plan,
-        **run.terms,
+        **(run.terms if run.cost is not None else {}),  # an infeasible plan's are nobody's
     }
     return result | {"error": run.error} if run.error else result
 

@@ -69,7 +69,7 @@ def gap_chart(every: Sequence[Series], seed: int = 0) -> Figure:
 def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> str:
     """Draw a group's bars and return what scale they have."""
     means = [None if s.missing or s.chief.mean is None else 100 * s.chief.mean for s in own]
-    edges = [None if s.missing else s.chief.interval(seed, signed=False) for s in own]
+    edges = [None if s.missing else s.chief.interval(seed, 0.0, s.most) for s in own]
     top = max((100 * edge.high for edge in edges if edge), default=0.0)
     top = max([top, *(mean for mean in means if mean is not None)])
     scale = _scale(axis, [mean for mean in means if mean and mean > 0], top)
