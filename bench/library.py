@@ -24,7 +24,7 @@ from opt_istn.testing.jutap import random_jutap
 
 BY = "opt-istn"
 TIME_S, HARD_S = 900.0, 300.0
-HARD: tuple[str, ...] = ()
+HARD = ("push-cache-20-v2-0",)  # bounded
 Subject = tuple[str, str, Callable[[], Instance]]  # name, note, how to make it
 
 
@@ -51,12 +51,32 @@ def subjects() -> Iterator[Subject]:
     yield from _budgets()
     for seed in range(3):
         yield _preset("push-tiny-v2", seed, "two users, four slots")
-    for seed in range(5):
+    for seed in range(8):
         yield _preset("push-paper-v2", seed, "six users, the paper's caches")
     yield _preset("push-paper-flat-v2", 0, "demand that does not concentrate")
     yield _preset("push-paper-links-v2", 0, "link states in every slot")
-    for seed in range(3):
+    for seed in (0, 1, 2, 3, 5, 7):
         yield _preset("push-paper-wide-v2", seed, "wide caches")
+    note = "three of a fleet's 600 users"
+    yield "push-fleet-v2-0-sample", note, lambda: _sample("push-fleet-v2", 0, range(0, 600, 200))
+    yield _preset("push-cache-20-v2", 0, "six users with 20 places: hard")
+
+
+def _sample(preset: str, seed: int, users: range) -> Instance:
+    """Return an instance of some of the users: they share nothing, so it is one in itself."""
+    fleet: Any = generate(preset, seed)
+    some, rows = np.array(users), fleet.requests
+    mine = np.isin(rows[:, 0], some)
+    requests = np.column_stack([np.searchsorted(some, rows[mine, 0]), rows[mine, 1:]])
+    parts = {name: getattr(fleet, name)[some] for name in ("cache_size", "roi", "link_up")}
+    return replace(
+        fleet,
+        name=f"{preset}-{seed}-sample",
+        requests=requests,
+        origin=None,
+        scenario={"fleet": f"{preset}-{seed}", "users": some.tolist()},
+        **parts,
+    )
 
 
 def _maps() -> Iterator[Subject]:

@@ -114,7 +114,10 @@ def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
     share = Budget(None if left is None else max(_ROOT * left, LEAST_S)).start()
     known_us = task.problem.base_us - users.delay_us(task.problem, pushes)
     columns = matrix.columns_of(task.problem)
-    return tighten(load(program, integer=False), program, columns, known_us, share)
+    engine = load(program, integer=False)
+    # the pool of threads that solves this one first serves the search, too (see `alone`)
+    engine.setOptionValue("threads", task.budget.threads)
+    return tighten(engine, program, columns, known_us, share)
 
 
 def load(program: Program, integer: bool = True, binary_reach: bool = False) -> highspy.Highs:
