@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := opt_istn formulations learners bench tests hatch_build.py
+SOURCES := opt_istn formulations learners bench tests docs examples hatch_build.py
 
 .PHONY: demo test lint docs figures bench bench-smoke identity torture clean
 

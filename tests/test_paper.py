@@ -56,3 +56,4 @@ def test_the_readme_names_this_version() -> None:
     """The status line of the first page is of the version that is installed."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"Version {__version__} " in readme
+    assert set(re.findall(r"opt_istn-([\d.]+)-py3", readme)) == {__version__}

@@ -47,18 +47,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-@pytest.fixture(scope="module")
-def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a virtual environment with the wheel and the core's packages, from links."""
-    home = tmp_path_factory.mktemp("core")
+def _environment(wheel: Path, home: Path, left_out: tuple[str, ...]) -> Path:
+    """Make a virtual environment with the wheel and the packages around, from links."""
     venv.create(home, with_pip=False)
     (site,) = home.glob("lib/python*/site-packages")
     for package in _installed():
-        if not package.name.startswith(EXTRAS + OURS) and not (site / package.name).exists():
+        if not package.name.startswith(left_out) and not (site / package.name).exists():
             (site / package.name).symlink_to(package)
     pip = (sys.executable, "-m", "pip", "--python", home / "bin/python", "install")
     _run(*pip, "--quiet", "--no-deps", "--no-index", wheel, cwd=home)
     return home
+
+
+@pytest.fixture(scope="module")
+def core(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a virtual environment with the wheel and the core's packages."""
+    return _environment(wheel, tmp_path_factory.mktemp("core"), EXTRAS + OURS)
 
 
 @pytest.fixture
@@ -178,3 +182,14 @@ def test_the_library_comes_with_the_wheel(core: Path, project: Path) -> None:
     _run(command, "library", "check", "jutap-cycle-budget", cwd=project)
     _run(command, "library", "get", "push-tiny-v2-0", "-o", "got", cwd=project)
     assert "@misc" in _run(command, "cite", "push-tiny-v2-0", cwd=project).stdout
+
+
+def test_the_first_pages_example_runs_from_the_wheel(
+    wheel: Path, project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With the engines installed, README's six lines print their gap in a foreign project."""
+    home = _environment(wheel, tmp_path_factory.mktemp("exact"), OURS)
+    example = ROOT / "examples/first_gap.py"
+    (project / "gap.py").write_bytes(example.read_bytes())
+    said = _run(home / "bin/python", "-I", "gap.py", cwd=project).stdout
+    assert said.strip() == example.read_text(encoding="utf-8").rpartition("\n# ")[2].strip()
