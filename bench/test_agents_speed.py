@@ -15,8 +15,8 @@ from bench.subjects import instance
 from learners.jutap.dqn import Dqn, DqnCourse
 from learners.jutap.env import Flights, JutapEnv
 from learners.jutap.qlearning import QLearning
-from learners.jutap.starts import judge
 from learners.push.mappo import Mappo, MappoCourse
+from opt_istn.jutap.starts import judge
 from opt_istn.jutap.table import Table, features_of, strongest, table_of
 from opt_istn.training import Task
 
@@ -69,6 +69,7 @@ def theirs() -> Callable[[], None]:
 def test_updates(benchmark: Any, who: str) -> None:
     """One environment step and one update of a batch of 64, 500 times."""
     train = ours() if who == "ours" else theirs()
+    benchmark.group = f"{PRESET}-0 updates"
     benchmark.extra_info |= {"updates": UPDATES, "method": who, "problem": "dqn"}
     benchmark.pedantic(train, rounds=5, warmup_rounds=1)
 
@@ -84,6 +85,7 @@ def test_flights(benchmark: Any, number: int) -> None:
         for _ in range(100):
             flights.step(action)
 
+    benchmark.group = f"{PRESET}-0 flights"
     benchmark.extra_info |= {"steps": 100 * number, "method": "flights", "problem": "dqn"}
     benchmark(fly)
 
@@ -132,6 +134,7 @@ def test_seconds_to_one_percent(benchmark: Any, who: str, request: Any) -> None:
         peer("fourier").learn(10**7, callback=until)
         reached["gap"] = until.gap
 
+    benchmark.group = f"{PRESET}-0 seconds to 1 %"
     train = {"dqn": dqn, "qlearning": qlearning, "stable-baselines3": sb3}[who]
     benchmark.pedantic(train, rounds=1)
     benchmark.extra_info |= {"gap": reached["gap"], "method": who, "problem": "dqn"}
@@ -157,6 +160,7 @@ def test_rollout_of_the_papers_profile(benchmark: Any, minibatches: int, request
     preset = "push-paper-wide-v2" if request.config.getoption("--large") else "push-tiny-v2"
     task = Task("push", preset, instance=instance(preset))
     course = MappoCourse(Mappo(profile="paper", steps=9, minibatches=minibatches), task, 0)
+    benchmark.group = f"{preset} rollout"
     benchmark.pedantic(lambda: course.improve(1.0), rounds=2, warmup_rounds=1)
     steps = course.counts["gradient_steps"] // course.counts["rollouts"]
     benchmark.extra_info |= {"steps": steps, "minibatches": minibatches, "problem": "mappo"}

@@ -35,19 +35,20 @@ def crowd(users: int) -> Instance:
 
 
 @pytest.mark.parametrize("users", USERS)
-def test_evaluate(benchmark: Any, describe: Any, users: int) -> None:
+def test_evaluate(benchmark: Any, filed: Any, users: int) -> None:
     """Judge a plan of some twenty pushes a user."""
     subject = crowd(users)
     plan = play(subject, ReleasePolicy(), 0)
-    judged = benchmark.pedantic(evaluate, (subject, plan), rounds=5)
+    filed(subject, users=users, pushes=len(plan.push))
+    judged = benchmark.pedantic(evaluate, (subject, plan), rounds=5, warmup_rounds=1)
     assert judged.feasible
-    describe(subject, users=users, pushes=len(plan.push))
 
 
 @pytest.mark.parametrize("users", USERS)
-def test_play(benchmark: Any, describe: Any, users: int) -> None:
+def test_play(benchmark: Any, filed: Any, users: int) -> None:
     """Play the policy that pushes all there is."""
     subject = crowd(users)
-    plan = benchmark.pedantic(play, (subject, ReleasePolicy(), 0), rounds=3)
+    filed(subject, users=users)
+    arguments = (subject, ReleasePolicy(), 0)
+    plan = benchmark.pedantic(play, arguments, rounds=3, warmup_rounds=1)
     assert len(plan.push) > 10 * users
-    describe(subject, users=users, pushes=len(plan.push))

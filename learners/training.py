@@ -21,6 +21,7 @@ from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
 SAVE_S = 30.0  # between checkpoints
+LEAST_STEPS = 2  # of the optimiser, or of a table; after fewer nobody calls an agent trained
 MEASURED = 48  # rows of a training curve, beside the first, of the untrained agent
 COUNTED = ("rollouts", "environment_steps", "gradient_steps")
 COUNT = (1, 1e7)
@@ -129,7 +130,11 @@ class Rounds(ABC):
     def summary(self) -> str:
         """Return how training stands."""
         saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        return f"saves {saving} of what annealed plans save that know all births"
+        time_s, steps = self._budget
+        done = f"round {self.step}, {self.spent_s:.0f} of {time_s or DEFAULT_S:g} s"
+        if steps is not None:
+            done = f"round {self.step} of {steps}"
+        return f"{done}; saves {saving} of what annealed plans save that know all births"
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""
@@ -209,9 +214,26 @@ def train(course: Course, out: Path, report: Report) -> dict[str, Any]:
         if time.monotonic() - saved > SAVE_S:
             agent.save_checkpoint(out, key, course.state())
             saved = time.monotonic()
-    agent.save(out, course.agent())
+    trained = course.agent()
+    check_trained(trained)
+    agent.save(out, trained)
     agent.drop_checkpoint(out)
     return dict(course.history[-1])
+
+
+def check_trained(trained: Agent) -> None:
+    """Check that a training was more than one step: else it is no agent.
+
+    Raises
+    ------
+    InputError
+        Names the steps, if the budget was over before there were two.
+    """
+    counts = trained.counts
+    steps = counts.get("gradient_steps", counts.get("environment_steps", 0))
+    if steps < LEAST_STEPS:
+        rule = f"expected at least {LEAST_STEPS} steps of training, found {steps}"
+        raise InputError("budget", f"{rule}: the agent is not trained; give it more time or steps")
 
 
 def check_ranges(config: Any, **ranges: tuple[float, float]) -> None:

@@ -84,7 +84,8 @@ LEARNERS = {
     "learners.push_nets": "learners.push.nets",
     "learners.push_scene": "learners.push.scene",
     "learners.qlearning": "learners.jutap.qlearning",
-    "learners.starts": "learners.jutap.starts",
+    "learners.starts": "opt_istn.jutap.starts",
+    "learners.jutap.starts": "opt_istn.jutap.starts",
 }
 _RENAMED = {  # names that are called otherwise at the new place, or are at another one
     "learners.dqn": {"Training": "learners.jutap.dqn.Dqn"},

@@ -180,7 +180,23 @@ def compare(
     return comparing.compare(sources, choices, path, seeds=seeds, budget=budget, jobs=jobs)
 
 
-def read_runs(*paths: str | Path) -> list[Record]:
+class Runs(list[Record]):
+    """Records in a list that pandas can have, too."""
+
+    def to_frame(self) -> Any:
+        """Return them as a pandas data frame, one row a run; see `opt_istn.report.frame`.
+
+        Raises
+        ------
+        InputError
+            If pandas is not installed.
+        """
+        from opt_istn.report.frame import frame
+
+        return frame(self)
+
+
+def read_runs(*paths: str | Path) -> Runs:
     """Read the records of comparisons, the last one of each run.
 
     Raises
@@ -195,8 +211,10 @@ def read_runs(*paths: str | Path) -> list[Record]:
     ...     pass
     >>> [(run.instance, run.terms["moves"]) for run in read_runs("labels.jsonl")]
     [('jutap-tiny-0', 3)]
+    >>> read_runs("labels.jsonl").to_frame()[["solver", "cost", "gap"]].values.tolist()
+    [['jutap.labels', 1400000, 0.0]]
     """
-    return ledger.read_all(paths)
+    return Runs(ledger.read_all(paths))
 
 
 def _id(solver: str | type) -> str:

@@ -2,12 +2,14 @@
 
 A problem is a package of four modules: ``instance`` and ``plan`` (each with ``FORMAT`` and
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
-cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate``).
-It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
-counted from, and how costs are told. The package is an entry point of the group `GROUP`. Its
-pictures (`PICTURES`) and the family of instances that solvers are tested on (`FAMILIES`) are
-optional and entry points of their own, because they stand above the problem. Nothing in the frame
-knows a problem by name; docs/new-problem.md adds one.
+cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate`` and,
+if it likes, ``meaning(scenario)``, one line).
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``REFERENCE``, ``COST_UNIT``,
+``IS_WORST``): what a saving is counted from, how that is called, how costs are told, and whether no
+plan costs more; and a sixth, ``starts`` (see `Problem.starts`). The package is an entry point of
+the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that solvers are tested on
+(`FAMILIES`) are optional and entry points of their own, because they stand above the problem.
+Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
@@ -129,6 +131,11 @@ class Problem:
         table: Mapping[str, Any] = self._module("scenario").PRESETS
         return table
 
+    def meaning(self, preset: str) -> str:
+        """Return what a preset is, in one line; empty if the problem does not say."""
+        said = getattr(self._module("scenario"), "meaning", None)
+        return str(said(self.presets()[preset])) if said else ""
+
     def scenario(self, preset: str, overrides: Mapping[str, str]) -> Any:
         """Return the scenario of a preset with some parameters replaced."""
         base = self.presets()[preset]
@@ -144,6 +151,15 @@ class Problem:
     def formats(self) -> tuple[str, str]:
         """Return the format names of instance and plan files."""
         return self._module("instance").FORMAT, self._module("plan").FORMAT
+
+    def starts(self) -> Any | None:
+        """Return the module that judges solvers from every START, None if there are none.
+
+        It has ``judge_solver(instance, solver, seed, budget)`` and ``against(instance, judged)``,
+        what is judged by the name of each reference.
+        """
+        known = find_spec(f"{self.package}.starts") is not None
+        return self._module("starts") if known else None
 
     def pictures(self) -> Any | None:
         """Return the module with ``figure(instance, plans, *, options...)``, None if there is none.
@@ -198,16 +214,37 @@ def _optional(group: str, name: str) -> Any | None:
     return None if entry is None else entry.load()
 
 
+def reference_name(name: str) -> str:
+    """Return what savings of a problem are counted from, in words; says so if nobody knows."""
+    package = packages().get(name)
+    if package is None or find_spec(f"{package}.reference") is None:
+        return "the reference cost of each instance"
+    told: str = getattr(
+        import_module(f"{package}.reference"), "REFERENCE", "the reference cost of each instance"
+    )
+    return told
+
+
 def cost_unit(name: str) -> tuple[str, float]:
     """Return the unit in which costs of a problem are told, and how many of it one of them is.
 
     Costs are plain numbers where the problem is not known here or names no unit.
     """
+    unit: tuple[str, float] = _said_of_reference(name, "COST_UNIT", ("", 1.0))
+    return unit
+
+
+def reference_is_worst(name: str) -> bool:
+    """Return whether no feasible plan costs more than the reference; false if nobody says so."""
+    worst: bool = _said_of_reference(name, "IS_WORST", False)
+    return worst
+
+
+def _said_of_reference(name: str, constant: str, unsaid: Any) -> Any:
     package = packages().get(name)
     if package is None or find_spec(f"{package}.reference") is None:
-        return "", 1.0
-    unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))
-    return unit
+        return unsaid
+    return getattr(import_module(f"{package}.reference"), constant, unsaid)
 
 
 def of_preset(preset: str) -> Problem:

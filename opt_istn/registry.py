@@ -20,6 +20,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
+from opt_istn import hashing, placing
+from opt_istn.described import Described, describe
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
 from opt_istn.solver import Budget, Solver
@@ -38,15 +40,20 @@ _PROTOCOL = ("stochastic", "supports", "prepare", "solve")
 _TRAINER = ("supports", "train")
 
 
-def names() -> list[str]:
-    """Return the ids of all installed solvers, sorted; imports none of them."""
-    return sorted(_entry_points())
+def names(group: str = GROUP) -> list[str]:
+    """Return the ids of all installed solvers, or trainers, sorted; imports none of them."""
+    return sorted(_entry_points(group))
 
 
 def distribution(solver_id: str) -> tuple[str, ...]:
     """Return the name of the distribution an installed solver comes from, none if unknown."""
     entry = _entry_points().get(solver_id)
     return (entry.dist.name,) if entry and entry.dist else ()
+
+
+def described(solver_id: str, group: str = GROUP) -> Described:
+    """Return what an installed solver, or trainer, says of itself; nothing is imported."""
+    return describe(_entry_points(group)[solver_id])
 
 
 def applies(solver_id: str, problem: str) -> bool:
@@ -111,10 +118,12 @@ def _made(
     full = complete(name, problem, group)
     if ":" not in full and not full.startswith(f"{problem}."):
         raise InputError("solver", f"{full} cannot solve a {problem} instance")
-    kind = _load_attribute(full) if ":" in full else _load(_entry_points(group)[full])
+    kind = load_attribute(full) if ":" in full else _load(_entry_points(group)[full])
     if not isinstance(kind, type):
         raise InputError("solver", f"{full} is not a class")
-    typed = _typed(full, kind, parameters)
+    own, hashes = hashing.split(parameters)
+    typed = _typed(full, kind, own)
+    hashing.check(typed, hashes)
     try:
         made = kind(**typed)
     except InputError:
@@ -128,9 +137,15 @@ def _made(
 
 
 def changed_parameters(solver: Solver) -> dict[str, Any]:
-    """Return the parameters of `solver` that differ from their defaults, as JSON values."""
+    """Return the parameters of `solver` that differ from their defaults, as JSON values.
+
+    With them come the hashes of all parameters that are files (`opt_istn.hashing`), unless the
+    solver has a parameter ``sha256`` of its own.
+    """
     changed = {}
-    for field in _fields(type(solver)):
+    fields = _fields(type(solver))
+    values = {field.name: getattr(solver, field.name) for field in fields}
+    for field in fields:
         value = getattr(solver, field.name)
         default: Any
         if field.default_factory is not dataclasses.MISSING:
@@ -139,7 +154,7 @@ def changed_parameters(solver: Solver) -> dict[str, Any]:
             default = field.default
         if value != default:
             changed[field.name] = msgspec.to_builtins(value, enc_hook=str)
-    return changed
+    return changed if "sha256" in values else changed | hashing.digests(values)
 
 
 def model(name: str, problem: str) -> Callable[[Any, Path], None]:
@@ -244,7 +259,14 @@ def _installed(package: str) -> bool:
         return False
 
 
-def _load_attribute(full: str) -> Any:
+def load_attribute(full: str) -> Any:
+    """Import what ``module:Attribute`` or ``path/to/file.py:Attribute`` names.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported; says why.
+    """
     place, _, attribute = full.rpartition(":")
     try:
         module = _file_module(Path(place)) if place.endswith(".py") else _named_module(place)
@@ -268,7 +290,7 @@ def name_of(kind: type) -> str:
     if kind.__module__ != "__main__":
         return f"{kind.__module__}:{kind.__qualname__}"
     file = getattr(sys.modules["__main__"], "__file__", None)
-    if file is None or not Path(file).is_file():
+    if file is None or not placing.is_file(file):
         raise InputError("solver", f"{kind.__qualname__} cannot be imported: {NOTEBOOK}")
     return f"{Path(file).resolve()}:{kind.__qualname__}"
 

@@ -158,6 +158,8 @@ class Solver(Protocol):
     A solver should also declare its ``kind``, one of `KINDS`, and in a word or two what of an
     instance it ``knows`` beyond the past when it decides: ``law``, ``births``, ``requests``,
     ``link states``. Records keep both for the tables, which show a dash for what is not declared.
+    ``distributions``, a tuple of names, says which further packages it runs on: records keep their
+    versions. What lies in files that are its parameters is part of a run's identity.
     An agent may have ``steps``, a mapping with the fields of `opt_istn.runs.ledger.Steps`, which is
     read after `solve`.
     """

@@ -87,6 +87,18 @@ class Honest(Planted):
     layers: tuple[int, ...] = ()
 
 
+class Distributed(Planted):
+    """Says what it runs on, of which one part is not installed."""
+
+    distributions = ("msgspec", "no-such-distribution")
+
+
+class OddDistributions(Planted):
+    """Says what it runs on in a wrong way."""
+
+    distributions = "msgspec"
+
+
 class HonestToo(Planted):
     """The optimum, by another proof."""
 

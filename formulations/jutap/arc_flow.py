@@ -79,7 +79,7 @@ def export(instance: Instance, path: str | Path) -> None:
 
 @dataclass(frozen=True)
 class ArcFlow:
-    """Solver ``jutap.pyomo``. `Budget.work` limits the nodes of HiGHS.
+    """HiGHS on the arc flow in Pyomo. `Budget.work` limits the nodes of HiGHS.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ _EXACT = 2**53
 
 @dataclass(frozen=True)
 class CpSat:
-    """Solver ``jutap.cpsat``. `Budget.work` limits CP-SAT's deterministic time.
+    """CP-SAT on the arc flow. `Budget.work` limits CP-SAT's deterministic time.
 
     With one thread and no time limit a run repeats exactly.
 

@@ -21,7 +21,7 @@ from opt_istn.solver import Budget, Claims
 
 @dataclass(frozen=True)
 class Scip:
-    """Solver ``jutap.scip``. `Budget.work` limits the nodes of SCIP, which takes one thread.
+    """SCIP on the arc flow. `Budget.work` limits the nodes of SCIP, which takes one thread.
 
     Parameters
     ----------

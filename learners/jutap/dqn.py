@@ -36,13 +36,13 @@ from learners import agent, training
 from learners.jutap.env import Flights
 from learners.jutap.qlearning import single_map
 from learners.jutap.solver import AgentSolver
-from learners.jutap.starts import judge
 from learners.nets import linear
 from learners.training import BY_PROFILE, COUNT, RATE, SHARE, WIDTH, check_one, check_ranges
 from opt_istn.files import InputError
 from opt_istn.jutap import table as mdp
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
+from opt_istn.jutap.starts import STRONGEST, judge
 from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
@@ -253,7 +253,10 @@ class DqnCourse:
     def summary(self) -> str:
         """Return how training stands."""
         row = self.history[-1] if self.history else {"success": 0.0, "gap": np.nan}
-        return f"{row['success']:.1%} of the STARTs reach END, mean gap {row['gap']:.2%}"
+        unit = "updates" if self.config.episodes is None else "episodes"
+        done = f"{getattr(self, unit)} of {getattr(self.config, unit)} {unit}"
+        gap = f"mean gap {row['gap']:.2%} to {STRONGEST}"
+        return f"{done}; {row['success']:.1%} of the STARTs reach END, {gap}"
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""
@@ -376,7 +379,7 @@ class DqnAgent(AgentSolver):
     STARTs used for validation.
     """
 
-    weights: Literal["last", "best"] = "last"
+    weights: Literal["last", "best"] = "last"  # which weights of the file fly, the last or the best
     method = METHOD
 
     def actions(

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from opt_istn.compiling import compiled
 from opt_istn.files import InputError
+from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.observation import Layout
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.table import (
     MAX_STEPS,
@@ -18,7 +20,6 @@ from opt_istn.jutap.table import (
     Mask,
     Reward,
     Table,
-    features_of,
     rewarded,
     strongest,
     table_of,
@@ -102,6 +103,24 @@ def _step(
             steps[i] = 0
 
 
+class Seen(spaces.Box):
+    """The space of observations, which says what it is: stable-baselines3 saves it with an agent.
+
+    Parameters
+    ----------
+    high
+        Largest value of every column, shape (D,); the least are -1.
+    layout
+        Name of what is seen, see `opt_istn.jutap.observation`.
+    instance
+        Hash of the map.
+    """
+
+    def __init__(self, high: Float, layout: str, instance: str) -> None:
+        super().__init__(-np.ones_like(high), high, dtype=np.float32)
+        self.layout, self.instance = layout, instance
+
+
 class JutapEnv(gymnasium.Env[Float, np.int64]):
     """One flight at a time, for Gymnasium; id ``opt-istn/Jutap-v0``.
 
@@ -117,7 +136,7 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     reward
         ``objective``, ``paper`` or ``shaped``; see `rewarded`. In objective units.
     features
-        See `features_of`.
+        See `opt_istn.jutap.table.features_of`.
     energy_penalty
         Objective units per diagonal move's energy flown beyond the instance's budget; the share
         of the budget that is spent is then part of the observation.
@@ -141,29 +160,36 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     ) -> None:
         if energy_penalty and instance.energy_budget_mj is None:
             raise InputError("energy_budget_mj", "expected a budget, for there is a penalty on it")
-        self.table = table_of(strongest(instance))
+        self.instance, self.table = instance, table_of(strongest(instance))
+        self.layout = Layout(features, bool(energy_penalty))
         self._reward = rewarded(self.table, reward)
-        self._features = features_of(self.table, features, bool(energy_penalty))
+        self._features = self.layout.of(self.table)
         self._penalty, self._random, self._max_steps = energy_penalty, random_start, max_steps
         self.stall = (abs(instance.cost.move[1]) + abs(instance.cost.hole)) / MILLION
         high = np.ones(self._features.shape[1], dtype=np.float32)
         if energy_penalty and instance.energy_budget_mj:
             high[-1] = max_steps * max(instance.energy_mj) / instance.energy_budget_mj
-        self.observation_space = spaces.Box(-np.ones_like(high), high, dtype=np.float32)
+        self.observation_space = Seen(high, self.layout.name, instance.sha256)
         self.action_space = spaces.Discrete(self.table.num_actions)
         self._state, self._steps, self._spent_mj = 0, 0, 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Float, dict[str, Any]]:
-        """Begin an episode; ``options={"cell": q}`` chooses where."""
+        """Begin an episode; ``options={"cell": q}`` chooses where.
+
+        Chosen, START has the link that the instance gives it; other cells their strongest.
+        """
         super().reset(seed=seed)
         starts, cells = self.table.starts, self.table.cell[self.table.starts]
-        asked = (options or {}).get("cell", None if self._random else self.table.instance.start)
+        asked = (options or {}).get("cell", None if self._random else self.instance.start)
         if asked is not None and asked not in cells:
             raise InputError("cell", f"expected a cell from which END is reached, found {asked}")
         drawn = self.np_random.integers(len(starts))
-        self._state = int(starts[drawn] if asked is None else starts[cells == asked][0])
+        if asked == self.instance.start:
+            self._state = graph.start_state(self.table.instance)
+        else:
+            self._state = int(starts[drawn] if asked is None else starts[cells == asked][0])
         self._steps, self._spent_mj = 0, 0
         return self._seen(), self._info(0)
 

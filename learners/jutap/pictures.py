@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from learners import agent
 from learners.jutap.dqn import METHOD, DqnAgent
-from learners.jutap.starts import Judged, Split, judge, split
 from opt_istn.files import InputError
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import FULL, Split, against, judge_solver, split
 from opt_istn.pictures import canvas
+from opt_istn.pictures.jutap.starts import starts_figure
+from opt_istn.solver import Budget
 
 _POINTS = 200  # of a curve
 _Series = NDArray[np.float64]
@@ -46,34 +48,14 @@ def returns_figure(returns: Sequence[_Series]) -> Figure:
     if len(means) > 1:
         half = 1.96 * means.std(axis=0, ddof=1) / np.sqrt(len(means))
         axes.fill_between(episode, centre - half, centre + half, color="C0", alpha=0.25, lw=0)
-    axes.plot(episode, centre, color="C0", label=f"mean of {len(means)} seeds, 95 % interval")
+    seeds = f"mean of {len(means)} seeds, 95 % interval" if len(means) > 1 else "one seed"
+    axes.plot(episode, centre, color="C0", label=seeds)
     low = float(np.quantile(centre, 0.05))
     axes.set_ylim(low * 1.3, max(0.0, float(centre.max())))
     axes.set_xlabel(f"episode (means of {width})")
-    axes.set_ylabel("return")
+    axes.set_ylabel("return (units of the objective)")
     axes.legend(frameon=False, loc="lower right")
     axes.grid(visible=True, alpha=0.3)
-    return figure
-
-
-def starts_figure(instance: Instance, judged: Judged) -> Figure:
-    """Draw the gap from every START as a map; flights that miss END are crosses."""
-    n = instance.grid
-    gap = np.full(n * n, np.nan)
-    gap[judged.cell] = 100 * np.where(judged.reached, judged.gap, np.nan)
-    figure = Figure(figsize=(5.0, 4.2), layout="constrained")
-    axes = figure.subplots()
-    axes.set_facecolor("0.9")
-    top = max(float(np.nanmax(gap, initial=0.0)), 0.1)
-    image = axes.imshow(gap.reshape(n, n), origin="lower", cmap="magma_r", vmin=0, vmax=top)
-    lost = judged.cell[~judged.reached]
-    axes.scatter(lost % n, lost // n, marker="x", color="C3", s=14, lw=1)
-    axes.scatter(instance.end % n, instance.end // n, marker="*", color="C2", s=110, zorder=3)
-    figure.colorbar(image, label="gap from this START in %")
-    share = f"{judged.success:.1%} of {len(judged.cell)} STARTs reach END"
-    axes.set_title(f"{share}, mean gap {judged.mean_gap:.2%}", fontsize=10)
-    axes.set_xlabel("column")
-    axes.set_ylabel("row")
     return figure
 
 
@@ -88,7 +70,7 @@ def split_figure(names: Sequence[str], parts: Sequence[Split]) -> Figure:
         left += width
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
-    axes.set_xlabel("gap summed over all STARTs in % of the optimum")
+    axes.set_xlabel(f"gap summed over all STARTs in % of {FULL}")
     axes.legend(frameon=False, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
@@ -114,10 +96,12 @@ def _draw(instance: Instance, paths: Sequence[str], folder: Path, *, elsewhere: 
     returns, parts, judgements = [], [], []
     for path in paths:
         loaded = agent.load(path, METHOD)
-        table, action = DqnAgent(Path(path), elsewhere=elsewhere).policy(instance, 0)
-        judgements.append(judge(table, action))
-        found = judgements[-1]
-        print(f"{path}: {found.success:.1%} of STARTs reach END, mean gap {found.mean_gap:.3%}")
+        flown = DqnAgent(Path(path), elsewhere=elsewhere)
+        _, action = flown.policy(instance, 0)
+        judgements.append(judge_solver(instance, flown, 0, Budget()))
+        for name, found in against(instance, judgements[-1]).items():
+            share = f"{found.success:.1%} of STARTs reach END"
+            print(f"{path}: {share}, mean gap to {name} {found.mean_gap:.3%}")
         parts.append(split(instance, action, loaded.config["reward"]))
         returns.append(loaded.state["returns"].numpy().astype(np.float64))
     folder.mkdir(parents=True, exist_ok=True)

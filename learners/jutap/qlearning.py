@@ -17,14 +17,15 @@ import torch
 from learners import agent
 from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
-from learners.jutap.starts import judge
-from learners.training import COUNT, SHARE, check_ranges
+from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.starts import STRONGEST, judge
 from opt_istn.jutap.table import (
     LOST,
     Reward,
     Table,
+    not_strongest,
     rewarded,
     strongest,
     table_of,
@@ -71,7 +72,9 @@ class QLearning:
         state = {"q": torch.from_numpy(q)}
         described, config = agent.described(task), dataclasses.asdict(self)
         counts = {"environment_steps": history[-1]["steps"]}
-        agent.save(out, agent.Agent(METHOD, config, described, seed, state, history, counts=counts))
+        made = agent.Agent(METHOD, config, described, seed, state, history, counts=counts)
+        check_trained(made)
+        agent.save(out, made)
         return history[-1]
 
     def learn(
@@ -98,9 +101,11 @@ class QLearning:
                 judged = judge(table, q.argmin(axis=1), optimum)
                 row = {"steps": (i + 1) * self.flights, "success": judged.success}
                 history.append(row | {"gap": judged.mean_gap})
-                report(
-                    (i + 1) / rounds, f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%}"
+                done = f"{(i + 1) * self.flights} of {rounds * self.flights} steps"
+                reached = (
+                    f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%} to {STRONGEST}"
                 )
+                report((i + 1) / rounds, f"{done}; {reached}")
         return q, history
 
 
@@ -147,8 +152,4 @@ def single_map(task: Task) -> str | None:
         return "expected a JUTAP instance"
     if task.instance is None:
         return "a JUTAP agent learns one map: give an instance file, or --instance-seed"
-    try:
-        strongest(task.instance)
-    except InputError as error:
-        return str(error)
-    return None
+    return not_strongest(task.instance)

@@ -12,7 +12,7 @@ from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
-from opt_istn.jutap.table import Table, flown, strongest, table_of
+from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.solver import Budget, Claims, Status
 
 
@@ -50,11 +50,7 @@ class AgentSolver:
 
     def supports(self, instance: Instance) -> str | None:
         """Instances whose START holds its strongest link are supported."""
-        try:
-            strongest(instance)
-        except InputError as error:
-            return str(error)
-        return None
+        return not_strongest(instance)
 
     def prepare(self) -> None:
         """Nothing to do."""

@@ -180,7 +180,7 @@ class ActorPolicy:
 
 @dataclass(frozen=True)
 class MappoAgent(PushAgent):
-    """Solver ``push.mappo``.
+    """Our reading of MAPPO.
 
     Parameters
     ----------
@@ -264,6 +264,6 @@ class MultiModalAgent(MappoAgent):
 
 @dataclass(frozen=True)
 class MaacAgent(MappoAgent):
-    """Solver ``push.maac``."""
+    """Our reading of MAAC."""
 
     method: ClassVar[str] = "push.maac"

@@ -178,7 +178,7 @@ class PlannerPolicy:
 
 @dataclass(frozen=True)
 class CounterfactualAgent(PushAgent):
-    """Solver ``push.counterfactual``.
+    """Our agent: imitated plans, then what each other choice would have saved.
 
     Parameters
     ----------

@@ -14,15 +14,19 @@ from typing import Annotated, TextIO
 
 import typer
 
+from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
     frontier,
     instances,
     library,
+    lists,
     output,
     prove,
+    referee,
     reproduce,
     runs,
+    starts,
     streams,
     train,
 )
@@ -33,7 +37,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     help="Exact baselines, heuristics and learned agents for integrated satellite-terrestrial "
     "networks, and how far each is from the best bound that an engine has proven.",
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -57,18 +60,23 @@ def _options(
     pass
 
 
+lists.register(app)
 instances.register(app)
 runs.register(app)
+referee.register(app)
 clusters.register(app)
 prove.register(app)
 frontier.register(app)
 library.register(app)
 train.register(app)
+starts.register(app)
 reproduce.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `arguments` are those of the process by default."""
+    if reason := platforms.refusal():
+        return _fail(2, reason)
     streams.prepare()
     given = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():

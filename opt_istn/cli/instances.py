@@ -20,23 +20,8 @@ Settings = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (presets, generate, evaluate, show, export):
+    for command in (generate, evaluate, show, export):
         app.command()(command)
-
-
-def presets(*, json: Json = False) -> None:
-    """List the scenarios that instances can be generated from."""
-    from opt_istn import problems
-
-    rows = [
-        {"problem": problem.name, "preset": name}
-        for problem in problems.every()
-        for name in problem.presets()
-    ]
-    if json:
-        output.as_json(rows)
-    else:
-        output.as_table([tuple(row.values()) for row in rows], ("problem", "preset"))
 
 
 def generate(
@@ -86,7 +71,7 @@ def evaluate(
         output.as_json(result)
     else:
         result["violations"] = "; ".join(judged.violations) or None
-        output.as_table(output.pairs(result))
+        output.as_table(output.pairs(output.with_units(result, loaded.problem)))
     return 4 if judged.violations else 0
 
 
@@ -125,6 +110,7 @@ def show(
     named = {"user": user, "slot": slot, "view": view}
     short = {name: value for name, value in named.items() if value is not None}
     draw.draw(loaded, read, out, **(short | output.settings(set_ or [])))
+    output.wrote(out)
 
 
 def export(
@@ -147,3 +133,4 @@ def export(
     loaded = problems.read_instance(instance)
     write = registry.model(model, loaded.problem)
     files.write_through(out, lambda temporary: write(loaded, temporary), ending + packed)
+    output.wrote(out)

@@ -13,6 +13,8 @@ from opt_istn.files import InputError
 
 _ANY = 10**6  # columns of a screen that cuts nothing
 
+_COSTS = ("cost", "bound", "reference")  # in the problem's integer unit
+
 Advance = Callable[[float], None]
 
 
@@ -60,6 +62,32 @@ def complain(text: str) -> None:
     """Print one line on stderr."""
     with suppress(OSError):  # nobody can be told
         print("opt-istn:", printable(text), file=sys.stderr)
+
+
+def with_units(values: Mapping[str, Any], problem: str) -> dict[str, Any]:
+    """Return values for reading: costs with their unit beside them, seconds and shares named."""
+    from opt_istn import problems
+
+    unit, each = problems.cost_unit(problem)
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in _COSTS and isinstance(value, int) and not isinstance(value, bool):
+            shown[name] = (
+                f"{value}  ({value * each:.6f}{f' {unit}' if unit else ' of the objective'})"
+            )
+        elif name == "gap" and value is not None:
+            shown[name] = f"{100 * value:.4g} % of the bound"
+        elif name == "seconds" and value is not None:
+            shown[name] = f"{value:.4g} s"
+        else:
+            shown[name] = value
+    return shown
+
+
+def wrote(*paths: str) -> None:
+    """Name files that were written, on stderr."""
+    for path in paths:
+        complain(f"wrote {path}")
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """Commands about certificates: prove, certify, and what `verify` says of one."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -63,7 +63,9 @@ def prove(
         files.write_document(out, certificate)
     if plan_out and best is not None:
         best.write(plan_out)
-    output.as_json(found) if json else output.as_table(output.pairs(found))
+    output.as_json(found) if json else _print_found(found, loaded.problem)
+    if not json:
+        output.wrote(*filter(None, (out, plan_out if best is not None else "")))
     return 0
 
 
@@ -183,7 +185,7 @@ def holds_instance(path: str) -> bool:
     """Return whether a file is an instance of some problem rather than a file of records."""
     from opt_istn import files, problems
 
-    if not Path(path).is_file():  # a pipe can be read only once
+    if not placing.is_file(path):  # a pipe can be read only once
         return False
     try:
         found = files.document_format(files.read_bytes(path))
@@ -203,5 +205,9 @@ def verify_certificate(instance: str, certificate: str, plan: str, *, json: bool
         found = {"accepted": True, **check(loaded, certificates.read(certificate), known)}
     except verifier.Refused as refused:
         found = {"accepted": False, "instance": loaded.sha256, "reason": str(refused)}
-    output.as_json(found) if json else output.as_table(output.pairs(found))
+    output.as_json(found) if json else _print_found(found, loaded.problem)
     return 0 if found["accepted"] else 4
+
+
+def _print_found(found: dict[str, Any], problem: str) -> None:
+    output.as_table(output.pairs(output.with_units(found, problem)))

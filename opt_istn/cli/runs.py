@@ -1,21 +1,20 @@
-"""Commands about runs: solvers, solve, compare, table, report, verify."""
+"""Commands about runs: solve, compare, table, report, repair."""
 
-from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
+from opt_istn.cli.lists import solver_ids
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
     from opt_istn.runs.compare import Choice
     from opt_istn.runs.ledger import Record, Source
-    from opt_istn.runs.verify import Check
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -33,7 +32,7 @@ Startup = Annotated[
         "--startup-limit",
         min=0.1,
         metavar="SECONDS",
-        help="Seconds a run may take to start: imports, compiling (60 by default).",
+        help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
@@ -44,31 +43,15 @@ RunsFiles = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (solvers, solve, compare, table, report, verify, repair):
+    for command in (solve, compare, table, report, repair):
         app.command()(command)
-
-
-def solvers(*, json: Json = False) -> None:
-    """List the installed solvers; none of them is imported for that."""
-    from opt_istn import registry
-
-    rows = [
-        {
-            "solver": name,
-            "package": " ".join(registry.distribution(name)),
-            "unavailable": registry.unavailable(name) or "",
-        }
-        for name in registry.names()
-    ]
-    if json:
-        output.as_json(rows)
-    else:
-        output.as_table([tuple(row.values()) for row in rows], ("solver", "package", "unavailable"))
 
 
 def solve(
     instance: InstanceFile,
-    solver: Annotated[str, typer.Option(help="Solver id; see `opt-istn solvers`.")],
+    solver: Annotated[
+        str, typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=solver_ids)
+    ],
     set_: Settings = None,
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -107,7 +90,9 @@ def solve(
         output.as_json(result)
     else:
         shown = {key: value for key, value in result.items() if key not in ("plan", "error")}
-        output.as_table(output.pairs(shown))
+        output.as_table(output.pairs(output.with_units(shown, loaded.problem)))
+    if out and run.plan and run.failure is None and not json:
+        output.wrote(out)
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
     return _exit_code(run) or (3 if told.get("certificate", "") is None else 0)
@@ -147,25 +132,22 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn.cli import prove
+    from opt_istn.cli import prove, speaking
     from opt_istn.runs import audit, ledger
     from opt_istn.runs.compare import Comparison
 
-    began = datetime.now(UTC).isoformat(timespec="seconds")
     budget = allowed(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], ledger.Thinner(), len(comparison)
     part, pool = clusters.part(shard), clusters.pool(executor, dask)
-    with output.progress(f"{total} runs", quiet=json) as advance:
+    with speaking.comparison(out, part.of(total) if part else total, quiet=json) as heard:
         for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
             runs.append(thin(run))
-            if len(runs) % 100 == 0 or run.time >= began:  # what was there goes by fast
-                advance(len(runs) / (part.of(total) if part else total))
-    reused = sum(run.time < began for run in runs)
-    if reused and not json:
+            heard(run)
+    if heard.reused and not json:
         hint = "delete the file to run them again, --retry-failed for the failed ones"
-        output.complain(f"{reused} of {len(runs)} runs were in {out} already ({hint})")
+        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({hint})")
     lacking = False
     if certificates:
         proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)
@@ -189,21 +171,26 @@ def table(
     ] = False,
     raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
 ) -> None:
-    """Print the gap table of records."""
+    """Print the gap table of records, or the times in a JSON file of pytest-benchmark."""
+    from opt_istn.report import benchmarks
     from opt_istn.runs import ledger
 
     known = ("text", "markdown", "latex", "csv", "json")
     if format_ not in known:
         raise InputError("--format", f"expected one of {', '.join(known)}, found {format_!r}")
+    if len(files) == 1 and benchmarks.is_one(files[0]):
+        return _print_benchmarks(benchmarks.rows_of(files[0]), format_)
     by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
     records = ledger.read_all(files, plans=False)
     clusters.tell_missing(records)
     _print_table(records, format_, by, against, raw=raw, cite=cite)
+    return None
 
 
 def report(
     files: RunsFiles,
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
+    title: Annotated[str, typer.Option("--title", help="Of the page; by default its groups.")] = "",
 ) -> None:
     """Write the report page of records."""
     from opt_istn.report import page
@@ -211,69 +198,8 @@ def report(
 
     records = ledger.read_all(files)
     clusters.tell_missing(records)
-    page.write_page(records, out)
-
-
-def verify(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]",
-            help="Records, folders of them; or a certificate.",
-        ),
-    ],
-    folder: Annotated[
-        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
-    ] = "",
-    *,
-    json: Json = False,
-) -> int:
-    """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
-
-    With the folder of certificates, each is checked again; no other bound is computed anew, so one
-    that nothing contradicts stays a claim. Given an instance and a certificate instead, say what
-    the certificate proves; exit code 4 if it is refused.
-    """
-    from opt_istn.cli import prove
-    from opt_istn.runs import ledger
-    from opt_istn.runs import verify as checking
-
-    if len(files) in (2, 3) and prove.holds_instance(files[0]):
-        instance, certificate, *plan = files
-        return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
-    checks, records = [], ledger.read_all(files)
-    clusters.tell_missing(records)
-    for check in checking.verify(records, folder or None):
-        run = check.record
-        checks.append(check)
-        if json:
-            names = ("finding", "solver", "seed", "instance", "reason", "checked")
-            values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
-            output.as_json(dict(zip(names, values, strict=True)))
-        else:
-            said = check.reason or ", ".join(check.words)
-            words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
-            shown = "  ".join(map(output.printable, words))
-            print(shown + (f": {output.printable(said)}" if said else ""))
-    if not json:
-        print(_tally(checks))
-    found = {check.finding for check in checks}
-    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
-        return 4
-    if checking.Finding.UNAVAILABLE in found:
-        raise InputError("source", "expected every record's instance to be available")
-    return 0
-
-
-def _tally(checks: Sequence["Check"]) -> str:
-    """Return one line: what was checked, and what the instances' outcomes rest on."""
-    from opt_istn.runs import verify as checking
-
-    words = Counter(word for check in checks for word in check.words)
-    standings = Counter(str(known.standing) for known in checking.outcomes(checks))
-    shown = [f"{number} x {word}" for word, number in sorted(words.items())]
-    rests = [f"{number} {standing}" for standing, number in sorted(standings.items())]
-    return f"{len(checks)} records: {', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
+    page.write_page(records, out, title=title)
+    output.wrote(out)
 
 
 def repair(files: RunsFiles) -> None:
@@ -296,7 +222,9 @@ def _compared(runs: Sequence["Record"]) -> int:
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
         return 4
-    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
+    if any(run.failure == Failure.CRASHED for run in runs):
+        return 1
+    return 3 if any(run.never_started for run in runs) else 0
 
 
 def allowed(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -311,7 +239,7 @@ def allowed(time_s: float | None, work: int | None, memory: int | None, threads:
 
 def is_file(text: str) -> bool:
     """Return whether `text` looks like an instance file rather than a preset, or is one."""
-    return text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+    return text.endswith((".json", ".gz")) or "/" in text or placing.is_there(text)
 
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
@@ -364,7 +292,7 @@ def _summary(run: "Record") -> dict[str, Any]:
         "seconds": run.seconds,
         "startup_s": run.startup_s,
         "plan": run.plan,
-        **run.terms,
+        **(run.terms if run.cost is not None else {}),  # an infeasible plan's are nobody's
     }
     return result | {"error": run.error} if run.error else result
 
@@ -379,6 +307,17 @@ def _exit_code(run: "Record") -> int:
         return 3
     codes = {Failure.REFUTED: 4, Failure.TIME: 3, Failure.MEMORY: 3, Failure.INPUT: 2}
     return 0 if run.failure is None else codes.get(run.failure, 1)
+
+
+def _print_benchmarks(rows: list[dict[str, Any]], format_: str) -> None:
+    if format_ not in ("text", "json"):
+        rule = f"expected text or json for times of pytest-benchmark, found {format_!r}"
+        raise InputError("--format", rule)
+    if format_ == "json":
+        output.as_json(rows)
+    else:
+        shown = [tuple(value for _, value in output.pairs(row)) for row in rows]
+        output.as_table(shown, tuple(rows[0]))
 
 
 def _print_table(

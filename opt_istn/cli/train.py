@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opt_istn import files, placing
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import Json, Settings
 from opt_istn.files import InputError
@@ -56,8 +57,9 @@ def train(
     trains its part of the seeds; {worker} is filled in with the number of the process, from 0 to
     the number of jobs less 1.
     """
-    if Path(out).exists() and not Path(out).is_file():
+    if placing.is_there(out) and not placing.is_file(out):
         raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
+    _expect_room(f"{out}.checkpoint")
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
     if device is not None:
@@ -76,6 +78,18 @@ def train(
             output.as_json(row)
         else:
             output.as_table(output.pairs(row))
+
+
+def _expect_room(path: str) -> None:
+    """Refuse a place that cannot be written, before hours are spent on what goes there."""
+    there = placing.is_there(path)
+    try:
+        with open(path, "ab"):
+            pass
+        if not there:
+            Path(path).unlink()
+    except (OSError, ValueError) as error:
+        raise files.unusable("cannot be written", error, path) from None
 
 
 def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> "Task":

@@ -56,6 +56,18 @@ def _presets() -> dict[str, Scenario]:
     return dict(sorted((base | budgets | final).items()))
 
 
+def meaning(scenario: Scenario) -> str:
+    """Return a scenario in one line."""
+    x = scenario
+    side = x.grid * x.cell_m / 1000
+    budget = "no energy budget" if x.kappa is None else f"{x.kappa:g} x the straightest's energy"
+    if x.battery_j is not None:
+        budget = f"a battery of {x.battery_j:g} J"
+    network = f"{x.num_mbs} MBSs {'and GEO' if x.geo else 'alone'}"
+    grid = f"{x.grid} x {x.grid} cells of {x.cell_m:g} m ({side:g} km)"
+    return f"{grid}, {network}, {budget}"
+
+
 def generate(
     scenario: Scenario,
     seed: int,

@@ -135,6 +135,15 @@ def strongest(instance: Instance) -> Instance:
     return replace(instance, association="strongest")
 
 
+def not_strongest(instance: Instance) -> str | None:
+    """Return why an instance has no strongest association, None if it has."""
+    try:
+        strongest(instance)
+    except InputError as error:
+        return str(error)
+    return None
+
+
 def rewarded(table: Table, reward: Reward) -> Table:
     """Return the table with the costs that an agent is trained on.
 

@@ -60,6 +60,20 @@ def _presets() -> dict[str, Scenario]:
 PRESETS: dict[str, Scenario] = _presets()
 
 
+def meaning(scenario: Scenario) -> str:
+    """Return a scenario in one line."""
+    x = scenario
+    users = "1 user" if x.num_users == 1 else f"{x.num_users} users"
+    parts = [
+        f"{users}, {x.num_contents} contents, {x.num_slots} slots of {x.slot_s:g} s",
+        f"caches of {x.cache_items}",
+        f"{x.requests_per_user:g} requests a user expected",
+    ]
+    parts += ["demand peaks at birth"] if x == _flat(x) else []
+    parts += ["link states"] if x.link_states else []
+    return ", ".join([*parts, f"{'second' if x.randomness == 'pinned' else 'first'} reading"])
+
+
 def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
     """Return `base` with some parameters replaced, given as texts.
 

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import files, problems, registry, verifier
+from opt_istn import files, placing, problems, registry, verifier
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, certificates, environment, ledger
 from opt_istn.runs.certificates import Made, Proven
 from opt_istn.runs.child import RawClaims
-from opt_istn.runs.compare import judged, load
+from opt_istn.runs.compare import judged
 from opt_istn.runs.ledger import Limits, Record, Source
+from opt_istn.runs.sources import Loader, WrongInstanceError
 from opt_istn.runs.worker import Outcome
 from opt_istn.solver import Budget, Status
 
@@ -92,7 +93,7 @@ def certify(
     InputError
         If the file or the folder cannot be used.
     """
-    if not Path(path).is_file():
+    if not placing.is_file(path):
         raise InputError("", "expected a file of records", str(path))
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ def certify(
             if only is None or known_run.sha256 in only:
                 groups.setdefault(known_run.sha256, []).append(known_run)
         for runs in groups.values():
-            found = _certify(runs, folder, budget)
+            found = _certify(runs, folder, budget, Loader(path))
             run = found.record
             known = None if run is None else file.find(run.key)
             if run is not None and known is not None and _same(known, run):
@@ -120,11 +121,11 @@ def _same(known: Record, new: Record) -> bool:
     return all(getattr(known, name) == getattr(new, name) for name in names)
 
 
-def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget) -> Certified:
+def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget, load: Loader) -> Certified:
     """Return what becomes of the instance of some records."""
 
     def kept() -> tuple[Instance, Source, Kept | None]:
-        instance, source = _loaded(runs)
+        instance, source = _loaded(runs, load)
         return instance, source, keep(instance, folder, budget, _plans(instance, runs))
 
     return _told(runs[0], kept)
@@ -195,18 +196,15 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _loaded(runs: Sequence[Record]) -> tuple[Instance, Source]:
+def _loaded(runs: Sequence[Record], load: Loader) -> tuple[Instance, Source]:
     """Return the instance of some records, and a source that it can be had from."""
-    reason: InputError | None = None
+    reason: Exception | None = None
     for run in runs:
         try:
-            instance = load(run.source)
-        except InputError as error:
+            return load(run), run.source
+        except (InputError, WrongInstanceError) as error:
             reason = reason or error
-            continue
-        if instance.sha256 == run.sha256:
-            return instance, run.source
-    raise reason or InputError("source", "it gives another instance", runs[0].instance)
+    raise InputError("source", str(reason), runs[0].instance)
 
 
 def _plans(instance: Instance, runs: Sequence[Record]) -> Iterator[Document]:
@@ -251,7 +249,7 @@ def keep(
     path = certificates.path_of(folder, instance.sha256)
     beside = certificates.plan_path_of(folder, instance.sha256)
     known = list(plans)
-    if beside.exists():
+    if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
     best, cost = _best(instance, known)
     found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
@@ -300,7 +298,7 @@ def _priced(instance: Instance, kept: Kept) -> Kept:
 
 def _accepted(instance: Instance, path: Path, made: Path) -> Kept | None:
     """Return what the file at `path` proves; None if it is not there or not accepted."""
-    if not path.exists():
+    if not placing.is_there(path):
         return None
     clock = time.monotonic()
     try:

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from opt_istn.version import source_commit
+
 PACKAGES = ("opt-istn", "numpy", "numba", "highspy", "ortools", "pyomo", "pyscipopt", "torch")
 
 
@@ -70,15 +72,11 @@ def load() -> float | None:
 def source_state() -> tuple[str, bool | None]:
     """Return commit and dirtiness of the source this package runs from, wherever the user is.
 
-    Empty and None if it is neither part of a checkout nor installed from one.
+    A wheel carries the commit that it was built from, a checkout is asked. Empty and None if it is
+    neither, nor installed from a repository.
     """
-    here = Path(__file__).parent
-    try:
-        _git(here, "ls-files", "--error-unmatch", Path(__file__).name)  # not just inside of one
-        commit = _git(here, "rev-parse", "HEAD").strip()
-        return commit, bool(_git(here, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return _installed_commit(), None
+    commit, _, dirty = source_commit().partition(".")
+    return (commit, bool(dirty)) if commit else (_installed_commit(), None)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from opt_istn import files, problems, registry
+from opt_istn import files, hashing, problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
 from opt_istn.runs import environment, worker
@@ -66,7 +66,7 @@ def run_one(
     Parameters
     ----------
     startup_s
-        Start-up allowed (imports, compiling), by default `worker.STARTUP_S`.
+        Allowed for imports and then for compiling; see `worker.run`.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def _blank(
         core=core_of(solver.solver, distribution),
         steps=outcome.steps,
         extra={"load": environment.load()},
-        **environment.capture(*distribution),
+        **environment.capture(*distribution, *solver.distributions),
     )
 
 
@@ -141,11 +141,17 @@ def describe(
         "solver", full, *(text for text in parameters.values() if isinstance(text, str))
     )
     text = msgspec.json.encode(dict(parameters), order="sorted", enc_hook=str)
-    return _describe(full, problem, text, startup_s)
+    return _describe(full, problem, text, startup_s, hashing.stamps(parameters))
 
 
 @lru_cache(maxsize=256)
-def _describe(full: str, problem: str, parameters: bytes, startup_s: float | None) -> Description:
+def _describe(
+    full: str,
+    problem: str,
+    parameters: bytes,
+    startup_s: float | None,
+    stamps: object,  # noqa: ARG001 - another file of the same name is another description
+) -> Description:
     return worker.describe(full, problem, msgspec.json.decode(parameters), startup_s)
 
 

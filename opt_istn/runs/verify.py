@@ -2,11 +2,12 @@
 
 Instances are made and plans are evaluated again. A bound is compared with the plan of its run and
 with the other runs on the instance. Where a folder of certificates is given, each certificate that
-a record names is read and checked again by `opt_istn.verifier`. Other bounds are not computed anew:
-one that nothing contradicts stays a claim.
+a record names is read and checked again by `opt_istn.verifier`. Other bounds are not computed anew,
+and one that nothing contradicts stays a claim, unless a list of `proofs` is given: then it counts
+what `opt_istn.runs.reprove` makes of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,9 +18,10 @@ from opt_istn.files import InputError
 from opt_istn.problems import Instance
 from opt_istn.runs import audit, certificates
 from opt_istn.runs.child import RawClaims
-from opt_istn.runs.compare import load
 from opt_istn.runs.judge import judge
 from opt_istn.runs.ledger import Failure, Record
+from opt_istn.runs.reprove import Proof
+from opt_istn.runs.sources import Loader, WrongInstanceError
 from opt_istn.solver import Status
 
 
@@ -45,12 +47,16 @@ class Check:
         What became of it, and why.
     proven
         Whether an accepted certificate proves its bound, or its status.
+    again
+        What became of its bound or status when an engine was asked again, such as
+        ``proven again by push.labels``; empty if none was.
     """
 
     record: Record
     finding: Finding
     reason: str = ""
     proven: bool = False
+    again: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -62,50 +68,47 @@ class Check:
             found.append("plan recomputed")
         if run.bound is not None or run.status in (Status.INFEASIBLE, Status.UNBOUNDED):
             what = "status" if run.bound is None else "bound"
-            found.append(
-                f"{what} " + ("proven by certificate" if self.proven else "not recomputed")
-            )
+            done = "proven by certificate" if self.proven else self.again or "not recomputed"
+            found.append(f"{what} {done}")
         return tuple(found)
 
 
-class _Loader:
-    """Loads instances; records come instance by instance, so one in memory is enough."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[bytes, Instance | str] = {}
-
-    def __call__(self, run: Record) -> Instance | Check:
-        """Return the instance of a record, or the verdict if it cannot be had."""
-        key = msgspec.json.encode(run.source, order="sorted")
-        if key not in self._loaded:
-            self._loaded.clear()
-            self._loaded[key] = _load(run)
-        instance = self._loaded[key]
-        if isinstance(instance, str):
-            return Check(run, Finding.UNAVAILABLE, instance)
-        if instance.sha256 != run.sha256:
-            found = f"its source gives another instance ({instance.sha256[:12]})"
-            return Check(run, Finding.REFUTED, found)
-        return instance
+def _loaded(load: Loader, run: Record) -> Instance | Check:
+    """Return the instance of a record, or the verdict if it cannot be had."""
+    try:
+        return load(run)
+    except WrongInstanceError as error:
+        return Check(run, Finding.REFUTED, str(error))
+    except InputError as error:
+        return Check(run, Finding.UNAVAILABLE, str(error))
 
 
-def verify(records: Sequence[Record], folder: str | Path | None = None) -> Iterator[Check]:
+def verify(
+    records: Sequence[Record],
+    folder: str | Path | None = None,
+    beside: Sequence[str | Path] = (),
+    proofs: Mapping[str, Proof] | None = None,
+) -> Iterator[Check]:
     """Regenerate every instance, evaluate every plan, hold claims against plans and each other.
 
     Parameters
     ----------
     folder
         Where the certificates lie that records name. Without it, no certificate counts.
+    beside
+        The files of the records, which instance files may lie beside.
+    proofs
+        What engines prove of the instances when asked again, by hash.
     """
     checked = folder is not None
-    unproven = {} if folder is None else dict(_unproven(records, Path(folder)))
+    load_instance = Loader(*beside)
+    unproven = {} if folder is None else dict(_unproven(records, Path(folder), load_instance))
     read = audit.audited(
         _beside_others(run, unproven.get(place, ""), checked=checked)
         for place, run in enumerate(records)
     )
-    load_instance = _Loader()
     for place, run in enumerate(records):
-        found = load_instance(run)
+        found = _loaded(load_instance, run)
         if isinstance(found, Check):
             yield found
             continue
@@ -113,7 +116,19 @@ def verify(records: Sequence[Record], folder: str | Path | None = None) -> Itera
         if check.finding == Finding.OK and place in unproven:
             check = Check(run, Finding.REFUTED, unproven[place])
         proven = checked and run.certificate is not None and place not in unproven
-        yield replace(_together(check, read[place]), proven=proven)
+        check = replace(_together(check, read[place]), proven=proven)
+        yield check if proven else _again(check, (proofs or {}).get(run.sha256))
+
+
+def _again(check: Check, proof: Proof | None) -> Check:
+    """Add to the verdict what an engine proves when it is asked again."""
+    run = check.record
+    claims = run.bound is not None or run.status in (Status.INFEASIBLE, Status.UNBOUNDED)
+    if proof is None or check.finding != Finding.OK or not claims:
+        return check
+    if reason := proof.against(run.status, run.bound):
+        return Check(run, Finding.REFUTED, reason)
+    return replace(check, again=proof.words(run.status, run.bound))
 
 
 def outcomes(checks: Sequence[Check]) -> list[audit.InstanceSummary]:
@@ -139,13 +154,14 @@ def _beside_others(run: Record, refuted: str, *, checked: bool) -> Record:
     return run if checked else change(run, certificate=None)
 
 
-def _unproven(records: Sequence[Record], folder: Path) -> Iterator[tuple[int, str]]:
+def _unproven(
+    records: Sequence[Record], folder: Path, load_instance: Loader
+) -> Iterator[tuple[int, str]]:
     """Yield the places of records that their certificates do not prove, and why."""
-    load_instance = _Loader()
     for place, run in enumerate(records):
         if run.certificate is None:
             continue
-        instance = load_instance(run)
+        instance = _loaded(load_instance, run)
         if isinstance(instance, Check):
             yield place, instance.reason
             continue
@@ -157,13 +173,6 @@ def _unproven(records: Sequence[Record], folder: Path) -> Iterator[tuple[int, st
             if reason:
                 yield place, reason
                 break
-
-
-def _load(run: Record) -> Instance | str:
-    try:
-        return load(run.source)
-    except InputError as error:
-        return str(error)
 
 
 def _together(check: Check, read: Record) -> Check:

@@ -5,6 +5,7 @@ functions: ``draw(seed, index)`` returns instance number `index` of a varied fam
 ``truth(instance)`` its true outcome by a slow method of the kit's own.
 """
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,12 @@ def check_solver(
     seed: int = 0,
     count: int = 64,
     budget: Budget | None = None,
+    *,
+    quiet: bool = False,
 ) -> int:
     """Check `solver` on `count` random instances; return how many of them it supports.
+
+    What was checked, and what the solver claimed, is printed at the end.
 
     Checked: the plan is feasible and costs what is claimed; bounds are not above the optimum;
     `optimal`, `infeasible` and `unbounded` are true; bounds and proofs are named; the trace is in
@@ -46,6 +51,8 @@ def check_solver(
         Seed of the instances and of the runs.
     budget
         Budget of each run; by default one thread and a minute.
+    quiet
+        Whether nothing is printed.
 
     Raises
     ------
@@ -60,29 +67,46 @@ def check_solver(
     if not isinstance(solver, Solver) or not isinstance(solver.stochastic, bool):
         raise ConformanceError(f"{type(solver).__name__} lacks a part of the Solver protocol")
     solver.prepare()
-    supported = 0
+    claimed: Counter[str] = Counter()
     for index in range(count):
         instance = family.draw(seed, index)
         try:
-            supported += _check_one(
+            claims = _check_one(
                 solver, instance, family.truth(instance), budget or Budget(time_s=60.0), seed
             )
+            claimed.update([] if claims is None else [str(claims.status)])
         except ConformanceError as error:
             place = f"{type(solver).__name__} on {problem} instance (seed {seed}, index {index})"
             raise ConformanceError(f"{place}: {error}") from None
+    supported = claimed.total()
     if not supported:
         raise ConformanceError(f"{type(solver).__name__} supports none of {count} instances")
+    if not quiet:
+        print(_told(type(solver).__name__, problem, count, claimed))
     return supported
 
 
-def _check_one(solver: Solver, instance: Any, truth: Truth, budget: Budget, seed: int) -> bool:
-    """Check all rules on one instance; return whether the solver supports it."""
+def _told(name: str, problem: str, count: int, claimed: Counter[str]) -> str:
+    """Return what was checked and what was claimed, in two lines."""
+    found = ", ".join(f"{number} {status}" for status, number in claimed.most_common())
+    checked = f"{name} passed on {claimed.total()} of {count} {problem} instances: {found}"
+    refused = count - claimed.total()
+    rules = (
+        "plans and costs judged, bounds and statuses true, trace in order, same seed twice alike"
+    )
+    return f"{checked}; {refused} refused\nchecked: {rules}, instances unchanged"
+
+
+def _check_one(
+    solver: Solver, instance: Any, truth: Truth, budget: Budget, seed: int
+) -> Claims | None:
+    """Check all rules on one instance; return the claims, None if the solver refuses it."""
     before = _fingerprint(instance)
     reason = solver.supports(instance)
     _expect(reason == solver.supports(instance), "supports() changes its mind")
     if reason is not None:
         _expect(isinstance(reason, str) and bool(reason), "supports() must return None or a reason")
-        return False
+        return None
     claims = solver.solve(instance, budget, seed)
     _check_claims(instance, claims, truth)
     again = solver.solve(instance, budget, seed)
@@ -94,7 +118,7 @@ def _check_one(solver: Solver, instance: Any, truth: Truth, budget: Budget, seed
     after = _fingerprint(instance)
     changed = sorted(name for name, content in before.items() if after.get(name) != content)
     _expect(not changed, f"the instance was modified: {', '.join(changed)}")
-    return True
+    return claims
 
 
 def _check_claims(instance: Any, claims: Claims, truth: Truth) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from opt_istn.cli import main
+from opt_istn.cli import app, main
 from opt_istn.runs import ledger, worker
 from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
@@ -175,13 +175,21 @@ def test_evaluate(cli: Cli) -> None:
 
 def test_lists(cli: Cli) -> None:
     """`solvers` and `presets` list what there is, as a table and as JSON."""
-    assert {"solver": "jutap.labels", "package": "opt-istn", "unavailable": ""} in json.loads(
-        cli("solvers", "--json")[1]
-    )
+    rows = {row["solver"]: row for row in json.loads(cli("solvers", "--json")[1])}
+    assert rows["jutap.labels"]["package"] == "opt-istn"
+    assert rows["jutap.labels"]["kind"] == "exact"
     assert "jutap.labels" in cli("solvers")[1]
-    row = {"problem": "jutap", "preset": "jutap-planted"}
-    assert row in json.loads(cli("presets", "--json")[1])
+    presets = {row["preset"]: row for row in json.loads(cli("presets", "--json")[1])}
+    assert presets["jutap-planted"]["problem"] == "jutap"
     assert "jutap-planted" in cli("presets")[1]
+
+
+def test_costs_have_their_unit_and_files_are_named(cli: Cli) -> None:
+    """A cost is told in the objective's own unit beside the integer; what is written is named."""
+    _, out, err = cli("solve", "tiny.json", "--solver", f"{PLANTED}Honest", "-o", "p.json")
+    assert "200 (0.000200 of the objective)" in out
+    assert "wrote p.json" in err
+    assert "200 (0.000200 of the objective)" in cli("evaluate", "tiny.json", "p.json")[1]
 
 
 def test_compare_table_and_verify(cli: Cli) -> None:
@@ -189,7 +197,10 @@ def test_compare_table_and_verify(cli: Cli) -> None:
     honest = f"{PLANTED}Honest@level=2,{PLANTED}Detour"
     inputs = ["tiny.json", "jutap-planted", "--set", "cell_m=50", "-o", "runs.jsonl"]
     code, out, err = cli("compare", *inputs, "--solvers", honest, "--seeds", "2")
-    assert (code, err) == (0, "")
+    said = err.splitlines()
+    assert (code, len(said)) == (0, 7)
+    assert "Honest seed 0 on tiny: optimal, gap 0 %" in said[0]
+    assert said[-1].endswith("(7 of 7)")
     assert "Honest" in out
     runs = ledger.read("runs.jsonl")
     assert len(runs) == 1 + 2 + 2 * 2
@@ -354,3 +365,9 @@ def test_help_is_fast() -> None:
     assert done.stdout.endswith("[]\n")
     for command in ("presets", "generate", "solve", "compare", "verify", "export"):
         assert command in done.stdout
+
+
+def test_no_command_hides_another() -> None:
+    """Every name of a command is registered once: the later one would silently win."""
+    names = [x.name or x.callback.__name__ for x in app.registered_commands if x.callback]
+    assert sorted(names) == sorted(set(names))

@@ -12,11 +12,11 @@ from formulations.jutap.value_iteration import ValueIteration
 from learners import agent
 from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, network
 from learners.jutap.qlearning import QAgent, QLearning
-from learners.jutap.starts import judge, split
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.starts import judge, split
 from opt_istn.jutap.table import greedy, rewarded, strongest, table_of, value_iteration
 from opt_istn.testing.jutap import draw, random_jutap
 from opt_istn.training import Task

@@ -10,13 +10,13 @@ from gymnasium.utils.env_checker import check_env
 
 from formulations.jutap.labels import Labels
 from learners.jutap.env import Flights, JutapEnv
-from learners.jutap.starts import judge
 from opt_istn import Budget, InputError
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.graph import start_state
 from opt_istn.jutap.instance import HoleBonus, Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.starts import judge
 from opt_istn.jutap.table import (
     FREQUENCIES,
     features_of,

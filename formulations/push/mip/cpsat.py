@@ -31,7 +31,7 @@ _Sum = cp_model.LinearExpr.sum
 
 @dataclass(frozen=True)
 class CpSat:
-    """Solver ``push.cpsat``. `Budget.work` limits CP-SAT's deterministic time.
+    """CP-SAT on intervals in the cache. `Budget.work` limits CP-SAT's deterministic time.
 
     With one thread and no time limit a run repeats exactly.
 

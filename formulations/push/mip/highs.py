@@ -31,7 +31,7 @@ _STOPPED = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit)
 
 @dataclass(frozen=True)
 class Highs:
-    """Solver ``push.highs``. `Budget.work` limits the nodes of HiGHS.
+    """HiGHS on intervals in the cache, user by user. `Budget.work` limits the nodes of HiGHS.
 
     Parameters
     ----------

@@ -72,7 +72,7 @@ def export(instance: Instance, path: str | Path) -> None:
 
 @dataclass(frozen=True)
 class Interval:
-    """Solver ``push.interval``. `Budget.work` limits the nodes of HiGHS.
+    """HiGHS on the interval model in Pyomo. `Budget.work` limits the nodes of HiGHS.
 
     Parameters
     ----------

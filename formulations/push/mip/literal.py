@@ -62,7 +62,7 @@ def export(instance: Instance, path: str | Path) -> None:
 
 @dataclass(frozen=True)
 class Literal:
-    """Solver ``push.literal``. `Budget.work` limits the nodes of HiGHS.
+    """HiGHS on the paper's model, word for word. `Budget.work` limits the nodes of HiGHS.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from opt_istn.solver import Budget, Claims
 
 @dataclass(frozen=True)
 class Scip:
-    """Solver ``push.scip``. `Budget.work` limits the nodes of SCIP, which takes one thread.
+    """SCIP on the interval model. `Budget.work` limits its nodes; it takes one thread.
 
     Parameters
     ----------

@@ -1,0 +1,81 @@
+"""Solver ``jutap.onnx``: a JUTAP agent in an ONNX file, whatever trained it.
+
+The contract, version 1: one input of shape (n, D), the columns of n flights; the first output is
+either scores (floating point, shape (n, A)), of which the best possible action is flown, or actions
+(integers, shape (n,) or (n, 1)). The layout of the columns is the text ``opt_istn.observation`` of
+the file's metadata, or the parameter ``observation``; the hash of the map it was trained on may
+stand in ``opt_istn.instance``.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from learners.elsewhere import path_of_seed
+from learners.jutap.foreign import Foreign, check_map, check_widths
+from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
+from opt_istn.files import InputError
+from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.observation import Layout, layout_of
+from opt_istn.jutap.starts import Acts, best_of
+from opt_istn.jutap.table import Float, Mask
+
+
+@dataclass(frozen=True)
+class OnnxAgent(Foreign):
+    """Flies an agent that is an ONNX file.
+
+    Parameters
+    ----------
+    agent
+        The file; ``{seed}`` in its name is filled in with the solver's seed.
+    observation
+        Name of what it sees, such as ``jutap.raw.1``, where the file does not say it.
+    elsewhere
+        Whether it may fly another map than the one it was trained on.
+    """
+
+    agent: Path
+    observation: str = ""
+    elsewhere: bool = False
+
+    distributions: ClassVar[tuple[str, ...]] = ("gymnasium", "onnxruntime")
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed matters: it does where it chooses the agent."""
+        return "{seed}" in self.agent.name
+
+    def pilot(self, instance: Instance, seed: int) -> tuple[Layout, Acts]:
+        """Return what the agent sees, and its action in each of many flights."""
+        network = OnnxFile(path_of_seed(self.agent, seed))
+        layout = layout_of(network.metadata.get(KEY), self.observation, network.path)
+        trained_on = network.metadata.get(TRAINED_ON)
+        check_map(trained_on, instance, elsewhere=self.elsewhere, source=network.path)
+        if len(network.inputs) != 1:
+            found = ", ".join(network.inputs)
+            raise InputError("inputs", f"expected one, found {found}", network.path)
+        ((name, shape),) = network.inputs.items()
+        width = shape[-1] if shape else None
+        check_widths(layout, instance, width if isinstance(width, int) else None, network.path)
+
+        def acts(seen: Float, mask: Mask) -> IntArray:
+            found = network({name: seen})
+            if found.dtype.kind in "iu" and found.size == len(seen):
+                return _checked(found.reshape(-1), mask, network.path)
+            if found.dtype.kind != "f" or found.shape != mask.shape:
+                rule = f"expected scores {mask.shape} or actions, found {found.dtype} {found.shape}"
+                raise InputError("output", rule, network.path)
+            return best_of(found, mask, masked=True)
+
+        return layout, acts
+
+
+def _checked(actions: IntArray, mask: Mask, source: str) -> IntArray:
+    count = mask.shape[1]
+    if len(actions) and not 0 <= actions.min() <= actions.max() < count:
+        rule = f"expected actions 0..{count - 1}, found {actions.min()}..{actions.max()}"
+        raise InputError("output", rule, source)
+    return actions.astype(np.int64)

@@ -1,0 +1,173 @@
+"""Commands for who checks, or is to check: verify, bundle, add."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from opt_istn.cli import clusters, output
+from opt_istn.cli.instances import InstanceFile, Json
+from opt_istn.cli.runs import RunsFiles
+from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.runs.ledger import Record
+    from opt_istn.runs.reprove import Proof
+    from opt_istn.runs.verify import Check
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    for command in (verify, bundle, add):
+        app.command()(command)
+
+
+def verify(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUNS.jsonl... | INSTANCE CERTIFICATE [PLAN]",
+            help="Records, folders of them; or a certificate.",
+        ),
+    ],
+    folder: Annotated[
+        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+    ] = "",
+    *,
+    prove_: Annotated[
+        bool, typer.Option("--prove", help="Run engines again for bounds without a certificate.")
+    ] = False,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Seconds of each engine of --prove."),
+    ] = 60.0,
+    json: Json = False,
+) -> int:
+    """Make instances and evaluate plans again; exit code 4 if a run is refuted or disputed.
+
+    With the folder of certificates, each is checked again. Other bounds stay claims unless --prove
+    asks an engine again; the output says for every record which of it is the case. Given an
+    instance and a certificate instead, say what the certificate proves; exit code 4 if it is
+    refused.
+    """
+    from opt_istn.cli import prove
+    from opt_istn.runs import ledger
+    from opt_istn.runs import verify as checking
+
+    if len(files) in (2, 3) and prove.holds_instance(files[0]):
+        instance, certificate, *plan = files
+        return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
+    records = ledger.read_all(files)
+    clusters.tell_missing(records)
+    proofs = _proofs(records, files, time_limit, quiet=json) if prove_ else {}
+    checks = []
+    for check in checking.verify(records, folder or None, files, proofs):
+        run = check.record
+        checks.append(check)
+        if json:
+            names = ("finding", "solver", "seed", "instance", "reason", "checked")
+            values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
+            output.as_json(dict(zip(names, values, strict=True)))
+        else:
+            said = check.reason or ", ".join(check.words)
+            words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
+            shown = "  ".join(map(output.printable, words))
+            print(shown + (f": {output.printable(said)}" if said else ""))
+    if not json:
+        print(_tally(checks))
+    found = {check.finding for check in checks}
+    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
+        return 4
+    if checking.Finding.UNAVAILABLE in found:
+        raise InputError("source", "expected every record's instance to be available")
+    return 0
+
+
+def _proofs(
+    records: Sequence["Record"], files: Sequence[str], time_s: float | None, *, quiet: bool
+) -> dict[str, "Proof"]:
+    """Ask engines again, and say on stderr what each proves."""
+    from opt_istn.runs import reprove
+    from opt_istn.runs.sources import Loader
+    from opt_istn.solver import Budget
+
+    found = {}
+    for sha256, proof in reprove.proofs(records, Loader(*files), Budget(time_s)):
+        if proof is not None:
+            found[sha256] = proof
+            if not quiet:
+                output.complain(
+                    f"{proof.engine} on {sha256[:12]}: {proof.status}, bound {proof.bound}"
+                )
+    return found
+
+
+def _tally(checks: Sequence["Check"]) -> str:
+    """Return one line: what was checked, and what the instances' outcomes rest on."""
+    from opt_istn.runs import verify as checking
+
+    words = Counter(word for check in checks for word in check.words)
+    standings = Counter(str(known.standing) for known in checking.outcomes(checks))
+    shown = [f"{number} x {word}" for word, number in sorted(words.items())]
+    rests = [f"{number} {standing}" for standing, number in sorted(standings.items())]
+    return f"{len(checks)} records: {', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
+
+
+def bundle(
+    files: RunsFiles,
+    out: Annotated[str, typer.Option("-o", "--output", metavar="ZIP", help="The bundle.")],
+    folder: Annotated[
+        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+    ] = "",
+    *,
+    json: Json = False,
+) -> None:
+    """Pack records, instances, plans and certificates for a referee, who repeats them offline."""
+    from dataclasses import asdict
+
+    from opt_istn.runs import bundle as bundling
+
+    made = asdict(bundling.bundle(files, out, folder))
+    if json:
+        output.as_json(made | {"file": output.printable(out)})
+        return
+    print(", ".join(f"{number} {kind}" for kind, number in made.items()))
+    print("a referee unpacks it and runs, offline: python bundle/check.py")
+    output.wrote(out)
+
+
+def add(
+    runs: Annotated[str, typer.Argument(metavar="RUNS.jsonl", help="File of records.")],
+    instance: InstanceFile,
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="Plan file.")],
+    name: Annotated[str, typer.Option("--solver-name", metavar="NAME", help="What made the plan.")],
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="Wall-clock seconds that it took.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Its seed.")] = 0,
+    kind: Annotated[str, typer.Option(help="exact, heuristic, policy or agent.")] = "",
+    knows: Annotated[str, typer.Option(help="What it is told of the instance.")] = "",
+    *,
+    json: Json = False,
+) -> int:
+    """Judge a plan made elsewhere and add it to records, marked as external.
+
+    Exit code 4 if the plan is infeasible; it is added all the same, as a run without a plan.
+    """
+    from opt_istn.runs import external
+
+    record = external.add(
+        runs, instance, plan, name, seconds=seconds, seed=seed, kind=kind, knows=knows
+    )
+    row = {
+        "solver": record.solver,
+        "instance": record.instance,
+        "status": record.status,
+        "cost": record.cost,
+        "violations": record.violations if json else "; ".join(record.violations) or None,
+    }
+    output.as_json(row) if json else output.as_table(output.pairs(row))
+    if not json:
+        output.wrote(runs)
+    return 4 if record.violations else 0

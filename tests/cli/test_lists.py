@@ -1,0 +1,72 @@
+"""`solvers` and `presets` tell what there is, and what of it one can choose."""
+
+import json
+import re
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from opt_istn.cli import main
+from opt_istn.solver import KINDS
+
+
+def _json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_solver_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """No installed solver is without a sentence, a kind and what it knows; nor a preset."""
+    for row in _json(capsys, "solvers"):
+        assert row["kind"] in KINDS, row
+        assert row["knows"], row
+        assert re.fullmatch(r"(?!Solver )[A-Z].*\w`*\.", row["meaning"]), row
+    assert all(row["meaning"] for row in _json(capsys, "presets"))
+
+
+def test_listing_imports_no_solver() -> None:
+    """What solvers are is read from their sources."""
+    lines = "import sys; from opt_istn.cli import main; main(['solvers']); print(set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    for name in ("torch", "ortools", "pyomo", "formulations.jutap.labels", "learners.jutap.dqn"):
+        assert f"'{name}'" not in loaded
+    assert "'opt_istn.described'" in loaded
+
+
+def test_a_solver_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its name, short or long, come parameters and defaults, and those of its training."""
+    told = _json(capsys, "solvers", "jutap.dqn")
+    playing = {row["name"]: row for row in told["parameters"]}
+    assert playing["agent"]["default"] == ""
+    assert playing["weights"]["default"] == "'last'"
+    assert all(row["meaning"] for row in (*told["parameters"], *told["training"]))
+    assert "patience" in {row["name"] for row in told["training"]}
+    assert main(["solvers", "dqn"]) == 0
+    assert "patience" in capsys.readouterr().out
+
+
+def test_an_unknown_solver_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that does not exist is bad input, with the closest one."""
+    assert main(["solvers", "jutap.dqm"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+
+
+def test_a_preset_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its name come its parameters, as --set takes them."""
+    told = _json(capsys, "presets", "jutap-paper-k1.02")
+    assert told["parameters"]["kappa"] == 1.02
+    assert main(["presets", "push-paper-v2"]) == 0
+    assert "cache_items" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("word", "found"), [("jutap.dq", "jutap.dqn"), ("push-fl", "push-fleet")])
+def test_shells_complete_names(word: str, found: str) -> None:
+    """What a shell asks for is answered: solvers and presets by their beginnings."""
+    from opt_istn.cli import lists
+
+    complete = lists.solver_ids if "." in word else lists.preset_names
+    assert found in complete(word)
+    assert all(name.startswith(word) for name in complete(word))
