@@ -1,4 +1,4 @@
-"""What many runs cost: ``python -m bench.scale [records|shapes|dask]`` prints the tables of docs.
+"""What many runs cost: ``python -m bench.scale [records|shapes|executor|dask]`` prints tables.
 
 All times are CPU seconds, which another load of the machine changes little. Records are those of
 `jutap.random` on a tiny map, so that the solver itself costs next to nothing.
@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -121,12 +122,21 @@ def dask() -> None:
         pool.shutdown()
 
 
+def executor() -> None:
+    """Print what the parent spends and holds with an executor whose runs take no time."""
+    source = msgspec.structs.replace(TINY, seed=0)
+    told = compare.run_one(compare.load(source), source, RANDOM.solver, {}, 0, Budget())
+    executors.remote.run = partial(_answered, told)  # type: ignore[assignment]
+    with ThreadPoolExecutor(WORKERS) as pool:
+        _through(pool, 10_000)
+
+
 def _answered(told: Record, _: object, task: compare.Task, *__: object) -> Record:
     """Do as if a run were done."""
     return msgspec.structs.replace(told, seed=task.seed)
 
 
-def _through(pool: clusters.Dask, runs: int) -> None:
+def _through(pool: Executor, runs: int) -> None:
     print("\n| runs | parent ms a run | all processes ms a run | parent MB |")
     print("|---|---|---|---|")
     comparison = Comparison([TINY], [RANDOM], seeds=1, solver_seeds=runs)
@@ -151,5 +161,5 @@ def _tree_s() -> float:
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv[1:] or ("records", "shapes", "dask"):
-        {"records": records, "shapes": shapes, "dask": dask}[wanted]()
+    for wanted in sys.argv[1:] or ("records", "shapes", "executor", "dask"):
+        {"records": records, "shapes": shapes, "dask": dask, "executor": executor}[wanted]()
