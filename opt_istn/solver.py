@@ -178,5 +178,8 @@ class Solver(Protocol):
         ...
 
     def solve(self, instance: Any, budget: Budget, seed: int) -> Claims:
-        """Solve `instance` within `budget`; all randomness comes from `seed`."""
+        """Solve `instance` within `budget`; all randomness comes from `seed`.
+
+        A solver may `Budget.report` plans and bounds meanwhile: should it be killed, they are kept.
+        """
         ...

@@ -127,7 +127,9 @@ def bundle(
     from dataclasses import asdict
 
     from opt_istn.runs import bundle as bundling
+    from opt_istn.runs import ledger
 
+    clusters.tell_missing(ledger.read_all(files, plans=False))
     made = asdict(bundling.bundle(files, out, folder))
     if json:
         output.as_json(made | {"file": output.printable(out)})

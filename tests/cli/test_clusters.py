@@ -37,7 +37,8 @@ def test_shards_and_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     Path("runs").mkdir()
     for index in (1, 3):
         assert _compare("--shard", f"{index}/3", "-o", f"runs/{index}.jsonl") == 0
-    for command in (["table", "runs"], ["verify", "runs"], ["report", "runs", "-o", "page.html"]):
+    written = (["report", "runs", "-o", "page.html"], ["bundle", "runs", "-o", "runs.zip"])
+    for command in (["table", "runs"], ["verify", "runs"], *written):
         capsys.readouterr()
         assert main(command) == 0
         assert "no record of shard 2 of 3" in capsys.readouterr().err

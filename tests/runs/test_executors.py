@@ -278,6 +278,17 @@ def cluster(tmp_path: Path) -> Iterator[str]:
     process.stdout.close()
 
 
+class Counting(clusters.Dask):
+    """Counts the instances that travel."""
+
+    brought = 0
+
+    def submit(self, *call: Any, **named: Any) -> Future[Any]:
+        """Hand a call to the cluster."""
+        self.brought += call[1].parts is not None
+        return super().submit(*call, **named)
+
+
 def _workers(client: Any) -> dict[str, int]:
     return dict(client.run(os.getpid))
 
@@ -293,7 +304,7 @@ def test_the_records_do_not_depend_on_where_they_are_made(
     assert _said(_records(source, tmp_path / "2.jsonl", jobs=2)) == here
     parts = [_records(source, tmp_path / f"part-{i}", shard=Shard(i, 7)) for i in range(1, 8)]
     assert _said([run for part in parts for run in part]) == here
-    pool = clusters.Dask(cluster)
+    pool = Counting(cluster)
     before = _workers(pool._client)
     runs = compare.compare([source], CHOICES, tmp_path / "dask", seeds=SEEDS, executor=pool)
     found = [next(runs)]
@@ -301,6 +312,7 @@ def test_the_records_do_not_depend_on_where_they_are_made(
     found += runs
     assert _said(found) == here
     assert ledger.read(tmp_path / "dask") == found
+    assert pool.brought <= 4  # to two workers, to the new one, and with the run that was lost
     _cancelled(source, tmp_path, pool)
     pool.shutdown()
 
