@@ -1,11 +1,11 @@
 """`python -m bench.hard`: the hard regime of the exact PUSH engines, as `bench/hard.md`.
 
 One user and one thread a run; the cache, the slots and the requests grow. Every run is a record in
-``out/hard.jsonl``, appended when it ends: killed and started again, the measurement goes on where
-it was. Then every instance gets a certificate as far as time allows, beside the records, and the
-page is written whole if `verify` has nothing against a record. ``--quick`` does all that on three
-instances in a minute or two, and leaves the page alone; ``--long`` runs an hour where minutes leave
-something open. What it all means is in `bench/hard-notes.md`, by hand.
+``bench/records/hard.jsonl``, appended when it ends: killed and started again, the measurement goes
+on where it was. Then every instance gets a certificate as far as time allows, beside the records,
+and the page is written whole if `verify` has nothing against a record. ``--quick`` does all that
+on three instances in some minutes, in ``out``, and leaves the page alone; ``--long`` runs an hour
+where minutes leave something open. What it all means is in `bench/hard-notes.md`, by hand.
 """
 
 import argparse
@@ -77,32 +77,27 @@ class Plan:
 
     Parameters
     ----------
-    name
-        Of the file of records in ``out``, and of the folder with its certificates.
+    records
+        The file of records; certificates lie in the folder of the same name beside it.
     runs
         Cells, solver, seeds and time limit in seconds, in the order in which they are run.
     certify_s
         For the certificate of an instance.
     """
 
-    name: str
+    records: Path
     runs: tuple[tuple[list[Cell], str, int, float], ...]
     certify_s: float
 
     @property
-    def records(self) -> Path:
-        """The file of records."""
-        return OUT / f"{self.name}.jsonl"
-
-    @property
     def certificates(self) -> Path:
         """The folder with the certificates."""
-        return OUT / self.name
+        return self.records.with_suffix("")
 
 
 LIMIT_S, CHECK_LIMIT_S, MINUTES_S, HOUR_S = 60.0, 120.0, 240.0, 3600.0
 FULL = Plan(
-    "hard",
+    pages.HERE / "records" / "hard.jsonl",
     (
         *(([*GRID, *BETWEEN], name, 1, LIMIT_S) for name in ENGINES),
         ([*BETWEEN, *WIDE], WITHOUT, 1, LIMIT_S),
@@ -116,10 +111,10 @@ FULL = Plan(
     ),
     600.0,
 )
-LONG = Plan("hard", (*FULL.runs, (OPEN, "highs", 1, HOUR_S)), HOUR_S)
+LONG = Plan(FULL.records, (*FULL.runs, (OPEN, "highs", 1, HOUR_S)), HOUR_S)
 _SMALL = [Cell(L, 18, 91) for L in (1, 3, 5)]
 QUICK = Plan(
-    "hard-quick",
+    OUT / "hard-quick.jsonl",
     tuple((_SMALL, name, 1, 10.0) for name in (*ENGINES, WITHOUT, "anneal")),
     5.0,
 )
@@ -216,8 +211,16 @@ def _line(*cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def page(runs: list[Record]) -> str:
-    """Return the page."""
+def page(runs: list[Record], records: Path) -> str:
+    """Return the page; comments count what the records say of their instances, for the tests."""
+    found = summarise(runs)
+    counts = {
+        "certified": sum(x.certified for x in found),
+        "agreed": sum(x.agreed for x in found),
+    }
+    where = records.relative_to(pages.HERE.parent).as_posix()
+    told = "; ".join(f"{word}: {count} of {len(found)}" for word, count in counts.items())
+    mark = f"<!-- runs: {where}; {told} -->"
     words = (
         "Written by `python -m bench.hard`: one user, one thread. A row's last columns say what\n"
         "the instance's outcome rests on, and with which sources, when and beside what load it\n"
@@ -225,8 +228,9 @@ def page(runs: list[Record]) -> str:
         "separated rows. Nodes are what an engine counts: of a tree, sweeps (`labels`),\n"
         "deterministic time (`cpsat`)."
     )
-    parts = ["# The hard regime of PUSH", words, grid(runs)]
-    parts += ["## Cross-checks", checks(runs), "## Runs", pages.provenance(runs)]
+    parts = ["# The hard regime of PUSH", words, grid(runs), mark]
+    parts += ["## Cross-checks", checks(runs), mark]
+    parts += ["## Runs", pages.provenance(runs), mark]
     return "\n\n".join(parts) + "\n"
 
 
@@ -250,7 +254,7 @@ def main() -> int:
         print(f"{check.record.solver} on {check.record.instance}: {check.finding}: {check.reason}")
     if not bad:
         target = OUT / "hard-quick.md" if plan is QUICK else pages.HERE / "hard.md"
-        pages.write(target, page(audited(records)))
+        pages.write(target, page(audited(records), plan.records))
     return int(bool(bad))
 
 

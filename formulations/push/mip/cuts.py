@@ -222,10 +222,10 @@ class Columns:
             terms, constant = (self._leave if name[0] == "LEAVE" else self._cover)(*name[1:])
             upper[row] = -constant
             parts += [(np.full(len(where), row), where, sign) for sign, where in terms]
-        where = np.concatenate([columns for _, columns, _ in parts])
-        row = np.concatenate([rows for rows, _, _ in parts])
-        value = np.concatenate([np.full(len(rows), float(sign)) for rows, _, sign in parts])
-        return sparse.csr_matrix((value, (row, where)), (len(names), self.width)), upper
+        columns = np.concatenate([where for _, where, _ in parts])
+        rows = np.concatenate([numbers for numbers, _, _ in parts])
+        values = np.concatenate([np.full(len(where), float(sign)) for _, where, sign in parts])
+        return sparse.csr_matrix((values, (rows, columns)), (len(names), self.width)), upper
 
     def _leave(self, f: int, first: int, last: int, k: int) -> tuple[list[Any], int]:
         number = self.number

@@ -200,7 +200,8 @@ def _latest(block: Any) -> _Reach:
 
     A content that is not requested in slot k or later cannot make a claim that reaches k.
     """
-    before, latest = _before(block), {}
+    before = _before(block)
+    latest: _Reach = {}
     for s, f, k in block.PAIRS:
         previous = (*before.get((s, f), (s, f)), k)
         latest[s, f, k] = block.reach[s, f, k] if (s, f, k) in block.OWN else latest[previous]
@@ -257,15 +258,15 @@ def _add_separated(
 
     def cover_given(b: Any, k: int, s: int, f: int, *pairs: int) -> Any:
         boundary, ends = reach(s, f, k), list(zip(pairs[::2], pairs[1::2], strict=True))
-        held = [hold(b, *p, k) for p in b.POSITIONS if p <= (s, f)]
+        held = [hold(b, t, g, k) for t, g in b.POSITIONS if (t, g) <= (s, f)]
         room = size * boundary
         for t, g in ends:
             after = [(slot, g) for slot in range(s, t + 1) if (slot, g) in b.POSITIONS]
-            held += [hold(b, *p, k) for p in after if p > (s, f)]
+            held += [hold(b, slot, g, k) for slot, g in after if (slot, g) > (s, f)]
             room += reach(t, g, k) - boundary
         return pyo.quicksum(held) <= room
 
-    families = {"LEAVE": leave, "COVER_GIVEN": cover_given}
+    families: dict[str, Callable[..., Any]] = {"LEAVE": leave, "COVER_GIVEN": cover_given}
     for family, rule in families.items():
         index = [name[1:] for name in names if name[0] == family]
         rows = pyo.Constraint(pyo.Set(dimen=None, initialize=index), rule=watch(rule))
