@@ -131,8 +131,9 @@ def play(setting: Setting, seeds: int, instances: int, jobs: int) -> list[Record
     """Play what is missing: every agent with all its seeds on every instance, and the rules."""
     choices = [Choice(name) for name in RULES]
     choices += [
-        Choice(method, {"agent": str(setting.agent(label, "{seed}"))})
+        Choice(method, {"agent": str(setting.agent(label, "{seed}")), **weights})
         for label, (method, _) in setting.agents.items()
+        for weights in ({}, {"weights": "untrained"})
     ]
     runs = OUT / f"{setting.name}.jsonl"
     count = 1 if setting.memorise else instances

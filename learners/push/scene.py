@@ -9,7 +9,7 @@ learners, one instance at a time.
 Users share nothing, so problems of users from many instances are stepped side by side.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -207,7 +207,7 @@ class Stage:
         group = scene.problems.user[owner] // USERS_PER_TURN
         together = np.unique(agent * groups + group, return_inverse=True)[1]
         number = np.bincount(mine)[mine] / 10 if len(mine) else np.zeros(0)
-        parts = [x.rows[row], self._stored(slot, row), number[:, None]]
+        parts: list[NDArray[Any]] = [x.rows[row], self._stored(slot, row), number[:, None]]
         if scene.whole is not None:
             parts += [x.extent[row], self._held(slot, row, *scene.whole)]
         if scene.miss_s is not None:

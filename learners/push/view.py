@@ -1,6 +1,7 @@
 """What the agents of PUSH see of contents and satellites, as arrays."""
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,13 +99,10 @@ def contents_of(observation: Observation, member: IntArray) -> Contents:
     codes = np.zeros((number, CODE_LENGTH), dtype=np.float32)
     extent = np.zeros((number, len(EXTENT)), dtype=np.float32)
     if seen:
-        ends = ("start", "end")
-        lat, lon = (
-            tuple(np.array([x[f"{axis}_{end}"] for x in seen]) for end in ends)
-            for axis in ("lat", "lon")
-        )
         traits = features([{**x, **_NO_IMAGE} for x in seen])
-        rows, extent = rows_of(traits, sum(lat) / 2, sum(lon) / 2), extent_of(lat, lon)
+        lat, lon = _ends(seen, "lat"), _ends(seen, "lon")
+        rows = rows_of(traits, (lat[0] + lat[1]) / 2, (lon[0] + lon[1]) / 2)
+        extent = extent_of(lat, lon)
     if observation.codes.shape[1]:
         codes = observation.codes.astype(np.float32)
     evicted = np.where(observation.stored, slot + 1, slot)
@@ -112,6 +110,12 @@ def contents_of(observation: Observation, member: IntArray) -> Contents:
     holder = _member(member, observation.holder)
     born = (observation.release, observation.cluster, evicted)
     return Contents(none, *born, rows, codes, extent, holder)
+
+
+def _ends(seen: Sequence[Mapping[str, Any]], axis: str) -> tuple[Array, Array]:
+    """Return the starts and the ends of footprints along an axis, degrees, shape (n,) each."""
+    start, end = (np.array([x[f"{axis}_{side}"] for x in seen]) for side in ("start", "end"))
+    return start, end
 
 
 def contents_in(instance: Instance) -> Contents:

@@ -41,15 +41,14 @@ def row_of(series: Series, twin: Series | None, gained: Sample | None, low: floa
     told = {run.seed: run.steps for run in series.runs if run.steps is not None}
     if series.kind != "agent" or not told:
         return row
-    own = "{seed}" in str(series.runs[0].parameters.get("agent", ""))
     reached = sum(steps.status == PLATEAU for steps in told.values())
-    row["training_seeds"] = len(told) if own else 1
+    row["training_seeds"] = len(told)  # an agent without a file a seed runs with one seed only
     for name in ("rollouts", "gradient_steps"):
         counts = [getattr(steps, name) for steps in told.values()]
         row[name] = None if None in counts else min(counts)
     if untrained(series):
         return row | {"training": UNTRAINED}
-    row["plateaus"] = reached if own else int(reached == len(told))
+    row["plateaus"] = reached
     return row | {"training": _status(reached == len(told), twin, gained, low)}
 
 
