@@ -134,7 +134,7 @@ def judge_pilot(table: Table, layout: Layout, acts: Acts, max_steps: int = MAX_S
     return Judged(table.cell[table.starts], cost, optimum, table.done[state])
 
 
-def judge_solver(instance: Instance, solver: Solver, seed: int, budget: Budget) -> Judged:
+def judge_solver(instance: Instance, solver: Any, seed: int, budget: Budget) -> Judged:
     """Judge any solver from every START: a policy by following it, any other by solving each.
 
     A policy is a solver with ``pilot(instance, seed)``, which returns a layout and what acts on
@@ -143,6 +143,8 @@ def judge_solver(instance: Instance, solver: Solver, seed: int, budget: Budget) 
 
     Parameters
     ----------
+    solver
+        A policy, or an `opt_istn.solver.Solver`.
     budget
         Work allowed to each START of a solver that is no policy.
     """
