@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := opt_istn formulations learners bench tests hatch_build.py
 
-.PHONY: demo test lint bench bench-smoke identity torture clean
+.PHONY: demo test lint docs figures bench bench-smoke identity torture clean
 
 demo: .venv/.learn
 	mkdir -p out
@@ -36,6 +36,14 @@ lint: .venv/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m vulture
+
+# The site, with every link and anchor checked; look at out/site/index.html.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# The README's figure, from committed runs.
+figures: .venv/.learn
+	$(BIN)/python -m bench.first_page
 
 # Every preset gives the committed hashes, with the lowest numpy and scipy that pyproject.toml
 # allows and with the newest; nothing but the core's packages is installed for it.
@@ -76,6 +84,10 @@ bench: .venv/.dev
 .venv/.dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) -e ".[test,exact,learn,scip,sb3,onnx,pandas,bench,dev]"
 	touch $@ .venv/.test .venv/.learn .venv/.core
+
+.venv/.docs: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) -e ".[docs]"
+	touch $@ .venv/.core
 
 .venv/.lowest .venv/.newest: pyproject.toml | .venv/bin/python
 	$(PYTHON) -m venv $(@:.venv/.%=.venv/%)

@@ -1,8 +1,11 @@
 """`python -m bench.hard`: the hard regime of the exact PUSH engines, as `bench/hard.md`.
 
 One user and one thread a run; the cache, the slots and the requests grow. Every run is a record in
-`out/hard.jsonl`, appended when it ends: killed and started again, the measurement goes on where it
-was. The page is written whole; what it means is in `bench/hard-notes.md`, by hand.
+``out/hard.jsonl``, appended when it ends: killed and started again, the measurement goes on where
+it was. Then every instance gets a certificate as far as time allows, beside the records, and the
+page is written whole if `verify` has nothing against a record. ``--quick`` does all that on three
+instances in a minute or two, and leaves the page alone; ``--long`` runs an hour where minutes leave
+something open. What it all means is in `bench/hard-notes.md`, by hand.
 """
 
 import argparse
@@ -16,15 +19,21 @@ from opt_istn import Budget, Status
 from opt_istn.report import statistics
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import audited, summarise
+from opt_istn.runs.certify import certify
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.verify import Finding, verify
 
-HERE = Path(__file__).parent
-RUNS = HERE.parent / "out" / "hard.jsonl"
-LIMIT_S, CHECK_LIMIT_S = 60.0, 120.0
+OUT = pages.HERE.parent / "out"
 MEMORY_MB = 4096
 ENGINES = ("labels", "forward", "cpsat", "highs")
-ORDER = (*ENGINES, "interval", "literal")
+# an engine as it was before: what the rows that it separates are worth on the same machine
+WITHOUT = "highs without rows"
+SOLVERS: dict[str, Choice] = {
+    **{name: Choice(f"push.{name}") for name in (*ENGINES, "anneal", "interval", "literal")},
+    WITHOUT: Choice("push.highs", {"rows": "false"}),
+}
+ORDER = (*ENGINES, WITHOUT, "interval", "literal", "anneal", "certificate")
 
 
 @dataclass(frozen=True)
@@ -58,26 +67,71 @@ LITERAL = [Cell(1, 18, 91), Cell(3, 18, 91), *(x for x in GRID if x.places >= 10
 SPARSE = [Cell(L, T, 91) for T in (18, 180) for L in (4, 5, 6)]
 CHECKS = [*SPARSE, *(Cell(L, 180, 547) for L in (3, 4, 5))]
 CHECK_SEEDS = 2
+WIDE = [Cell(L, T, R) for T, R, L in ((18, 91, 10), (18, 547, 30), (180, 547, 10), (180, 547, 30))]
+OPEN = [Cell(30, 18, 547), Cell(10, 180, 547), Cell(30, 180, 547)]
 
 
-def measure(jobs: int) -> Iterator[Record]:
-    """Run what is missing; the fastest engine first, so that a table is there early."""
-    RUNS.parent.mkdir(exist_ok=True)
-    for engine in ENGINES:
-        yield from _run([*GRID, *BETWEEN], engine, 1, LIMIT_S, jobs)
-    yield from _run(GRID[:5], "interval", 1, LIMIT_S, jobs)  # the model of highs through Pyomo
-    yield from _run(LITERAL, "literal", 1, LIMIT_S, jobs)
-    for engine in ("labels", "forward"):
-        yield from _run(CHECKS, engine, CHECK_SEEDS, CHECK_LIMIT_S, jobs)
-    yield from _run(SPARSE, "cpsat", CHECK_SEEDS, CHECK_LIMIT_S, jobs)
-    yield from _run([Cell(6, 18, 91)], "highs", CHECK_SEEDS, CHECK_LIMIT_S, jobs)
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Parameters
+    ----------
+    name
+        Of the file of records in ``out``, and of the folder with its certificates.
+    runs
+        Cells, solver, seeds and time limit in seconds, in the order in which they are run.
+    certify_s
+        For the certificate of an instance.
+    """
+
+    name: str
+    runs: tuple[tuple[list[Cell], str, int, float], ...]
+    certify_s: float
+
+    @property
+    def records(self) -> Path:
+        """The file of records."""
+        return OUT / f"{self.name}.jsonl"
+
+    @property
+    def certificates(self) -> Path:
+        """The folder with the certificates."""
+        return OUT / self.name
 
 
-def _run(cells: list[Cell], engine: str, seeds: int, limit_s: float, jobs: int) -> Iterator[Record]:
-    budget = Budget(time_s=limit_s, memory_mb=MEMORY_MB)
-    sources = [cell.source for cell in cells]
-    comparison = Comparison(sources, [Choice(f"push.{engine}", {})], seeds, budget)
-    yield from comparison.run(RUNS, jobs)
+LIMIT_S, CHECK_LIMIT_S, MINUTES_S, HOUR_S = 60.0, 120.0, 240.0, 3600.0
+FULL = Plan(
+    "hard",
+    (
+        *(([*GRID, *BETWEEN], name, 1, LIMIT_S) for name in ENGINES),
+        ([*BETWEEN, *WIDE], WITHOUT, 1, LIMIT_S),
+        (OPEN, "anneal", 1, 15.0),
+        (OPEN, "highs", 1, MINUTES_S),
+        (GRID[:5], "interval", 1, LIMIT_S),  # the model of highs through Pyomo
+        (LITERAL, "literal", 1, LIMIT_S),
+        *((CHECKS, name, CHECK_SEEDS, CHECK_LIMIT_S) for name in ("labels", "forward")),
+        (SPARSE, "cpsat", CHECK_SEEDS, CHECK_LIMIT_S),
+        ([Cell(6, 18, 91)], "highs", CHECK_SEEDS, CHECK_LIMIT_S),
+    ),
+    600.0,
+)
+LONG = Plan("hard", (*FULL.runs, (OPEN, "highs", 1, HOUR_S)), HOUR_S)
+_SMALL = [Cell(L, 18, 91) for L in (1, 3, 5)]
+QUICK = Plan(
+    "hard-quick",
+    tuple((_SMALL, name, 1, 10.0) for name in (*ENGINES, WITHOUT, "anneal")),
+    5.0,
+)
+
+
+def measure(plan: Plan, jobs: int) -> Iterator[Record]:
+    """Run what is missing."""
+    plan.records.parent.mkdir(exist_ok=True)
+    for cells, name, seeds, limit_s in plan.runs:
+        budget = Budget(time_s=limit_s, memory_mb=MEMORY_MB)
+        sources = [cell.source for cell in cells]
+        yield from Comparison(sources, [SOLVERS[name]], seeds, budget).run(plan.records, jobs)
 
 
 def cell_of(run: Record) -> Cell:
@@ -87,14 +141,23 @@ def cell_of(run: Record) -> Cell:
     return Cell(int(given["cache_items"]), int(given["num_slots"]), requests)
 
 
-def grid(runs: list[Record], limit_s: float) -> str:
-    """Return the runs with a limit as a markdown table."""
-    names = ("T", "requests", "L", "engine", "status", "cost, s", "bound, s", "gap %")
-    lines = [_line(*names, "left of saving %", "seconds", "MiB"), "|---" * 11 + "|"]
-    mine = [run for run in runs if run.limits.time_s == limit_s]
-    for run in sorted(mine, key=lambda run: (*_place(run), ORDER.index(_engine(run)))):
+def grid(runs: list[Record]) -> str:
+    """Return the runs on the cells of the grid as a markdown table."""
+    names = ("T", "requests", "L", "engine", "limit, s", "status", "cost, s", "bound, s", "gap %")
+    more = ("left of saving %", "seconds", "nodes", "MiB", "rests on", "commit", "date", "load")
+    lines = [_line(*names, *more), "|---" * (len(names) + len(more)) + "|"]
+    standing = {x.sha256: str(x.standing) for x in summarise(runs)}
+    cells = {*GRID, *BETWEEN}
+    mine = [run for run in runs if cell_of(run) in cells and not run.source.seed]
+
+    def place(run: Record) -> tuple[object, ...]:
+        return (*_place(run), ORDER.index(_engine(run)), run.limits.time_s or 0.0)
+
+    for run in sorted(mine, key=place):
         cell = cell_of(run)
-        lines.append(_line(cell.slots, cell.requests, cell.places, _engine(run), *_outcome(run)))
+        where = (cell.slots, cell.requests, cell.places, _engine(run))
+        limit = "" if run.limits.time_s is None else f"{run.limits.time_s:g}"
+        lines.append(_line(*where, limit, *_outcome(run), standing[run.sha256], *_origin(run)))
     return "\n".join(lines)
 
 
@@ -121,11 +184,20 @@ def _place(run: Record) -> tuple[int, ...]:
 
 
 def _engine(run: Record) -> str:
-    return run.solver.removeprefix("push.")
+    name = run.solver.removeprefix("push.")
+    return WITHOUT if name == "highs" and run.parameters.get("rows") is False else name
+
+
+def _origin(run: Record) -> Iterable[str]:
+    """Return commit, date and load of a run as texts."""
+    load = run.extra.get("load")
+    yield run.commit[:10] + "+" * bool(run.dirty)
+    yield run.time[:10]
+    yield "unknown" if load is None else f"{load:.1f}"
 
 
 def _outcome(run: Record) -> Iterable[str]:
-    """Return status, cost, bound, both gaps, seconds and memory of a run as texts."""
+    """Return status, cost, bound, both gaps, seconds, nodes and memory of a run as texts."""
     never = run.terms.get("reference", run.terms.get("no_push_us"))
     apart, left = None, None
     if run.cost is not None and run.bound is not None and never is not None:
@@ -136,29 +208,50 @@ def _outcome(run: Record) -> Iterable[str]:
     yield from ("" if value is None else f"{value / 1e6:.6f}" for value in (run.cost, run.bound))
     absent = "" if run.cost is None or run.bound is None else "n/a"
     yield from (absent if value is None else f"{100 * value:.2f}" for value in (apart, left))
-    yield from ("" if run.wall_s is None else f"{run.wall_s:.3g}", memory)
+    yield "" if run.wall_s is None else f"{run.wall_s:.3g}"
+    yield from (str(run.detail.get("work", "")), memory)
 
 
 def _line(*cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def write(runs: list[Record]) -> None:
-    """Write `bench/hard.md`."""
-    words = f"Written by `python -m bench.hard`; limit {LIMIT_S:g} s, one user, one thread."
-    parts = ["# The hard regime of PUSH", words, grid(runs, LIMIT_S)]
+def page(runs: list[Record]) -> str:
+    """Return the page."""
+    words = (
+        "Written by `python -m bench.hard`: one user, one thread. A row's last columns say what\n"
+        "the instance's outcome rests on, and with which sources, when and beside what load it\n"
+        f"was run; `+` marks sources that were changed. *{WITHOUT}* is the engine before it\n"
+        "separated rows. Nodes are what an engine counts: of a tree, sweeps (`labels`),\n"
+        "deterministic time (`cpsat`)."
+    )
+    parts = ["# The hard regime of PUSH", words, grid(runs)]
     parts += ["## Cross-checks", checks(runs), "## Runs", pages.provenance(runs)]
-    pages.write(HERE / "hard.md", "\n\n".join(parts) + "\n")
+    return "\n\n".join(parts) + "\n"
 
 
 def main() -> int:
-    """Measure what is missing and write the page after every run."""
+    """Measure, certify and check what is missing; write the page if all records are in order."""
     parser = argparse.ArgumentParser(prog="python -m bench.hard")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    for run in measure(parser.parse_args().jobs):
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_const", dest="plan", const=QUICK, default=FULL)
+    size.add_argument("--long", action="store_const", dest="plan", const=LONG)
+    given = parser.parse_args()
+    plan: Plan = given.plan
+    for run in measure(plan, given.jobs):
         print(_engine(run), cell_of(run), run.source.seed, *_outcome(run), flush=True)
-        write(audited(ledger.read(RUNS)))
-    return 0
+    for done in certify(plan.records, plan.certificates, Budget(plan.certify_s)):
+        print(done.instance, done.reason or "has a certificate", flush=True)
+    records = list(ledger.read(plan.records))
+    wrong = (Finding.REFUTED, Finding.DISPUTED, Finding.UNAVAILABLE)
+    bad = [x for x in verify(records, plan.certificates) if x.finding in wrong]
+    for check in bad:
+        print(f"{check.record.solver} on {check.record.instance}: {check.finding}: {check.reason}")
+    if not bad:
+        target = OUT / "hard-quick.md" if plan is QUICK else pages.HERE / "hard.md"
+        pages.write(target, page(audited(records)))
+    return int(bool(bad))
 
 
 if __name__ == "__main__":

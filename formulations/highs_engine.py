@@ -51,7 +51,7 @@ def refusal() -> str | None:
     found: str = highspy.Highs().version()
     major, minor = map(int, found.split(".")[:2])
     reason = WRONG.get(minor) if major == 1 else None
-    return None if reason is None else f"HiGHS {found} {reason}; install highspy 1.12"
+    return None if reason is None else f"HiGHS {found} {reason}; install highspy 1.16"
 
 
 def check() -> None:

@@ -10,17 +10,18 @@ curve had come to a plateau. Files of version 1 are read for ever; of this they 
 """
 
 import hashlib
+import os
 import pickle
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import torch
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError, explain
 from opt_istn.runs import environment
 from opt_istn.training import Task
@@ -279,7 +280,7 @@ def load_checkpoint(out: Path, key: Mapping[str, Any]) -> dict[str, Any] | None:
         If the checkpoint belongs to another training.
     """
     path = checkpoint_of(out)
-    if not path.exists():
+    if not placing.is_there(path):
         return None
     document = _read(path, CHECKPOINT, (VERSION,))
     if document.get("key") != key:
@@ -300,11 +301,22 @@ def _write(path: str | Path, document: Mapping[str, Any]) -> None:
     files.write_through(path, lambda temporary: torch.save(dict(document), temporary))
 
 
+def _refuse_packed(stream: BinaryIO, path: str | Path) -> None:
+    """Refuse an archive that is larger inside than outside, before anything of it is unpacked."""
+    with zipfile.ZipFile(stream) as archive:
+        members = archive.infolist()
+    whole = sum(member.file_size for member in members) <= stream.seek(0, os.SEEK_END)
+    if not whole or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        expected = "expected an archive without compression, as torch writes it"
+        raise InputError("", expected, str(path))
+
+
 def _read(path: str | Path, file_format: str, versions: tuple[int, ...]) -> dict[str, Any]:
     try:
         with open(path, "rb") as stream:
             if not zipfile.is_zipfile(stream):
                 raise InputError("", f"expected a file of format {file_format!r}", str(path))
+            _refuse_packed(stream, path)
         document = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise files.unusable("cannot be read", error, path) from None

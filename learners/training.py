@@ -201,7 +201,10 @@ def train(course: Course, out: Path, report: Report) -> dict[str, Any]:
     A run that was killed goes on from its checkpoint beside `out`.
     """
     blank = course.agent()
-    key = {"method": blank.method, "config": blank.config, "seed": blank.seed}
+    config = dict(blank.config)
+    if isinstance(config.get("device"), str):  # a training may go on on another GPU of its kind
+        config["device"] = config["device"].partition(":")[0]
+    key = {"method": blank.method, "config": config, "seed": blank.seed}
     key |= {"task": blank.trained_on}
     if (found := agent.load_checkpoint(out, key)) is not None:
         course.restore(found)

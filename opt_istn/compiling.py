@@ -8,13 +8,14 @@ from typing import Any
 
 import numba
 from numba import config, njit
+from numba.core import caching
 
 
 def cache_folder() -> Path | None:
     """Return the user's folder for compiled kernels, None if the user has no home.
 
-    Several users and processes may share it. Where it cannot be written, numba tries the folder of
-    the sources next.
+    Several users and processes may share it. One that cannot be written is read all the same;
+    where it holds nothing, numba tries the folder of the sources next.
     """
     with suppress(RuntimeError):  # there is no home
         base = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
@@ -25,13 +26,36 @@ def cache_folder() -> Path | None:
 def compiled(kernel: Callable[..., Any]) -> Any:
     """Return a kernel that is compiled when first called, without Python's lock.
 
-    It is kept on disk where numba finds a folder to write to; where it finds none, each process
-    compiles its own.
+    It is kept on disk where there is a folder to write to, and taken from one that was filled by
+    others; where there is neither, each process compiles its own.
     """
-    try:
-        return njit(cache=True, nogil=True)(kernel)
-    except RuntimeError:  # no place for a cache
-        return njit(nogil=True)(kernel)
+    dispatcher = njit(nogil=True)(kernel)
+    with suppress(RuntimeError):  # no place for a cache
+        dispatcher._cache = _Cache(kernel)
+    return dispatcher
+
+
+_provided, *_others = caching.CacheImpl._locator_classes  # the first looks at `config.CACHE_DIR`
+
+
+class _Filled(_provided):  # type: ignore[misc, valid-type] # numba is untyped
+    """Finds kernels in a cache folder that may only be read."""
+
+    def ensure_cache_path(self) -> None:
+        if not any(Path(self.get_cache_path()).glob("*.nbi")):
+            raise FileNotFoundError(self.get_cache_path())  # then the next one is asked
+
+
+class _Places(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_provided, _Filled, *_others)
+
+
+class _Cache(caching.FunctionCache):  # type: ignore[misc]
+    _impl_class = _Places
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):  # the folder is only read, or full: the kernel works all the same
+            super().save_overload(sig, data)
 
 
 _folder = cache_folder()

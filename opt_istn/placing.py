@@ -1,4 +1,4 @@
-"""How a whole file comes to the place it is for: by replacing a file, or into a device or pipe."""
+"""What is at a path, and how a whole file comes there: in place of a file, or into a pipe."""
 
 import errno
 import os
@@ -7,6 +7,24 @@ import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+
+def is_file(path: str | Path) -> bool:
+    """Return whether there is a regular file, or a link to one.
+
+    Unlike pathlib's, it raises for no name, however long or odd.
+    """
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """Return whether there is a folder, or a link to one; as `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | Path) -> bool:
+    """Return whether there is anything at a path; as `is_file`."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def end_of_links(path: Path) -> Path:

@@ -4,11 +4,12 @@ A problem is a package of four modules: ``instance`` and ``plan`` (each with ``F
 ``from_bytes``), ``evaluate`` (``evaluate(instance, plan)`` and, where plans could be arbitrarily
 cheap, ``bounded(instance)``) and ``scenario`` (``PRESETS``, ``from_parameters``, ``generate`` and,
 if it likes, ``meaning(scenario)``, one line).
-It may have a fifth, ``reference`` (``reference_cost(instance)``, ``COST_UNIT``): what a saving is
-counted from, and how costs are told; and a sixth, ``starts`` (see `Problem.starts`). The package is
-an entry point of the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that
-solvers are tested on (`FAMILIES`) are optional and entry points of their own, because they stand
-above the problem. Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
+It may have a fifth, ``reference`` (``reference_cost(instance)``, ``REFERENCE``, ``COST_UNIT``,
+``IS_WORST``): what a saving is counted from, how that is called, how costs are told, and whether no
+plan costs more; and a sixth, ``starts`` (see `Problem.starts`). The package is an entry point of
+the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that solvers are tested on
+(`FAMILIES`) are optional and entry points of their own, because they stand above the problem.
+Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
 """
 
 import difflib
@@ -213,16 +214,37 @@ def _optional(group: str, name: str) -> Any | None:
     return None if entry is None else entry.load()
 
 
+def reference_name(name: str) -> str:
+    """Return what savings of a problem are counted from, in words; says so if nobody knows."""
+    package = packages().get(name)
+    if package is None or find_spec(f"{package}.reference") is None:
+        return "the reference cost of each instance"
+    told: str = getattr(
+        import_module(f"{package}.reference"), "REFERENCE", "the reference cost of each instance"
+    )
+    return told
+
+
 def cost_unit(name: str) -> tuple[str, float]:
     """Return the unit in which costs of a problem are told, and how many of it one of them is.
 
     Costs are plain numbers where the problem is not known here or names no unit.
     """
+    unit: tuple[str, float] = _said_of_reference(name, "COST_UNIT", ("", 1.0))
+    return unit
+
+
+def reference_is_worst(name: str) -> bool:
+    """Return whether no feasible plan costs more than the reference; false if nobody says so."""
+    worst: bool = _said_of_reference(name, "IS_WORST", False)
+    return worst
+
+
+def _said_of_reference(name: str, constant: str, unsaid: Any) -> Any:
     package = packages().get(name)
     if package is None or find_spec(f"{package}.reference") is None:
-        return "", 1.0
-    unit: tuple[str, float] = getattr(import_module(f"{package}.reference"), "COST_UNIT", ("", 1.0))
-    return unit
+        return unsaid
+    return getattr(import_module(f"{package}.reference"), constant, unsaid)
 
 
 def of_preset(preset: str) -> Problem:

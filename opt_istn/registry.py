@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from opt_istn import hashing
+from opt_istn import hashing, placing
 from opt_istn.described import Described, describe
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
@@ -290,7 +290,7 @@ def name_of(kind: type) -> str:
     if kind.__module__ != "__main__":
         return f"{kind.__module__}:{kind.__qualname__}"
     file = getattr(sys.modules["__main__"], "__file__", None)
-    if file is None or not Path(file).is_file():
+    if file is None or not placing.is_file(file):
         raise InputError("solver", f"{kind.__qualname__} cannot be imported: {NOTEBOOK}")
     return f"{Path(file).resolve()}:{kind.__qualname__}"
 

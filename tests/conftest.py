@@ -16,6 +16,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 ALLOWED_SKIPS = (  # reasons for which a test may be skipped where everything is installed
     r"memory files are Linux's",
     r"no GPU",
+    r"no headless browser",
 )
 _skipped: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The README's code stands in examples/, word for word, and runs."""
+"""The code of README and the first tutorial stands in examples/, word for word, and runs."""
 
 import re
 import subprocess
@@ -11,13 +11,20 @@ from opt_istn.registry import make
 from opt_istn.testing import check_solver
 
 ROOT = Path(__file__).parents[1]
+TUTORIAL = ROOT / "docs/tutorials/own-method.md"
 FILES = sorted((ROOT / "examples").glob("*.py"))
 
 
-def test_every_python_block_of_the_readme_is_an_example_and_there_are_no_others() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert sorted(blocks) == sorted(path.read_text(encoding="utf-8") for path in FILES)
+def test_every_python_block_of_the_readme_is_an_example_and_no_example_is_on_no_page() -> None:
+    found = {page: _blocks(page) for page in (ROOT / "README.md", TUTORIAL)}
+    examples = [path.read_text(encoding="utf-8") for path in FILES]
+    assert set(found[ROOT / "README.md"]) <= set(examples)
+    assert set(examples) <= {block for own in found.values() for block in own}
+
+
+def _blocks(page: Path) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(r"```python[^\n]*\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -267,6 +267,26 @@ def test_drawn_command_lines(
     assert codes[2] > DRIVEN / 5
 
 
+def test_names_that_are_too_long(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file's name beyond the system's limit is refused in one line, wherever one is asked for."""
+    monkeypatch.chdir(tmp_path)
+    prepare_folder()
+    for text in (
+        *(f"{command} NAME" for command in ("table", "verify", "report -o a.html", "repair")),
+        *("evaluate NAME plan.json", "evaluate good.json NAME", "show NAME -o a.svg"),
+        *("verify good.json NAME", "certify NAME", "prove NAME -o a.json", "cite --library NAME a"),
+        *("solve NAME --solver labels", "compare NAME --solvers labels -o a.jsonl"),
+        *("solve good.json --solver tests.planted:Honest -o NAME", "show good.json -o NAME.svg"),
+        *("compare good.json --solvers labels -o NAME", "library check --library NAME"),
+        *("train jutap.dqn good.json --seed 0 -o NAME", "train jutap.dqn NAME -o a.pt --seed 0"),
+        "solve good.json --solver jutap.dqn --set agent=NAME",
+    ):
+        assert main(text.replace("NAME", "x" * 5000).split()) == 2, text
+        assert len(capsys.readouterr().err.splitlines()) == 1, text
+
+
 STREAMS = ["", ">&-", "2>&-", "<&-", ">/dev/full", "2>/dev/full", "| true", "| head -c 1",
            "</dev/zero", ">/dev/null", "< /dev/null > /dev/full 2>&1"]  # fmt: skip
 ENVIRONMENTS: list[dict[str, str]] = [

@@ -27,6 +27,7 @@ from opt_istn.jutap import evaluate
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap import plan as plans
 from opt_istn.runs import audit, compare, ledger
+from opt_istn.runs import shards as cut
 from opt_istn.runs.compare import Choice
 from opt_istn.runs.ledger import Source
 from tests.planted import OPTIMUM, best_plan, tiny
@@ -41,6 +42,19 @@ from opt_istn.runs.ledger import Source
 source, path, number = Source(file=sys.argv[1]), sys.argv[2], int(sys.argv[3])
 for run in compare.compare([source], [compare.Choice("tests.planted:Detour")], path, seeds=number,
                            jobs=2):
+    pass
+"""
+
+SHARD = """
+import sys
+from opt_istn.runs import compare
+from opt_istn.runs.ledger import Source
+from opt_istn.runs.shards import Shard
+_, file, folder, number, index, count = sys.argv
+shard = Shard(int(index), int(count))
+choices, path = [compare.Choice("tests.planted:Detour")], f"{folder}/{index}.jsonl"
+for run in compare.compare([Source(file=file)], choices, path, seeds=int(number), jobs=2,
+                           shard=shard):
     pass
 """
 
@@ -74,6 +88,40 @@ def kills(number: int, rng: random.Random, folder: Path) -> str:
     wrong = sum(run.cost != 282 for run in runs)
     _require(lost == twice == wrong == 0 and len(runs) >= recorded, f"{lost=} {twice=} {wrong=}")
     return f"{number} kills ({torn} torn lines): {len(runs)} records, 0 lost, 0 twice, 0 wrong"
+
+
+def shards(number: int, rng: random.Random, folder: Path) -> str:
+    """Kill shards of a comparison at random, until all may end: together they are the whole."""
+    tiny().write(folder / "tiny.json")
+    runs, count = folder / "shards", rng.randint(2, 7)
+    runs.mkdir()
+    size = RUNS_TO_KILL * (1 + number // 50)
+    command = [sys.executable, "-c", SHARD, str(folder / "tiny.json"), str(runs), str(size)]
+    before: dict[Path, bytes] = {}
+    killed = lost = 0
+    while killed < number:
+        parts = [[*command, str(i), str(count)] for i in range(1, count + 1)]
+        going = [
+            subprocess.Popen(part, cwd=ROOT, stderr=subprocess.DEVNULL)
+            for part in rng.sample(parts, 2)
+        ]
+        time.sleep(rng.uniform(0.5, 4.0))
+        for process in going:
+            process.kill()
+            process.wait()
+            killed += 1
+        for path, data in before.items():
+            lost += not path.read_bytes().startswith(data[: data.rfind(b"\n") + 1])
+        before = {path: path.read_bytes() for path in runs.glob("*.jsonl")}
+    for i in range(1, count + 1):
+        subprocess.run([*command, str(i), str(count)], cwd=ROOT, check=True)
+    files = list(runs.glob("*.jsonl"))
+    lines, found = sum(path.read_bytes().count(b"\n") for path in files), ledger.read_all([runs])
+    whole = {run.seed for run in found} == set(range(size)) and len(found) == size
+    twice, wrong = lines - len(found), sum(run.cost != 282 for run in found)
+    missing = cut.missing(found)
+    _require(whole and lost == twice == wrong == 0 and not missing, f"{lost=} {twice=} {wrong=}")
+    return f"{killed} kills of {count} shards: {size} records, 0 lost, 0 twice, 0 wrong"
 
 
 def _wait_for_records(path: Path, size: int, *, early: bool) -> None:
@@ -178,6 +226,7 @@ def main() -> None:
             lambda: inputs(given["INPUTS"], rng, folder),
             lambda: commands(given["INPUTS"] // 10, rng, folder),
             lambda: kills(given["KILLS"], rng, folder),
+            lambda: shards(given["KILLS"] // 4, rng, folder),
         ):
             parts.append(part())
             print(parts[-1], flush=True)

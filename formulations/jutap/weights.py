@@ -15,6 +15,7 @@ Corners are homogeneous integers, cross products of differences of sums. Nothing
 import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,8 @@ class _Terms:
 
     def __init__(self, instance: Instance) -> None:
         plain = unweighted(instance)
-        c, zero = plain.cost, dict.fromkeys(HANDOVER, 0)
+        c = plain.cost
+        zero: dict[str, Any] = dict.fromkeys(HANDOVER, 0)
         eta = {name: getattr(c, name) for name in HANDOVER}
         u1 = math.gcd(*c.move, *(c.enter or ())) or 1
         u2, u3 = math.gcd(*eta.values()) or 1, abs(c.hole) or 1

@@ -79,13 +79,18 @@ Method = Callable[[Task], UserResult]
 
 @dataclass
 class _State:
-    """Progress: what each user costs and is bounded by, so far."""
+    """Progress: what each user costs and is bounded by, so far.
+
+    What is heard of a user while its engine still runs is kept apart, for reports alone.
+    """
 
     cost: list[int]
     bound: list[int]
     push: dict[int, list[tuple[int, int, int]]]
     counts: Counter[str]
     skipped: int = 0
+    heard: dict[int, tuple[int, list[tuple[int, int, int]]]] = field(default_factory=dict)
+    heard_bound: dict[int, int] = field(default_factory=dict)
 
 
 def solve(
@@ -158,13 +163,18 @@ def _report(
     """
     if budget.listener is None:
         return
-    costs, bounds, push = list(state.cost), list(state.bound), dict(state.push)
     if problem is not None and pushes is not None:
         cost = delay_us(problem, pushes)
-        if cost < costs[user]:
-            costs[user], push[user] = cost, _rows(problem, user, pushes)
+        if user not in state.heard or cost < state.heard[user][0]:
+            state.heard[user] = cost, _rows(problem, user, pushes)
     if bound_us is not None:
-        bounds[user] = max(bounds[user], bound_us)
+        state.heard_bound[user] = max(bound_us, state.heard_bound.get(user, bound_us))
+    costs, bounds, push = list(state.cost), list(state.bound), dict(state.push)
+    for other, (cost, rows) in list(state.heard.items()):
+        if cost < costs[other]:
+            costs[other], push[other] = cost, rows
+    for other, bound in list(state.heard_bound.items()):
+        bounds[other] = max(bounds[other], bound)
     plan = Plan(instance.sha256, tuple(sorted(chain.from_iterable(push.values()))))
     budget.report(plan, sum(bounds), sum(costs))
 

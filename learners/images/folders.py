@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from learners.images.aircraft import Pixels
+from opt_istn import placing
 from opt_istn.files import InputError, read_bytes
 from opt_istn.push.instance import IntArray
 
@@ -58,7 +59,7 @@ def find_images(root: str | Path) -> ImageFolder:
         for classes.
     """
     top = Path(root)
-    if not top.is_dir():
+    if not placing.is_folder(top):
         raise InputError("", "expected a folder", str(top))
     places = [place for place in (top, *_folders(top)) if any(map(_images, _folders(place)))]
     if len(places) != 1:

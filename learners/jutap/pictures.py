@@ -48,11 +48,12 @@ def returns_figure(returns: Sequence[_Series]) -> Figure:
     if len(means) > 1:
         half = 1.96 * means.std(axis=0, ddof=1) / np.sqrt(len(means))
         axes.fill_between(episode, centre - half, centre + half, color="C0", alpha=0.25, lw=0)
-    axes.plot(episode, centre, color="C0", label=f"mean of {len(means)} seeds, 95 % interval")
+    seeds = f"mean of {len(means)} seeds, 95 % interval" if len(means) > 1 else "one seed"
+    axes.plot(episode, centre, color="C0", label=seeds)
     low = float(np.quantile(centre, 0.05))
     axes.set_ylim(low * 1.3, max(0.0, float(centre.max())))
     axes.set_xlabel(f"episode (means of {width})")
-    axes.set_ylabel("return")
+    axes.set_ylabel("return (units of the objective)")
     axes.legend(frameon=False, loc="lower right")
     axes.grid(visible=True, alpha=0.3)
     return figure

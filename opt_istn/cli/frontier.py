@@ -1,4 +1,4 @@
-"""Commands about many answers at once: pareto, starts, weights."""
+"""Commands about many answers at once: pareto, budgets, weights."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ Folder = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (pareto, starts, weights):
+    for command in (pareto, budgets, weights):
         app.command()(command)
 
 
@@ -61,7 +61,7 @@ def pareto(
     return _finish(front, header, rows, table, folder, proven=proven, json=json, name=checked)
 
 
-def starts(
+def budgets(
     instance: InstanceFile,
     kappa: Annotated[
         list[str] | None,

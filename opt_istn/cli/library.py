@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -163,7 +164,7 @@ def cite(name: Name, folder: Folder = "") -> int:
 def _library(folder: str) -> "Library":
     from opt_istn.library.shelf import INSTALLED, Library
 
-    if folder and not Path(folder).is_dir():
+    if folder and not placing.is_folder(folder):
         raise InputError("--library", "expected a folder", folder)
     return Library(Path(folder) if folder else INSTALLED)
 

@@ -1,10 +1,10 @@
 """Commands about certificates: prove, certify, and what `verify` says of one."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -185,7 +185,7 @@ def holds_instance(path: str) -> bool:
     """Return whether a file is an instance of some problem rather than a file of records."""
     from opt_istn import files, problems
 
-    if not Path(path).is_file():  # a pipe can be read only once
+    if not placing.is_file(path):  # a pipe can be read only once
         return False
     try:
         found = files.document_format(files.read_bytes(path))

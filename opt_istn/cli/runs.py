@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
@@ -31,7 +32,7 @@ Startup = Annotated[
         "--startup-limit",
         min=0.1,
         metavar="SECONDS",
-        help="Seconds a run may take to start: imports, compiling (60 by default).",
+        help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
 Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
@@ -189,6 +190,7 @@ def table(
 def report(
     files: RunsFiles,
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
+    title: Annotated[str, typer.Option("--title", help="Of the page; by default its groups.")] = "",
 ) -> None:
     """Write the report page of records."""
     from opt_istn.report import page
@@ -196,7 +198,7 @@ def report(
 
     records = ledger.read_all(files)
     clusters.tell_missing(records)
-    page.write_page(records, out)
+    page.write_page(records, out, title=title)
     output.wrote(out)
 
 
@@ -220,7 +222,9 @@ def _compared(runs: Sequence["Record"]) -> int:
     disputed = any(known.disputes for known in audit.summarise(runs))
     if disputed or any(run.failure == Failure.REFUTED for run in runs):
         return 4
-    return 1 if any(run.failure == Failure.CRASHED for run in runs) else 0
+    if any(run.failure == Failure.CRASHED for run in runs):
+        return 1
+    return 3 if any(run.never_started for run in runs) else 0
 
 
 def allowed(time_s: float | None, work: int | None, memory: int | None, threads: int) -> "Budget":
@@ -235,7 +239,7 @@ def allowed(time_s: float | None, work: int | None, memory: int | None, threads:
 
 def is_file(text: str) -> bool:
     """Return whether `text` looks like an instance file rather than a preset, or is one."""
-    return text.endswith((".json", ".gz")) or "/" in text or Path(text).exists()
+    return text.endswith((".json", ".gz")) or "/" in text or placing.is_there(text)
 
 
 def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
@@ -259,8 +263,20 @@ def _choices(text: str) -> list["Choice"]:
         name, *parameters = item.strip().split("@")
         if not name:
             raise InputError("--solvers", "expected solver ids separated by commas")
-        choices.append(Choice(name, output.settings(parameters)))
+        choices += [Choice(name, found) for found in _matched(output.settings(parameters))]
     return choices
+
+
+def _matched(parameters: dict[str, str]) -> list[dict[str, str]]:
+    """Return the parameters once for each agent file that the pattern in `agent` matches."""
+    pattern = parameters.get("agent", "")
+    if not any(letter in pattern for letter in "*?["):
+        return [parameters]
+    root = Path(pattern).anchor
+    files = sorted(map(str, Path(root or ".").glob(pattern.removeprefix(root))))
+    if not files:
+        raise InputError("--solvers", f"expected agent files, but none is called {pattern}")
+    return [parameters | {"agent": file} for file in files]
 
 
 def _summary(run: "Record") -> dict[str, Any]:
@@ -276,7 +292,7 @@ def _summary(run: "Record") -> dict[str, Any]:
         "seconds": run.seconds,
         "startup_s": run.startup_s,
         "plan": run.plan,
-        **run.terms,
+        **(run.terms if run.cost is not None else {}),  # an infeasible plan's are nobody's
     }
     return result | {"error": run.error} if run.error else result
 

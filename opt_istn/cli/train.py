@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn.cli import output
+from opt_istn import files, placing
+from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import Json, Settings
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.training import Task, Trainer
+    from multiprocessing.queues import Queue
+
+    from opt_istn.training import Report, Task, Trainer
 
 _LINE_S = 15.0  # between two lines of progress where no bar can be drawn
 
@@ -39,36 +43,53 @@ def train(
         int | None, typer.Option(min=0, help="Train on this one instance of the preset.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="Where to train, such as cuda; agents that can say so.")
+        str | None,
+        typer.Option(help="Where to train, such as cuda or cuda:{worker}; agents that can say so."),
     ] = None,
+    shard: clusters.Part = "",
     set_: Settings = None,
     *,
     json: Json = False,
 ) -> None:
     """Train an agent on one instance, or on instances drawn from a preset.
 
-    --set changes the preset. A training that was interrupted goes on where it stopped.
+    --set changes the preset. A training that was interrupted goes on where it stopped. A shard
+    trains its part of the seeds; {worker} is filled in with the number of the process, from 0 to
+    the number of jobs less 1.
     """
-    from opt_istn import registry
-
-    if Path(out).exists() and not Path(out).is_file():
+    if placing.is_there(out) and not placing.is_file(out):
         raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
+    _expect_room(f"{out}.checkpoint")
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
     if device is not None:
         parameters.append(f"device={device}")
-    trainer = registry.trainer(name, task.problem, output.settings(parameters))
-    if reason := trainer.supports(task):
+    course = _Course(name, task, output.settings(parameters))
+    if reason := course.trainer(0).supports(task):
         raise InputError("", reason)
     if seeds > 1 and "{seed}" not in out:
         raise InputError("--output", "expected {seed} in the file name, for more than one seed")
-    targets = {s: Path(out.replace("{seed}", str(s))) for s in range(seed, seed + seeds)}
-    for s, result in _trained(trainer, task, targets, jobs, quiet=json):
+    part, every = clusters.part(shard), range(seed, seed + seeds)
+    own = every if part is None else every[part.index - 1 :: part.count]
+    targets = {s: Path(out.replace("{seed}", str(s))) for s in own}
+    for s, result in _trained(course, targets, jobs, quiet=json):
         row = {"agent": output.printable(str(targets[s])), "seed": s, **result}
         if json:
             output.as_json(row)
         else:
             output.as_table(output.pairs(row))
+
+
+def _expect_room(path: str) -> None:
+    """Refuse a place that cannot be written, before hours are spent on what goes there."""
+    there = placing.is_there(path)
+    try:
+        with open(path, "ab"):
+            pass
+        if not there:
+            Path(path).unlink()
+    except (OSError, ValueError) as error:
+        raise files.unusable("cannot be written", error, path) from None
 
 
 def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> "Task":
@@ -91,18 +112,54 @@ def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> 
     return Task(problem.name, name, instance=made)
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What is trained: an agent with its parameters, on a task."""
+
+    agent: str
+    task: "Task"
+    parameters: dict[str, str]
+
+    def trainer(self, worker: int) -> "Trainer":
+        """Return the trainer of a worker, whose number stands for ``{worker}``."""
+        from opt_istn import registry
+
+        filled = {
+            key: text.replace("{worker}", str(worker)) for key, text in self.parameters.items()
+        }
+        return registry.trainer(self.agent, self.task.problem, filled)
+
+    def train(self, seed: int, path: Path, report: "Report") -> dict[str, Any]:
+        """Train one seed as the worker that this process is."""
+        return self.trainer(_Worker.number).train(self.task, seed, path, report)
+
+
+class _Worker:
+    """Which of the processes that train this one is."""
+
+    number = 0
+
+
+def _begin(numbers: "Queue[int]") -> None:
+    _Worker.number = numbers.get()
+
+
 def _trained(
-    trainer: "Trainer", task: "Task", targets: dict[int, Path], jobs: int, *, quiet: bool
+    course: _Course, targets: dict[int, Path], jobs: int, *, quiet: bool
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the result of every seed as it ends; several seeds run in processes of their own."""
     with _progress(list(targets), quiet=quiet) as report:
         if jobs == 1 or len(targets) == 1:
             for s, path in targets.items():
-                yield s, trainer.train(task, s, path, partial(report, s))
+                yield s, course.train(s, path, partial(report, s))
             return
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        context = get_context("spawn")
+        numbers = context.Queue()
+        for number in range(jobs):
+            numbers.put(number)
+        with ProcessPoolExecutor(jobs, context, _begin, (numbers,)) as pool:
             futures = {
-                pool.submit(trainer.train, task, s, path, _silent): s for s, path in targets.items()
+                pool.submit(course.train, s, path, _silent): s for s, path in targets.items()
             }
             for future in as_completed(futures):
                 result = future.result()

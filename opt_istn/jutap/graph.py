@@ -7,14 +7,15 @@ is part of the graph.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from opt_istn.jutap.instance import KINDS, MBS, NO_ARC, Instance, IntArray
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def reachable_cells(instance: Instance) -> NDArray[np.bool]:
     Cells without usable links are not flyable, and a walk does not go on from END. Moves can be
     reversed, so from each of these cells END can be reached if it is among them. O(N*N).
     """
+    from scipy import ndimage  # with networkx a third of the start of `solve`: only where needed
+
     ptr, _ = instance.usable
     flyable = np.diff(ptr) > 0
     open_cells = flyable.copy()
@@ -66,6 +69,8 @@ def reaching_cells(instance: Instance) -> NDArray[np.bool]:
 
     END is among them if it can be flown. O(N*N).
     """
+    from scipy import ndimage
+
     ptr, _ = instance.usable
     flyable = np.diff(ptr) > 0
     open_cells = flyable.copy()
@@ -140,6 +145,8 @@ def to_networkx(instance: Instance) -> "nx.DiGraph[Any]":
     arcs = state_arcs(instance)
     columns = (cells, ids, spent) if instance.layered else (cells, ids)
     nodes = list(zip(*(column.tolist() for column in columns), strict=True))
+    import networkx as nx
+
     graph: nx.DiGraph[Any] = nx.DiGraph(
         source=nodes[start_state(instance)],
         target="END",

@@ -2,15 +2,17 @@
 
 from functools import cached_property
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import dijkstra
 
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import pays_bonus, step_cost
 from opt_istn.jutap.instance import Instance, IntArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 FloatArray = NDArray[np.float64]
 Held = tuple[int, bool]  # link, and whether a bonus that counts once is spent
@@ -30,6 +32,8 @@ class Routes:
     @cached_property
     def moves(self) -> "csr_matrix[np.float64]":
         """Energy of every move, shape (N*N, N*N)."""
+        from scipy.sparse import csr_matrix
+
         n, cells = self.instance.grid, self.instance.num_cells
         reached = graph.reachable_cells(self.instance)
         tails = np.flatnonzero(reached & (np.arange(cells) != self.instance.end))
@@ -54,7 +58,7 @@ class Routes:
     @cached_property
     def from_start(self) -> FloatArray:
         """Least energy from START to every cell, infinite where there is no way; (N*N,)."""
-        energy: FloatArray = dijkstra(self.moves, indices=[self.instance.start])[0]
+        energy: FloatArray = _dijkstra(self.moves, indices=[self.instance.start])[0]
         return energy
 
     @cached_property
@@ -67,7 +71,7 @@ class Routes:
 
     @cached_property
     def _towards_end(self) -> tuple[FloatArray, IntArray]:
-        energy, after = dijkstra(
+        energy, after = _dijkstra(
             self.moves.T.tocsr(), indices=[self.instance.end], return_predecessors=True
         )
         return energy[0], after[0].astype(np.int64)
@@ -87,11 +91,27 @@ class Routes:
         It cannot be flown if a cell has no usable link or the energy budget does not allow it.
         """
         line = _line(self.instance)
-        energy = sum(
-            self.instance.energy_mj[_turn(self.instance, *pair)] for pair in pairwise(line)
-        )
-        open_line = graph.reachable_cells(self.instance)[line].all()
-        return line if open_line and energy <= self.allowed else self.frugal()
+        return line if self._can_fly(line) else self.frugal()
+
+    def has_walk(self) -> bool:
+        """Return whether END can be reached at all, whatever the energy."""
+        line = _line(self.instance)
+        return self._can_fly(line) or bool(graph.reachable_cells(self.instance)[self.instance.end])
+
+    def _can_fly(self, line: list[int]) -> bool:
+        """Return whether a line from START to END is open, and within the energy allowed."""
+        instance, budget = self.instance, self.instance.energy_budget_mj
+        ptr, _ = instance.usable
+        if not all(ptr[cell] < ptr[cell + 1] for cell in line):
+            return False
+        energy = sum(instance.energy_mj[_turn(instance, *pair)] for pair in pairwise(line))
+        return budget is None or energy <= budget or energy <= self.allowed
+
+
+def _dijkstra(*arguments: Any, **options: Any) -> Any:
+    from scipy.sparse.csgraph import dijkstra  # half a second to import
+
+    return dijkstra(*arguments, **options)
 
 
 def best_links(instance: Instance, cells: list[int]) -> list[int]:

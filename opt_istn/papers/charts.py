@@ -1,10 +1,11 @@
 """Charts of the papers' figures: ours, what is proven, and lines for what is printed."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from opt_istn.pictures.canvas import COLUMN_IN, NORMAL, SMALL, label
 from opt_istn.report.charts import LINES
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 WINDOW = 100  # episodes of a running mean
 BAND = 0.10  # of the whole rise, within which a curve has settled
-PAPER = {"color": "#cc1111", "lw": 1.1, "ls": (0, (4, 2))}
+PAPER: dict[str, Any] = {"color": "#cc1111", "lw": 1.1, "ls": (0, (4, 2))}
 Curve = tuple[Sequence[float], Sequence[float]]  # x and y
 
 
@@ -85,9 +86,10 @@ def numbers_figure(
         axis.tick_params(axis="x", labelsize=SMALL - 1, length=2, pad=1)
         axis.tick_params(axis="y", length=0)
         axis.margins(x=0.06)
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=value.what == "holes"))
         told = f"{panel.name}: {names[value.what]}, paper {value.value:g}"
         axis.set_title(told, fontsize=SMALL, loc="left", pad=2)
-    note = "dots: our maps, area as many as give it; dashed: printed"
+    note = "dots: our maps, larger where more of them agree; dashed: printed"
     figure.text(0.02, 0.05 / height, note, fontsize=SMALL)
     return figure
 

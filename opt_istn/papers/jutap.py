@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from opt_istn import registry
+from opt_istn.files import InputError
 from opt_istn.jutap import plan as plans
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
@@ -71,7 +72,7 @@ def fig2(work: Work) -> Finding:
     name = "jutap-fig2-quick-0" if work.quick else "jutap-fig2-0"
     path = work.trained(name, "jutap.dqn", settings, source, 0)
     returns = registry.study("returns", "jutap")(path)
-    instance = load(source)
+    instance = _map_of(source)
     best, kinds = _best_return(instance)
     settled = charts.settles(returns)
     finding = Finding("JUTAP, Fig. 2: return against episodes")
@@ -161,7 +162,7 @@ def _paths(name: str, title: str, panels: Sequence[Panel], work: Work) -> Findin
             finding.rows += _rows(panel, who, found, certified)
             for value in panel.values:
                 samples[panel.name, who, value.what] = _sample(found, value.what)
-        first = load(replace_seed(panel.source(), 0))
+        first = _map_of(replace_seed(panel.source(), 0))
         shown = [(who, plan) for who, runs in groups.items() for plan in _plan_of(first, runs)]
         finding.pictures[f"-{panel.name}"] = maps.figure(first, shown)
         finding.agrees.append(_first_said(panel, first, certified))
@@ -202,6 +203,13 @@ def _records(name: str, panel: Panel, work: Work) -> Iterator[tuple[str, list[Re
 def replace_seed(source: Source, seed: int) -> Source:
     """Return the source of one instance of a preset."""
     return Source(preset=source.preset, overrides=source.overrides, seed=seed)
+
+
+def _map_of(source: Source) -> Instance:
+    made = load(source)
+    if not isinstance(made, Instance):
+        raise InputError("source", "expected one of JUTAP instances")
+    return made
 
 
 def _plan_of(instance: Instance, runs: Sequence[Record]) -> Iterator[Plan]:

@@ -1,13 +1,14 @@
 """What the runs of one solver in one group of instances amount to."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn import problems
 from opt_istn.report import intervals, statistics
 from opt_istn.report.intervals import Interval
 from opt_istn.runs.audit import InstanceSummary
@@ -95,19 +96,23 @@ class Sample:
         same = all(len(own) == 1 for own in rows) or len({tuple(own) for own in rows}) == 1
         return np.array([list(own.values()) for own in rows]) if rows and same else None
 
-    def interval(self, seed: int, *, signed: bool = True) -> Interval | None:
+    def interval(
+        self, seed: int, least: float = -math.inf, most: float = math.inf
+    ) -> Interval | None:
         """Return the interval of `mean`; the range of the instances' means if there is no table.
 
         Parameters
         ----------
         seed
             Of the bootstrap.
-        signed
-            Whether values can be negative.
+        least, most
+            What values can be: a mean is not beyond, whatever the bootstrap of a few uneven values
+            says.
         """
         if self.table is not None:
             found = intervals.two_way(self.table, seed)
-            return found if found is None or signed else found.from_zero()
+            largest = float(self.table.max(initial=most))  # other than `most` in a false record
+            return found.within(least, largest) if found else None
         means = self.means
         if len(means) < 2:
             return None
@@ -129,7 +134,8 @@ class Sample:
 
     def on(self, instances: Sequence[str]) -> "Sample":
         """Return the part on some instances."""
-        return Sample({key: own for key, own in self.values.items() if key in set(instances)})
+        wanted = frozenset(instances)
+        return Sample({key: own for key, own in self.values.items() if key in wanted})
 
 
 @dataclass(frozen=True)
@@ -155,9 +161,14 @@ class Series:
     instances: tuple[str, ...]
 
     @cached_property
+    def covered(self) -> frozenset[str]:
+        """Instances on which there is a run."""
+        return frozenset(run.sha256 for run in self.runs)
+
+    @cached_property
     def missing(self) -> list[str]:
         """Instances of the group without a run."""
-        return [key for key in self.instances if key not in {run.sha256 for run in self.runs}]
+        return [key for key in self.instances if key not in self.covered]
 
     @property
     def exact(self) -> bool:
@@ -197,15 +208,16 @@ class Series:
     @property
     def answered(self) -> float:
         """Share of runs that have a plan, or whose proven outcome is that there is none to have."""
-        solved = {run.key for run in self.solved}
-        return sum(has_plan(run) or run.key in solved for run in self.runs) / len(self.runs)
+        known = self.known
+        told = (has_plan(run) or is_solved(run, known[run.sha256].summary) for run in self.runs)
+        return sum(told) / len(self.runs)
 
     @cached_property
     def agreed(self) -> list[Record]:
         """Solved runs whose outcome two different engine cores, or a certificate, stand behind."""
         return [run for run in self.solved if self.known[run.sha256].summary.agreed]
 
-    @cached_property
+    @property
     def gaps(self) -> Sample:
         """Relative gaps to the best proven bound, failures charged the reference cost."""
         return self._sample(relative)
@@ -215,7 +227,12 @@ class Series:
         """Parts of the saving left at most, failures charged the reference cost."""
         return self._sample(left)
 
-    @cached_property
+    @property
+    def most_left(self) -> float:
+        """The largest part that can be left: all of it where no plan costs more than that."""
+        return 1.0 if problems.reference_is_worst(self.runs[0].problem) else math.inf
+
+    @property
     def left_at_least(self) -> Sample:
         """Parts of the saving left at least: with the best plan known for the optimum."""
         return self._sample(left_at_least)
@@ -223,23 +240,32 @@ class Series:
     @cached_property
     def chief(self) -> Sample:
         """What solvers are ranked by: `left` if the group's instances have it, else `gaps`."""
-        told = any(_has_saving(self.known[key]) for key in self.instances)
-        return self.left if told else self.gaps
+        return self.left if self.saves else self.gaps
+
+    @property
+    def most(self) -> float:
+        """The largest value that `chief` can have."""
+        return self.most_left if self.saves else math.inf
+
+    @cached_property
+    def saves(self) -> bool:
+        """Whether there is anything to save on an instance of the group, as far as is known."""
+        return any(_has_saving(self.known[key]) for key in self.instances)
 
     @cached_property
     def left_out(self) -> dict[str, float]:
         """Differences of the mean cost to the bound, on instances where it makes no gap."""
         found: dict[str, list[int]] = {}
-        for run, cost in self._charged():
-            bound = self.known[run.sha256].summary.best_bound
-            if bound is not None and relative(cost, self.known[run.sha256]) is None:
+        for run, cost, known in self._charged:
+            bound = known.summary.best_bound
+            if bound is not None and relative(cost, known) is None:
                 found.setdefault(run.sha256, []).append(cost - bound)
         return {key: math.fsum(own) / len(own) for key, own in found.items()}
 
     @property
     def mean_cost(self) -> float | None:
         """Mean over all runs, failures charged the reference cost; None if that is not known."""
-        costs = [cost for _, cost in self._charged()]
+        costs = [cost for _, cost, _ in self._charged]
         return math.fsum(costs) / len(costs) if len(costs) == len(self.runs) else None
 
     @property
@@ -258,19 +284,22 @@ class Series:
         """Time of every run; infinite for one that failed."""
         return [value for value in map(charged_s, self.runs) if value is not None]
 
-    def _charged(self) -> Iterator[tuple[Record, int]]:
-        """Yield the runs with their costs; without a plan it is the reference, if that is known."""
+    @cached_property
+    def _charged(self) -> list[tuple[Record, int, Known]]:
+        """The runs with their costs; without a plan it is the reference, if that is known."""
+        found = []
         for run in self.runs:
             known = self.known[run.sha256]
-            if has_plan(run) and run.cost is not None:
-                yield run, run.cost
+            if run.cost is not None and run.status != Status.FAILED:
+                found.append((run, run.cost, known))
             elif known.reference is not None and known.summary.status != Status.INFEASIBLE:
-                yield run, known.reference
+                found.append((run, known.reference, known))
+        return found
 
     def _sample(self, measure: Measure) -> Sample:
         found: dict[str, dict[int, float]] = {}
-        for run, cost in self._charged():
-            value = measure(cost, self.known[run.sha256])
+        for run, cost, known in self._charged:
+            value = measure(cost, known)
             if value is not None:
                 found.setdefault(run.sha256, {})[run.seed] = value
         return Sample(dict(sorted(found.items())))  # one order for all, so that resamples pair up

@@ -25,11 +25,21 @@ COLOURS = {  # Okabe and Ito's; blue and orange are far apart in grey, too
     "agent": "#d55e00",
     "": "#999999",
 }
+KINDS = {  # what a solver declares: the colour's name, and what it stands for
+    "exact": ("Blue", "exact"),
+    "heuristic": ("orange", "heuristic"),
+    "policy": ("light blue", "policy"),
+    "agent": ("red", "agent"),
+    "": ("grey", "not declared"),
+}
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#999999")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)))
 OTHERS: dict[str, Any] = {"color": "#cccccc", "ls": "-", "lw": 0.6}
 STANDING_OUT = 8  # curves that can be told apart
 PANELS = 12  # groups drawn; more would be a poster
+SAVING = "saving left (%; 0: best proven bound, 100: reference)"
+RELATIVE = "gap to the best proven bound (% of the bound)"
+LOG = "axis linear up to 1, logarithmic beyond"
 WIDE = 30.0  # largest mean gap over smallest, from where the axis is logarithmic beyond its start
 
 
@@ -43,24 +53,26 @@ def gap_chart(every: Sequence[Series], seed: int = 0) -> Figure:
         groups.setdefault(series.group, []).append(series)
     left_out = len(groups) - PANELS
     groups = dict(list(groups.items())[:PANELS])
-    heights = [len(own) + 1.2 for own in groups.values()] or [1.0]
-    figure = Figure(figsize=(PAGE_IN, 0.17 * sum(heights) + 0.45), layout="constrained")
+    heights = [len(own) + 1.6 for own in groups.values()] or [1.0]
+    figure = Figure(figsize=(PAGE_IN, 0.19 * sum(heights) + 0.3), layout="constrained")
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights).ravel()
     for axis, (group, own) in zip(panels, groups.items(), strict=False):
-        _gap_panel(axis, own, seed)
+        scale = _gap_panel(axis, own, seed)
+        measure = SAVING if own[0].chief is own[0].left else RELATIVE
         axis.set_title(label(group), fontsize=NORMAL, loc="left", pad=3)
-    more = f" ({left_out} more groups are not shown)" if left_out > 0 else ""
-    words = f"saving left, or gap, to the best proven bound (%){more}"
-    panels[-1].set_xlabel(words, fontsize=NORMAL)
+        axis.set_xlabel(f"{measure} \N{EN DASH} {scale}", fontsize=SMALL, labelpad=1)
+    if left_out > 0:
+        figure.supxlabel(f"{left_out} more groups are not shown", fontsize=SMALL)
     return figure
 
 
-def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> None:
+def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> str:
+    """Draw a group's bars and return what scale they have."""
     means = [None if s.missing or s.chief.mean is None else 100 * s.chief.mean for s in own]
-    edges = [None if s.missing else s.chief.interval(seed, signed=False) for s in own]
+    edges = [None if s.missing else s.chief.interval(seed, 0.0, s.most) for s in own]
     top = max((100 * edge.high for edge in edges if edge), default=0.0)
     top = max([top, *(mean for mean in means if mean is not None)])
-    _scale(axis, [mean for mean in means if mean and mean > 0], top)
+    scale = _scale(axis, [mean for mean in means if mean and mean > 0], top)
     for place, (series, mean, edge) in enumerate(zip(own, means, edges, strict=True)):
         if mean is not None:
             axis.barh(place, mean, height=0.62, color=COLOURS[series.kind])
@@ -78,16 +90,18 @@ def _gap_panel(axis: Axes, own: Sequence[Series], seed: int) -> None:
     axis.tick_params(axis="y", length=0)
     axis.invert_yaxis()
     axis.spines[["top", "right"]].set_visible(False)
+    return scale
 
 
-def _scale(axis: Axes, means: Sequence[float], top: float) -> None:
+def _scale(axis: Axes, means: Sequence[float], top: float) -> str:
     """Leave room for the numbers; go logarithmic if one bar would dwarf the others."""
     if means and max(means) > WIDE * min(means):
         axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_xlim(0, top * 10 ** (0.15 * (math.log10(top) + 0.6)))
-    else:
-        axis.set_xlim(0, top * 1.25 or 1.0)
+        return LOG
+    axis.set_xlim(0, top * 1.25 or 1.0)
+    return "linear axis"
 
 
 def _said(series: Series, mean: float | None) -> str:
@@ -111,14 +125,17 @@ def profile_chart(every: Sequence[Series]) -> Figure:
 
 
 def _profile_row(figure: FigureBase, field: Field) -> None:
+    figure.suptitle(field.problem.upper(), fontsize=NORMAL, x=0.01, ha="left")
     axes = figure.subplots(1, 3, sharey=True)
     times, shares = field.times(), field.shares()
     styles = styles_of(field)
     _profile(axes[0], field.proof_times(), styles)
     _times(axes[1], times, styles)
     _shares(axes[2], shares, styles)
-    measured = "gap" if field.measure is relative else "saving left"
-    axes[2].set_xlabel(f"{measured} at most (%)", fontsize=NORMAL)
+    measured = "gap at most (% of the bound)"
+    if field.measure is not relative:
+        measured = "saving left at most (% of the reference's)"
+    axes[2].set_xlabel(f"{measured}\n{LOG}", fontsize=SMALL)
     for axis in axes:
         axis.set_ylim(-0.02, 1.04)
         axis.tick_params(labelsize=SMALL, length=2)
@@ -166,7 +183,7 @@ def _profile(
         _step(axis, 1.0, tau, rho, end, styles[name])
     axis.set_xscale("log")
     axis.set_xlim(1.0, end)
-    axis.set_xlabel("time to a proof / fastest", fontsize=NORMAL)
+    axis.set_xlabel("time to a proof / fastest exact method's\nlogarithmic axis", fontsize=SMALL)
     axis.set_ylabel("share of instances / runs", fontsize=NORMAL)
 
 
@@ -179,7 +196,7 @@ def _times(
         _step(axis, begin, *statistics.solved_within(own), end, styles[name])
     axis.set_xscale("log")
     axis.set_xlim(begin, end)
-    axis.set_xlabel("seconds to the optimum", fontsize=NORMAL)
+    axis.set_xlabel("wall time to the optimum (s)\nlogarithmic axis", fontsize=SMALL)
 
 
 def _shares(

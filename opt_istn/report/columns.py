@@ -1,6 +1,7 @@
 """What a gap table consists of, and its columns: what each shows and how."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from opt_istn.report import statistics, trained
 from opt_istn.report.aggregates import Series
 from opt_istn.report.incidents import Incident, reason_of
 from opt_istn.report.intervals import Interval, Method
+from opt_istn.runs.ledger import Failure
 from opt_istn.solver import Status
 
 Row = Mapping[str, Any]
@@ -146,11 +148,12 @@ def _certificate(series: Series) -> str | None:
 def _averages(series: Series, seed: int) -> dict[str, Any]:
     memory = [run.peak_memory_mb for run in series.runs if run.peak_memory_mb]
     left_out = list(series.left_out.values())
+    left, gaps = series.left, series.gaps
     return {
-        **_spread("left", series.left.mean, series.left.interval(seed, signed=False)),
+        **_spread("left", left.mean, left.interval(seed, 0.0, series.most_left)),
         "left_least_percent": _percent(series.left_at_least.mean),
-        **_spread("gap", series.gaps.mean, series.gaps.interval(seed, signed=False)),
-        "gap_iqm_percent": _percent(series.gaps.interquartile_mean),
+        **_spread("gap", gaps.mean, gaps.interval(seed, least=0.0)),
+        "gap_iqm_percent": _percent(gaps.interquartile_mean),
         "gap_left_out": len(left_out),
         "left_out_cost": statistics.mean(left_out),
         "bound_gap_percent": _percent(statistics.mean(series.bound_gaps)),
@@ -178,7 +181,7 @@ def _difference(series: Series, seed: int, against: Series | None) -> dict[str, 
     if against is None or against is series or against.missing:
         return dict.fromkeys(_spread("difference", None, None))
     sample = series.chief.minus(against.chief)
-    return _spread("difference", sample.mean, sample.interval(seed))
+    return _spread("difference", sample.mean, sample.interval(seed, -series.most, series.most))
 
 
 def _training(series: Series, seed: int, twin: Series | None) -> dict[str, Any]:
@@ -268,24 +271,22 @@ def _spread_columns(
 
 def term_means(series: Series) -> dict[str, float]:
     """Return the mean of every numeric term over the runs with a plan, nested ones dotted."""
-    values: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = defaultdict(list)
     for run in series.planned:
-        for name, value in _numbers(run.terms):
-            if name not in REFERENCES:
-                values.setdefault(name, []).append(value)
-    return {name: math.fsum(own) / len(own) for name, own in values.items()}
+        _add_numbers(values, run.terms)
+    means = {name: math.fsum(own) / len(own) for name, own in values.items()}
+    return {name: mean for name, mean in means.items() if name not in REFERENCES}
 
 
-def _numbers(terms: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, float]]:
+def _add_numbers(
+    values: dict[str, list[float]], terms: Mapping[str, Any], prefix: str = ""
+) -> None:
     for name, value in terms.items():
-        if isinstance(value, dict):
-            yield from _numbers(value, f"{prefix}{name}.")
-        elif (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) < 1e18  # a term beyond is nonsense, and could overflow the mean
-        ):
-            yield prefix + name, float(value)
+        kind = type(value)
+        if kind is dict:
+            _add_numbers(values, value, f"{prefix}{name}.")
+        elif kind in (float, int) and -1e18 < value < 1e18:  # more could overflow the mean
+            values[prefix + name].append(value)
 
 
 def _term(rows: Sequence[Row], name: str) -> Column:
@@ -312,12 +313,16 @@ def _scaled(
 
 
 def _integrals(series: Series) -> list[float]:
-    """Return the primal integral up to the time limit, of runs that have both."""
+    """Return the primal integral up to the time limit, of runs that have both.
+
+    Runs that were killed or crashed count with what they had reported.
+    """
     found = []
     for run in series.runs:
         best, horizon = series.known[run.sha256].summary.best_cost, run.limits.time_s
         told = run.trace or run.cost is None
-        if best is not None and horizon is not None and told and run.status != Status.FAILED:
+        kept = run.status != Status.FAILED or (run.trace and run.failure != Failure.REFUTED)
+        if best is not None and horizon is not None and told and kept:
             found.append(statistics.primal_integral(run.trace, best, horizon))
     return found
 

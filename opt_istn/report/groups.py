@@ -47,11 +47,10 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
         If a record's cost or bound is too large to be one.
     """
     given = _checked(list(records))
-    runs = audit.audited(given)
+    runs, summaries = audit.together(given)
     references = {run.sha256: cost for run in runs if (cost := _reference(run)) is not None}
     known = {
-        summary.sha256: Known(summary, references.get(summary.sha256))
-        for summary in audit.summarise(given)  # which still knows of disputes
+        summary.sha256: Known(summary, references.get(summary.sha256)) for summary in summaries
     }
     label = _labels(runs)
     solvers: dict[str, dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
@@ -79,7 +78,7 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
 def _parts(group: Group, own: Sequence[Series], seen: set[frozenset[str]]) -> Iterator[Group]:
     """Yield what series that miss instances have: there they are compared with all the others."""
     for series in own:
-        covered = tuple(key for key in group.instances if key not in series.missing)
+        covered = tuple(key for key in group.instances if key in series.covered)
         if frozenset(covered) not in seen:
             seen.add(frozenset(covered))
             name = f"{group.name}: {len(covered)} of {len(group.instances)} instances"
@@ -92,10 +91,10 @@ def groups_of(runs: Sequence[Record], by: By = "group") -> list[Group]:
     presets: set[tuple[str, str]] = set()
     found: dict[tuple[str, str, bool], dict[str, None]] = defaultdict(dict)
     for run in runs:
-        read = by == "group" and run.source.preset is None
+        text, read = name(run), by == "group" and run.source.preset is None
         if not read:
-            presets.add((run.problem, name(run)))
-        found[run.problem, name(run), read][run.sha256] = None
+            presets.add((run.problem, text))
+        found[run.problem, text, read][run.sha256] = None
     groups: dict[frozenset[str], Group] = {}
     for (problem, text, read), instances in found.items():
         shared = read and (problem, text) in presets
@@ -120,7 +119,7 @@ def _ranked(own: Sequence[Series]) -> list[Series]:
     common = [
         key
         for key in (own[0].instances if own else ())
-        if all(key not in series.missing for series in own)
+        if all(key in series.covered for series in own)
     ]
 
     def rank(series: Series) -> tuple[float, float, str]:
@@ -170,10 +169,11 @@ def _labels(runs: Sequence[Record]) -> Callable[[Record], str]:
     An agent file of its own for every instance makes no variants.
     """
     tied = _tied(runs)
+    alike = {_identity(run): run for run in runs}  # one for all that share their settings
+    own = {key: _settings(run, tied) for key, run in alike.items()}
     variants: dict[str, dict[bytes, dict[str, Any]]] = defaultdict(dict)
-    for run in runs:
-        settings = _settings(run, tied)
-        variants[run.solver][_encoded(settings)] = settings
+    for key, settings in own.items():
+        variants[key[0]][_encoded(settings)] = settings
     differing = {
         solver: {
             name
@@ -182,13 +182,15 @@ def _labels(runs: Sequence[Record]) -> Callable[[Record], str]:
         }
         for solver, settings in variants.items()
     }
+    labels = {}
+    for key, settings in own.items():
+        words = [f"{name}={settings[name]}" for name in settings if name in differing[key[0]]]
+        labels[key] = f"{key[0]} ({', '.join(words)})" if words else key[0]
+    return lambda run: labels[_identity(run)]
 
-    def label(run: Record) -> str:
-        own = _settings(run, tied)
-        words = [f"{name}={own[name]}" for name in own if name in differing[run.solver]]
-        return f"{run.solver} ({', '.join(words)})" if words else run.solver
 
-    return label
+def _identity(run: Record) -> tuple[str, int, int]:
+    return run.solver, id(run.parameters), id(run.limits)
 
 
 def _tied(runs: Sequence[Record]) -> set[str]:
@@ -216,8 +218,8 @@ def _encoded(value: Any) -> bytes:
 def _checked(runs: list[Record]) -> list[Record]:
     for run in runs:
         traced = (value for _, cost, bound in run.trace for value in (cost, bound))
-        for value in (run.cost, run.bound, *traced):
-            if value is not None and abs(value) >= MAX_COST:
-                expected = f"expected cost and bound within +-2^63 ({run.solver}, seed {run.seed})"
-                raise InputError("cost", expected, run.instance)
+        values = (run.cost, run.bound, *traced) if run.trace else (run.cost, run.bound)
+        if any(value is not None and not -MAX_COST < value < MAX_COST for value in values):
+            expected = f"expected cost and bound within +-2^63 ({run.solver}, seed {run.seed})"
+            raise InputError("cost", expected, run.instance)
     return runs

@@ -1,46 +1,36 @@
 """Building HTML as a tree, so that text from strangers can only ever become text."""
 
+import base64
+import hashlib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 
 Node = ET.Element
 Content = Node | str
 
-STYLE = """
-:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --soft: #f3f4f6; --line: #c9ced6;
-  --dim: #5b6470; --link: #0b5cad; --bad: #b00020; --badsoft: #fdecee; --warn: #8a5a00;
-  --warnsoft: #fff6e0; --good: #17663a; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e8eb; --paper: #15181c; --soft: #20252b;
-  --line: #3b434d; --dim: #9aa5b1; --link: #7ab8f5; --bad: #ff8a94; --badsoft: #3a1a1e;
-  --warn: #f0c060; --warnsoft: #33290f; --good: #7fd6a0; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 86rem; padding: 1.5rem 1rem 4rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.7rem; margin: 0 0 .5rem; } h2 { font-size: 1.25rem; margin: 2.2rem 0 .5rem; }
-h3 { font-size: 1.05rem; margin: 1.4rem 0 .3rem; }
-p, ul { margin: .4rem 0; } .lead { font-size: 1.1rem; } .dim { color: var(--dim); }
-.scroll { overflow-x: auto; margin: .6rem 0; }
-table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--dim); padding: .2rem 0; }
-th, td { padding: .25rem .45rem; border-bottom: 1px solid var(--line); text-align: right;
-  white-space: nowrap; vertical-align: top; }
-thead th { border-bottom: 2px solid var(--line); background: var(--soft); }
-th:first-child, td:first-child, .text td, .text th { text-align: left; }
-.text td { white-space: normal; }
-tr.failed td, tr.failed th { color: var(--bad); } tbody th { font-weight: 600; }
-.failures, .empty { border-left: .35rem solid var(--bad); background: var(--badsoft);
-  padding: .6rem 1rem; margin: 1rem 0; border-radius: .3rem; overflow-wrap: anywhere; }
-.failures h2, .empty h2 { margin: 0; color: var(--bad); }
-.empty { border-color: var(--warn); background: var(--warnsoft); } .empty h2 { color: var(--warn); }
-.certified { color: var(--good); font-weight: 600; }
-figure { margin: 1rem 0; } figcaption { color: var(--dim); font-size: .9rem; }
-img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
-  border-radius: .3rem; padding: .5rem; width: 62rem; }
-code { font-size: .9em; word-break: break-all; } summary { cursor: pointer; color: var(--link); }
-blockquote { border-left: .25rem solid var(--line); margin: .6rem 0; padding: .2rem 1rem; }
-"""
-# Nothing is loaded or run, whatever a record holds: the browser is told so as well.
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table: its cells, the first a heading; its class; its address, if it has one."""
+
+    cells: Sequence[Content]
+    kind: str = ""
+    id: str = ""
+
+
+STYLE, SCRIPT = (
+    files("opt_istn.report").joinpath(name).read_text(encoding="utf-8")
+    for name in ("page.css", "page.js")
+)
+
+
+def _policy() -> str:
+    """Return what a browser may do: nothing is loaded and only our script runs, by its hash."""
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    allowed = f"img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return f"default-src 'none'; base-uri 'none'; form-action 'none'; {allowed}"
 
 
 def node(name: str, *content: Content, **attributes: str) -> Node:
@@ -55,19 +45,40 @@ def node(name: str, *content: Content, **attributes: str) -> Node:
 
 
 def table(
+    name: str,
     heads: Sequence[str],
-    rows: Iterable[tuple[str, Sequence[Content]]],
+    rows: Iterable[Row],
     class_: str = "",
     caption: str = "",
 ) -> Node:
-    """Return a scrollable table; each row has a class and its cells, the first a heading."""
+    """Return a sortable table that scrolls in a region of its own, reached by the keyboard.
+
+    Parameters
+    ----------
+    name
+        Of the region, unlike that of any other on the page.
+    """
     head = node("thead", node("tr", *(node("th", text, scope="col") for text in heads)))
     body = node("tbody")
-    for kind, (first, *others) in rows:
+    for number, row in enumerate(rows):
+        first, *others = row.cells
         cells = [node("th", first, scope="row"), *(node("td", cell) for cell in others)]
-        body.append(node("tr", *cells, class_=kind))
+        told = {"id": row.id} if row.id else {}
+        body.append(node("tr", *cells, class_=row.kind, **{"data-row": str(number)}, **told))
     parts = [node("caption", caption)] if caption else []
-    return node("div", node("table", *parts, head, body, class_=class_), class_="scroll")
+    grid = node("table", *parts, head, body, class_=f"sortable {class_}".rstrip())
+    region = {"role": "region", "tabindex": "0", "aria-label": name}
+    return node("div", grid, class_="scroll", **region)
+
+
+def section(id_: str, title: str, *content: Content) -> Node:
+    """Return a section with its heading, which has an address."""
+    return node("section", node("h2", title, id=id_), *content)
+
+
+def link(id_: str, text: str) -> Node:
+    """Return a link to an element of the page."""
+    return node("a", text, href=f"#{id_}")
 
 
 def listing(items: Iterable[Content]) -> Node:
@@ -80,12 +91,14 @@ def document(title: str, *content: Node) -> str:
     head = node(
         "head",
         node("meta", charset="utf-8"),
-        node("meta", **{"http-equiv": "Content-Security-Policy", "content": POLICY}),
+        node("meta", **{"http-equiv": "Content-Security-Policy", "content": _policy()}),
         node("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         node("title", title),
         node("style", STYLE),
     )
-    page = node("html", head, node("body", node("main", *content)), lang="en")
+    page = node(
+        "html", head, node("body", node("main", *content), node("script", SCRIPT)), lang="en"
+    )
     return "<!DOCTYPE html>\n" + ET.tostring(page, encoding="unicode", method="html") + "\n"
 
 

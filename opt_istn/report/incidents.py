@@ -76,7 +76,7 @@ def disputes(every: Iterable[Series]) -> tuple[str, ...]:
 
 def headline(every: Sequence[Series]) -> str:
     """Return one line: what the instances' outcomes rest on; runs and failures."""
-    runs = {run.key: run for series in every for run in series.runs}
+    runs = {id(run): run for series in every for run in series.runs}  # one may be in two groups
     known = {key: series.known[key].summary for series in every for key in series.instances}
     failed = sum(run.status == Status.FAILED for run in runs.values())
     count = Counter(summary.standing for summary in known.values())

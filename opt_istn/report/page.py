@@ -1,38 +1,36 @@
 """The report: one HTML file that needs nothing else, made from records."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
-from opt_istn import files
+from opt_istn import files, problems
 from opt_istn.pictures import canvas
-from opt_istn.report import charts, groups, html, profiles, sketches
+from opt_istn.report import anytime, charts, evidence, groups, html, profiles, sketches
 from opt_istn.report.aggregates import Series
-from opt_istn.report.columns import ABSENT, Table
-from opt_istn.report.html import Node, node
-from opt_istn.report.incidents import Incident, reason_of
+from opt_istn.report.columns import Table
+from opt_istn.report.html import Node, Row, node
+from opt_istn.report.incidents import Incident
 from opt_istn.report.profiles import Field
 from opt_istn.report.table import table_of
-from opt_istn.runs import audit
-from opt_istn.runs.audit import InstanceSummary
 from opt_istn.runs.ledger import Record
-from opt_istn.solver import Status
 
-_RUN_HEADS = (
-    *("instance", "solver", "parameters", "seed", "limits", "status", "cost", "bound", "proof"),
-    *("wall s", "CPU s", "MiB", "why", "commit", "time"),
-)
+TITLED = 3  # groups that the title names
+CAPTIONS = {  # of the blocks of columns
+    "quality": "Quality",
+    "effort": "What it is, and what it took",
+    "plan": "Means of the plans' own terms",
+}
 
 
-def write_page(records: Iterable[Record], path: str | Path, seed: int = 0) -> None:
+def write_page(records: Iterable[Record], path: str | Path, seed: int = 0, title: str = "") -> None:
     """Write the report of `records` to `path`, atomically.
 
     Parameters
     ----------
     seed
         Of the bootstrap.
+    title
+        Of the page; by default it names the groups of instances.
 
     Raises
     ------
@@ -41,26 +39,49 @@ def write_page(records: Iterable[Record], path: str | Path, seed: int = 0) -> No
     """
     every = groups.every_series(records)
     runs = list({run.key: run for series in every for run in series.runs}.values())
+    known = {key: one for series in every for key, one in series.known.items()}
     table = table_of(every, seed)
-    content = [
-        node("h1", "Comparison of solvers"),
-        node("p", f"{table.headline}.", class_="lead"),
-        node("p", _scope(every, runs), class_="dim"),
+    sections = [
+        *_groups(table, every, runs),
+        *_charts(every, seed),
+        html.section("definitions", "How the numbers are defined", html.listing(table.notes)),
+        html.section(
+            "bounds", "Best known bounds, and how to cite them", *evidence.bounds(every, runs)
+        ),
+        html.section("environment", "Environment", evidence.environment(runs)),
+        html.section("runs", "All runs", *evidence.details(runs, known)),
+    ]
+    told = [
         *_disputes(table.disputes),
         *_incidents("Failed runs", table.failures, "failures"),
         *_incidents("Runs without a plan", table.without_plan, "empty"),
-        *(part for group in table.groups() for part in _group(group, table, every)),
-        *_charts(every, seed),
-        node("h2", "How the numbers are defined"),
-        html.listing(table.notes),
-        *_bounds(every, runs),
-        node("h2", "Environment"),
-        _environment(runs),
-        node("h2", "All runs"),
-        _details(runs),
     ]
-    page = html.document("Comparison of solvers", *content)
+    title = title or _title(every)
+    content = [
+        node("h1", title),
+        node("p", f"{table.headline}.", class_="lead"),
+        node("p", _scope(every, runs), class_="dim"),
+        *told,
+        _contents([*told, *sections]),
+        *sections,
+    ]
+    page = html.document(title, *content)
     files.write_bytes(path, page.encode("utf-8", errors="replace"))
+
+
+def _title(every: Sequence[Series]) -> str:
+    names = list(dict.fromkeys(series.group for series in every))
+    if not names:
+        return "Gaps: no runs"
+    more = f" and {len(names) - TITLED} more" if len(names) > TITLED else ""
+    return f"Gaps on {', '.join(names[:TITLED])}{more}"
+
+
+def _contents(sections: Sequence[Node]) -> Node:
+    """Return the links to the sections."""
+    heads = [head for section in sections for head in section.findall("h2")]
+    links = [html.link(head.get("id", ""), "".join(head.itertext())) for head in heads]
+    return node("nav", html.listing(links), **{"aria-label": "Contents"})
 
 
 def _scope(every: Sequence[Series], runs: Sequence[Record]) -> str:
@@ -74,7 +95,7 @@ def _scope(every: Sequence[Series], runs: Sequence[Record]) -> str:
 def _disputes(lines: Sequence[str]) -> list[Node]:
     if not lines:
         return []
-    head = node("h2", f"Disputed claims: {len(lines)}")
+    head = node("h2", f"Disputed claims: {len(lines)}", id="disputes")
     return [node("section", head, html.listing(lines), class_="failures")]
 
 
@@ -83,7 +104,8 @@ def _incidents(title: str, found: Sequence[Incident], class_: str) -> list[Node]
         return []
     count = sum(len(incident.instances) for incident in found)
     lines = [_incident(incident) for incident in found]
-    return [node("section", node("h2", f"{title}: {count}"), html.listing(lines), class_=class_)]
+    head = node("h2", f"{title}: {count}", id=class_)
+    return [node("section", head, html.listing(lines), class_=class_)]
 
 
 def _incident(incident: Incident) -> Node:
@@ -95,22 +117,56 @@ def _incident(incident: Incident) -> Node:
     return node("span", head, incident.reason, hidden)
 
 
-def _group(group: str, table: Table, every: Sequence[Series]) -> list[Node]:
-    """Return the table of a group, and the map of its first instance."""
-    rows = table.groups()[group]
-    shown = [column for block in table.blocks(rows).values() for column in block]
-    body = [
-        (
-            "failed" if row["failed"] else "",
-            [table.called(row), *(column.show(row) for column in shown)],
-        )
-        for row in rows
+def _groups(table: Table, every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
+    """Return a section for each group of instances."""
+    numbers = {run.key: number for number, run in enumerate(runs, 1)}
+    own: dict[str, list[Series]] = {}
+    for series in every:
+        own.setdefault(series.group, []).append(series)
+    return [
+        html.section(f"group-{place}", group, *_group(place, table, own[group], numbers))
+        for place, group in enumerate(own, 1)
     ]
-    heads = ["solver", *(column.title for column in shown)]
-    parts = [node("h2", group), html.table(heads, body)]
-    own = [series for series in every if series.group == group]
-    drawn = list(dict.fromkeys(series.group for series in every)).index(group) < charts.PANELS
-    sketch = sketches.sketch(own) if drawn else None
+
+
+def _group(
+    place: int, table: Table, own: Sequence[Series], numbers: Mapping[str, int]
+) -> list[Node]:
+    """Return the tables of a group, links to the runs behind them, the map of its first instance.
+
+    Parameters
+    ----------
+    place
+        Number of the group from 1.
+    own
+        Its series, in the order of the table's rows.
+    numbers
+        Of the runs on the page, by key.
+    """
+    group = own[0].group
+    rows = table.groups()[group]
+    parts = []
+    for block, columns in table.blocks(rows).items():
+        shown = [
+            Row(
+                [
+                    html.link(f"group-{place}-{number}", table.called(row)),
+                    *(column.show(row) for column in columns),
+                ],
+                "failed" if row["failed"] else "",
+            )
+            for number, row in enumerate(rows, 1)
+        ]
+        heads = ["solver", *(column.title for column in columns)]
+        name = f"{CAPTIONS[block]}: {group}"
+        parts.append(html.table(name, heads, shown, caption=CAPTIONS[block]))
+    reference = _reference(own)
+    if reference:
+        parts.append(node("p", reference, class_="dim"))
+    parts.append(_behind(place, [table.called(row) for row in rows], own, numbers))
+    if place > charts.PANELS:
+        return parts
+    sketch = sketches.sketch(own)
     if isinstance(sketch, sketches.Sketch):
         source = canvas.data_uri(sketch.figure, ".png", dpi=200)
         parts.append(_figure(source, sketch.caption))
@@ -119,9 +175,33 @@ def _group(group: str, table: Table, every: Sequence[Series]) -> list[Node]:
     return parts
 
 
+def _reference(own: Sequence[Series]) -> str:
+    """Return what the savings of a group are counted from; nothing if it has no reference."""
+    known = own[0].known
+    if all(known[key].reference is None for key in own[0].instances):
+        return ""
+    name = problems.reference_name(own[0].runs[0].problem)
+    return f"Savings are counted from {name}, gaps from the best proven bound of each instance."
+
+
+def _behind(
+    place: int, names: Sequence[str], own: Sequence[Series], numbers: Mapping[str, int]
+) -> Node:
+    """Return the links from each row of a group to all of its runs."""
+    items = []
+    for row, (name, series) in enumerate(zip(names, own, strict=True), 1):
+        found = sorted(numbers[run.key] for run in series.runs)
+        links = [html.link(evidence.run_id(number), str(number)) for number in found]
+        items.append(node("li", node("strong", f"{name}: "), *links, id=f"group-{place}-{row}"))
+    summary = node("summary", "Runs behind each row")
+    return node("details", summary, node("ul", *items, class_="links"))
+
+
 def _figure(source: str, caption: str) -> Node:
     image = node("img", src=source, alt=caption)
-    return node("figure", image, node("figcaption", caption))
+    region = {"role": "region", "tabindex": "0", "aria-label": f"Figure: {caption}"}
+    scroll = node("div", image, class_="scroll", **region)
+    return node("figure", scroll, node("figcaption", caption))
 
 
 def _charts(every: Sequence[Series], seed: int) -> list[Node]:
@@ -131,18 +211,27 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
     source = canvas.data_uri(charts.profile_chart(every), ".svg")
     caption = " ".join(_profile_caption(field) for field in profiles.fields(every))
     return [
-        node("h2", "Gaps"),
-        _figure(gaps, _GAPS),
-        node("h2", "Time and quality"),
-        _figure(source, f"{caption} {_PROFILES}"),
+        html.section("gaps", "Gaps", _figure(gaps, f"{_GAPS} {_kinds(every)}")),
+        html.section(
+            "times",
+            "Time and quality",
+            _figure(source, f"{caption} {_PROFILES}"),
+            _figure(canvas.data_uri(anytime.anytime_chart(every), ".svg"), anytime.CAPTION),
+        ),
     ]
 
 
 _GAPS = (
-    "What is left of the saving, or the gap where there is no reference. Blue: exact, orange: "
-    "heuristic, light blue: policy, red: agent, grey: not declared. Thick lines are 95 % "
+    "What is left of the saving, or the gap where there is no reference. Thick lines are 95 % "
     "intervals, thin ones the range of units too few for one."
 )
+
+
+def _kinds(every: Sequence[Series]) -> str:
+    """Return what the colours of bars mean, of those that there are."""
+    found = {series.kind for series in every}
+    told = [f"{name}: {text}" for kind, (name, text) in charts.KINDS.items() if kind in found]
+    return f"{'; '.join(told)}."
 
 
 _PROFILES = (
@@ -158,107 +247,3 @@ def _profile_caption(field: Field) -> str:
     count = len(field.instances)
     out = f", without {', '.join(field.left_out)}, which lack runs" if field.left_out else ""
     return f"{field.problem}: {count} common instance{'' if count == 1 else 's'}{out}."
-
-
-def _bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
-    """Return how to cite what is proven, instance by instance."""
-    known = {key: one.summary for series in every for key, one in series.known.items()}
-    rows = [(summary.status, _bound_row(summary)) for summary in known.values()]
-    heads = (
-        "instance",
-        "status",
-        "best cost",
-        "best bound",
-        "gap %",
-        "proofs",
-        "standing",
-        "sha256",
-    )
-    parts = [
-        node("h2", "Best known bounds, and how to cite them"),
-        node(
-            "p",
-            "A value is certified by an accepted certificate, agreed if engines of two different "
-            "cores end at the same integer, claimed if only one does. Cite the instance by its "
-            "hash, the integer, and the cores.",
-        ),
-        html.table(heads, rows, class_="text"),
-    ]
-    quoted = next((s for s in known.values() if s.agreed and s.best_cost is not None), None)
-    if quoted:
-        parts.insert(2, node("blockquote", _citation(quoted, runs)))
-    return parts
-
-
-def _bound_row(summary: InstanceSummary) -> list[html.Content]:
-    gap = audit.gap(summary.best_cost, summary.best_bound)
-    good = "certified" if summary.agreed else ""
-    return [
-        summary.instance,
-        str(summary.status),
-        _shown(summary.best_cost),
-        _shown(summary.best_bound),
-        ABSENT if gap is None else f"{100 * gap:.3f}",
-        ", ".join(summary.proofs) or ABSENT,
-        node("span", str(summary.standing), class_=good),
-        node("code", summary.sha256),
-    ]
-
-
-def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
-    version = next((run.packages.get("opt-istn") for run in runs if run.packages), None)
-    commit = next((run.commit for run in runs if run.commit), "")
-    made = " ".join(part for part in (version, f"commit {commit[:12]}" if commit else "") if part)
-    proof = f"independently by {' and '.join(summary.cores)}"
-    if summary.certified:
-        known = (run.certificate for run in runs if run.sha256 == summary.sha256)
-        proof = f"by a certificate (sha256 {', '.join(sorted(set(filter(None, known))))})"
-    return (
-        f"Instance {summary.instance} (sha256 {summary.sha256}) has the optimum "
-        f"{summary.best_cost}, proven {proof} "
-        f"(opt-istn {made})."
-    )
-
-
-def _environment(runs: Sequence[Record]) -> Node:
-    found = Counter(
-        (
-            run.cpu or "unknown",
-            run.limits.threads,
-            (run.commit[:12] or "unknown") + (" (modified)" if run.dirty else ""),
-            ", ".join(f"{name} {version}" for name, version in sorted(run.packages.items())),
-        )
-        for run in runs
-    )
-    rows = [("", [*map(str, place), str(count)]) for place, count in found.items()]
-    return html.table(("processor", "threads", "commit", "versions", "runs"), rows, class_="text")
-
-
-def _details(runs: Sequence[Record]) -> Node:
-    rows = [("failed" if run.status == Status.FAILED else "", _run_row(run)) for run in runs]
-    summary = node("summary", f"{len(runs)} runs, one per row")
-    return node("details", summary, html.table(_RUN_HEADS, rows))
-
-
-def _run_row(run: Record) -> list[str]:
-    limits = {key: value for key, value in msgspec.structs.asdict(run.limits).items() if value}
-    why = reason_of(run) if run.error or run.violations else ""
-    return [
-        run.instance,
-        run.solver,
-        msgspec.json.encode(run.parameters).decode() if run.parameters else "",
-        str(run.seed),
-        ", ".join(f"{key} {value:g}" for key, value in limits.items()),
-        str(run.status),
-        *map(_shown, (run.cost, run.bound)),
-        run.proof,
-        *(ABSENT if x is None else f"{x:.4g}" for x in (run.wall_s, run.cpu_s)),
-        ABSENT if run.peak_memory_mb is None else f"{run.peak_memory_mb:.0f}",
-        f"{run.failure}: {why}" if run.failure else why,
-        run.commit[:12],
-        run.time,
-    ]
-
-
-def _shown(value: int | None) -> str:
-    return ABSENT if value is None else str(value)

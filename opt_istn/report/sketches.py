@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from matplotlib.figure import Figure
 
-from opt_istn import problems
+from opt_istn import placing, problems
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance, Problem
 from opt_istn.report.aggregates import Series, is_solved
@@ -57,7 +57,7 @@ def _regenerated(run: Record, problem: Problem, pictures: Any) -> Instance:
     source = run.source
     if source.file is not None:
         path = Path(source.file)
-        if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if not placing.is_file(path) or path.stat().st_size > MAX_BYTES:
             raise InputError("", "expected a file of moderate size", source.file)
     elif source.preset is not None:
         if problems.of_preset(source.preset).name != problem.name:

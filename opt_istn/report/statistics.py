@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 FloatArray = NDArray[np.float64]
 
@@ -64,7 +63,8 @@ def interquartile_mean(values: Sequence[float]) -> float | None:
     A quarter of the values, rounded down, is cut off at each end; recommended for runs that differ
     by seed (Agarwal et al., Deep RL at the edge of the statistical precipice, NeurIPS 2021).
     """
-    return float(stats.trim_mean(values, 0.25)) if len(values) > 3 else None
+    cut = len(values) // 4
+    return mean(sorted(values)[cut : len(values) - cut]) if len(values) > 3 else None
 
 
 def performance_profile(
@@ -129,9 +129,7 @@ def primal_gap(cost: int | None, best: int) -> float:
         return 1.0
     if cost == best:
         return 0.0
-    if cost * best < 0:
-        return 1.0
-    return abs(cost - best) / max(abs(cost), abs(best))
+    return min(1.0, abs(cost - best) / max(abs(cost), abs(best)))
 
 
 def primal_integral(

@@ -1,5 +1,6 @@
 """The gap table: one row per solver and group of instances, from records alone."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from opt_istn import problems
@@ -49,10 +50,15 @@ METHODS = {
     "are fewer than 5, or too alike to tell",
     Method.BOOTSTRAP_T: "[low, high]: 95 % interval; bootstrap-t for 5 to 49 units",
     Method.BCA: "[low, high]: 95 % interval; BCa bootstrap for 50 units or more",
+    Method.ABC: "[low, high]: 95 % interval; ABC, the limit of BCa, for 1000 units or more",
     Method.TWO_WAY: "[low, high]: 95 % interval; where seeds and instances vary, bootstrap-t that "
     "draws both anew, or either alone if that is wider",
 }
-UNITS = "units are instances, seeds where there are fewer of them."
+UNITS = "units are instances, seeds where there are fewer of them"
+CUT = (
+    "No interval goes beyond what is possible: 0 %, and 100 % where no plan costs more than the "
+    "reference. One that fills all of it says that the units are too few and too uneven."
+)
 CITED = (
     f"certificate: the first {columns.DIGITS} digits of the SHA-256 of the file that proves the "
     "instance's best bound; `opt-istn verify RUNS.jsonl --certificates DIR` checks it again."
@@ -139,10 +145,12 @@ def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:
 
 def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     """Return how the numbers are defined, and by which methods the intervals were made."""
-    names = ("left", "gap", "difference", "gained")
-    used = {row[f"{name}_interval"] for row in rows for name in names}
-    told = [text for method, text in METHODS.items() if method in used]
-    ways = ("; ".join([*told, UNITS]),) if told else ()
+    used: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        for name in ("left", "gap", "difference", "gained"):
+            used[row[f"{name}_interval"]].add(row[f"{name}_units"])
+    told = [f"{text} (here {_listed(used[way])})" for way, text in METHODS.items() if way in used]
+    ways = (". ".join(["; ".join([*told, UNITS]), CUT]),) if told else ()
     difference = (
         (
             f"minus {against}: mean over common instances of the differences run by run, paired "
@@ -153,6 +161,10 @@ def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     short = (SHORT,) if any(row["missing"] for row in rows) else ()
     training = (TRAINING,) if any(row["training"] for row in rows) else ()
     return (*NOTES, *ways, *(difference if against else ()), *training, *short)
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(numbers)))
 
 
 def render(table: Table, form: str = "text", *, raw: bool = False) -> str:

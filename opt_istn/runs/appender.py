@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.runs import ledger
 from opt_istn.runs.ledger import Record
@@ -153,7 +153,7 @@ def repair(path: str | Path) -> list[InputError]:
     InputError
         If the file cannot be read or written, or is being appended to.
     """
-    if not Path(path).is_file():
+    if not placing.is_file(path):
         raise InputError("", "expected a file of records", str(path))
     with locked(path):
         good, bad, errors = [], [], []

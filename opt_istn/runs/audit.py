@@ -10,7 +10,7 @@ one is added or removed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -108,25 +108,32 @@ def audited(records: Iterable[Record]) -> list[Record]:
     A refuted run is `failed`. A run in dispute keeps its plan and loses its claim. `error` says
     why.
     """
-    given = list(records)
-    for places in _by_instance(given).values():
-        runs = [given[place] for place in places]
-        for number, found in _settle(runs).items():
-            given[places[number]] = _without_claim(runs[number], found)
-    return given
+    return together(records)[0]
 
 
 def summarise(records: Iterable[Record]) -> list[InstanceSummary]:
     """Return what is known about each instance, in order of first appearance.
 
-    It does not matter whether `audited` has been applied.
+    It does not matter whether refuted runs are marked; of disputes it knows only what `records`
+    still claim.
     """
+    return together(records)[1]
+
+
+def together(records: Iterable[Record]) -> tuple[list[Record], list[InstanceSummary]]:
+    """Return both what `audited` and what `summarise` return."""
     given = list(records)
-    return [_summary([given[place] for place in places]) for places in _by_instance(given).values()]
+    summaries = []
+    for places in _by_instance(given).values():
+        runs = [given[place] for place in places]
+        against = _settle(runs)
+        summaries.append(_summary(runs, against))
+        for number, found in against.items():
+            given[places[number]] = _without_claim(runs[number], found)
+    return given, summaries
 
 
-def _summary(runs: Sequence[Record]) -> InstanceSummary:
-    against = _settle(runs)
+def _summary(runs: Sequence[Record], against: Mapping[int, _Against]) -> InstanceSummary:
     believed = [
         run for i, run in enumerate(runs) if run.status != Status.FAILED and i not in against
     ]

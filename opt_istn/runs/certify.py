@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import files, problems, registry, verifier
+from opt_istn import files, placing, problems, registry, verifier
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, certificates, environment, ledger
@@ -93,7 +93,7 @@ def certify(
     InputError
         If the file or the folder cannot be used.
     """
-    if not Path(path).is_file():
+    if not placing.is_file(path):
         raise InputError("", "expected a file of records", str(path))
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -249,7 +249,7 @@ def keep(
     path = certificates.path_of(folder, instance.sha256)
     beside = certificates.plan_path_of(folder, instance.sha256)
     known = list(plans)
-    if beside.exists():
+    if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
     best, cost = _best(instance, known)
     found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
@@ -298,7 +298,7 @@ def _priced(instance: Instance, kept: Kept) -> Kept:
 
 def _accepted(instance: Instance, path: Path, made: Path) -> Kept | None:
     """Return what the file at `path` proves; None if it is not there or not accepted."""
-    if not path.exists():
+    if not placing.is_there(path):
         return None
     clock = time.monotonic()
     try:

@@ -18,7 +18,7 @@ import msgspec
 from opt_istn import registry
 from opt_istn.files import InputError, explain
 from opt_istn.runs.ledger import Steps
-from opt_istn.runs.messages import READY, Cost, News, Row, news, said
+from opt_istn.runs.messages import MADE, READY, Cost, News, Row, news, said
 from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
 REPORTED = "reported"  # stands for a proof in a run that did not live to name it
@@ -45,8 +45,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         The solver to make and the seed it gets.
     time_s, work, memory_mb, threads
         The budget it is told.
-    hard_s, prepare_s
-        Seconds after which the run is killed, once the clock runs and before that; None is never.
+    hard_s, make_s, prepare_s
+        Seconds after which the run is killed: once the clock runs, before its solver is made, and
+        in between, while that compiles; None is never.
     folder, search_path
         Working directory and module search path of the parent.
     sizes
@@ -62,6 +63,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     memory_mb: int | None
     threads: int
     hard_s: float | None
+    make_s: float
     prepare_s: float
     folder: str
     search_path: list[str]
@@ -173,6 +175,7 @@ def _distributions(solver: Solver) -> tuple[str, ...]:
 def _solve(job: Job, parts: Sequence[bytes], say: Say) -> Answer:
     """Prepare, start the clock, and only then show the solver its instance."""
     solver = registry.make(job.solver, job.problem, job.parameters)
+    say(said(MADE))
     solver.prepare()
     instance = pickle.loads(parts[0], buffers=parts[1:])
     reporter = _Reporter(say)

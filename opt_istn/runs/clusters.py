@@ -6,7 +6,7 @@
 import importlib
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, cast
 
 from opt_istn.files import InputError
 from opt_istn.runs import remote
@@ -35,7 +35,7 @@ def named(text: str) -> Callable[[], Executor]:
         if not callable(getattr(made, "submit", None)):
             kind = type(made).__name__
             raise InputError("--executor", f"expected an executor of {text}, it made a {kind}")
-        return made  # type: ignore[no-any-return] - it has submit, which is all that is needed
+        return cast("Executor", made)  # it has submit, which is all that is needed
 
     return make
 
@@ -66,11 +66,10 @@ class Dask(Executor):
     """
 
     def __init__(self, address: str) -> None:
-        from distributed import Client
-
+        client: Any = importlib.import_module("distributed").Client
         where = {"scheduler_file" if address.endswith(".json") else "address": address}
         try:
-            self._client: Any = Client(**where, set_as_default=False)
+            self._client: Any = client(**where, set_as_default=False)
         except (OSError, ValueError) as error:
             raise InputError("--dask", f"no scheduler answers ({error})", address) from None
         self._pool: Any = self._client.get_executor(pure=False)
@@ -84,7 +83,7 @@ class Dask(Executor):
         """Give up the runs of a comparison on all workers; what they have begun is killed."""
         self._client.run(remote.cancel, whose, on_error="ignore")
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Disconnect; the cluster goes on."""
-        self._pool.shutdown(wait=wait)
+        self._pool.shutdown(wait=wait and not cancel_futures)
         self._client.close()

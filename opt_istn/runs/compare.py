@@ -62,7 +62,7 @@ class Comparison:
     budget
         Work allowed to each run.
     startup_s
-        Start-up allowed to each run, by default `worker.STARTUP_S`.
+        Allowed to each run for imports and then for compiling; see `worker.run`.
 
     Raises
     ------

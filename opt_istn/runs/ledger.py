@@ -188,6 +188,11 @@ class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True, g
         return self.wall_s + max(0.0, (self.startup_s or 0.0) - FREE_STARTUP_S)
 
     @property
+    def never_started(self) -> bool:
+        """Whether it was killed before its clock ran: nothing is known of the solver."""
+        return self.failure == Failure.TIME and self.wall_s == 0.0
+
+    @property
     def key(self) -> str:
         """Identity of the run: the same key is not run again."""
         return run_key(self.sha256, self.solver, self.parameters, self.seed, self.limits)
@@ -350,6 +355,8 @@ class Thinner:
             limits=share(limits, limits),
             parameters=share((dict, _SORTING.encode(run.parameters)), run.parameters),
             packages=share((str, *run.packages.items()), run.packages),
+            detail=run.detail or share((dict, b"{}"), run.detail),
+            extra=run.extra or share((dict, b"{}"), run.extra),
             **shared,
         )
 

@@ -1,6 +1,7 @@
 """How the processes of a run talk: messages with their lengths, and what the child says as it runs.
 
-The child says that it is ready, then any number of times how it stands, then what its answer is.
+The child says that its solver is made, then that it is ready, then any number of times how it
+stands, then what its answer is.
 Nothing of that is trusted: what is not of this form is no answer.
 """
 
@@ -13,7 +14,7 @@ import msgspec
 
 MAX_ANSWER = 64 << 20  # bytes; a plan of a million moves has 20 MB
 MAX_CLAIM = 2**62  # costs and bounds beyond it are refused: sums of two still fit into 64 bits
-READY, NEWS, ANSWER = b"R", b"N", b"A"  # kinds of what the child says
+MADE, READY, NEWS, ANSWER = b"M", b"R", b"N", b"A"  # kinds of what the child says
 HEAD = struct.Struct(">cQ")  # kind and length
 _PACKET = 1 << 16  # bytes that are joined rather than sent one by one
 _SIZE = struct.Struct(">Q")
@@ -52,7 +53,7 @@ class Ear:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._buffer = clock, bytearray()
         self._answer: bytes | None = None
-        self.ready = False
+        self.made = self.ready = False
         self.plan = b""
         self.rows: list[Row] = []
 
@@ -72,11 +73,13 @@ class Ear:
         while self._answer is None and len(self._buffer) >= HEAD.size:
             kind, size = HEAD.unpack_from(self._buffer)
             end = HEAD.size + size
-            if kind not in (READY, NEWS, ANSWER) or len(self._buffer) < end:
+            if kind not in (MADE, READY, NEWS, ANSWER) or len(self._buffer) < end:
                 return
             body = bytes(self._buffer[HEAD.size : end])
             del self._buffer[:end]
-            if kind == READY:
+            if kind == MADE:
+                self.made = True
+            elif kind == READY:
                 self.ready = True
             elif kind == ANSWER:
                 self._answer = body

@@ -66,7 +66,7 @@ def run_one(
     Parameters
     ----------
     startup_s
-        Start-up allowed (imports, compiling), by default `worker.STARTUP_S`.
+        Allowed for imports and then for compiling; see `worker.run`.
 
     Raises
     ------

@@ -32,7 +32,6 @@ MAX_TAIL = 4096  # bytes kept of what the child prints
 PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
     "opt_istn.runs.child",
     "numba",
-    "networkx",
     "scipy.ndimage",
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
@@ -191,7 +190,8 @@ class _Watch:
     printed: int
     answers: int
     start: float = field(default_factory=time.monotonic)
-    clock: float | None = None  # when the child called ready
+    made: float | None = None  # when the child had made the solver
+    clock: float | None = None  # when it was ready
     done: float | None = None  # when its answer was complete
     spent: float = 0.0  # CPU seconds of start-up
     peak: int = 0  # bytes
@@ -273,7 +273,9 @@ class _Watch:
         return True
 
     def _take_time(self) -> None:
-        """Notice when the child gets ready, and when its answer is complete."""
+        """Notice when the child gets on, and when its answer is complete."""
+        if self.made is None and self.ear.made:
+            self.made = time.monotonic()
         if self.clock is None and self.ear.ready:
             self.clock, self.spent = time.monotonic(), processes.cpu_s(self.pid)
         if self.done is None and self.ear.answer:
@@ -294,10 +296,8 @@ class _Watch:
     def _over_limit(self) -> tuple[Failure | None, str]:
         now = time.monotonic()
         hard, memory = self.job["hard_s"], self.job["memory_mb"]
-        if self.clock is None and now - self.start > self.job["prepare_s"]:
-            spent = f"{self.job['prepare_s']:g} s of start-up"
-            text = f"killed: not ready after {spent}; kernels compile once, allow more for that"
-            return Failure.TIME, text
+        if late := self._late_start(now):
+            return Failure.TIME, late
         if self.clock is not None and hard is not None and now - self.clock > hard:
             allowed = f"the time limit of {self.job['time_s']:g} s"
             return Failure.TIME, f"killed after {hard:g} s: it ignored {allowed}"
@@ -307,6 +307,17 @@ class _Watch:
         if self.ear.size > MAX_ANSWER:
             return Failure.CRASHED, f"killed: its answer exceeds {MAX_ANSWER >> 20} MiB"
         return None, ""
+
+    def _late_start(self, now: float) -> str:
+        """Return why it took too long to get ready, empty if it did not."""
+        if self.clock is not None:
+            return ""
+        if self.made is None:
+            allowed, doing, since = self.job["make_s"], "start-up", self.start
+        else:
+            allowed, doing, since = self.job["prepare_s"], "compiling", self.made
+        spent = f"not ready after {allowed:g} s of {doing}"
+        return f"killed: {spent}; --startup-limit allows more" if now - since > allowed else ""
 
     def _judge_exit(self, status: int, left: int) -> tuple[Failure | None, str]:
         if os.WIFSIGNALED(status):

@@ -33,7 +33,8 @@ from opt_istn.runs.messages import receive, send
 from opt_istn.runs.supervisor import Ending
 from opt_istn.solver import Budget
 
-STARTUP_S = 300.0  # start-up allowed to a run unless said otherwise: imports, first compilation
+STARTUP_S = 60.0  # allowed to a run for its imports unless said otherwise
+COMPILE_S = 300.0  # allowed for `prepare`, which compiles kernels the first time
 SLACK_S = 15.0  # a supervisor that has not answered this long after its deadline is killed
 NURSERY_S = 60.0  # time for a nursery to fork a supervisor, and to import before its first
 _LOOK_S = 1.0  # interval between two looks at a supervisor that says nothing
@@ -135,7 +136,7 @@ def run(
     Parameters
     ----------
     startup_s
-        Start-up allowed, by default `STARTUP_S`.
+        Allowed for imports and then for compiling, by default `STARTUP_S` and `COMPILE_S`.
 
     Raises
     ------
@@ -227,7 +228,8 @@ def _job(
         memory_mb=budget.memory_mb,
         threads=budget.threads,
         hard_s=hard_limit_s(budget),
-        prepare_s=STARTUP_S if startup_s is None else startup_s,
+        make_s=STARTUP_S if startup_s is None else startup_s,
+        prepare_s=COMPILE_S if startup_s is None else startup_s,
         folder=files.current_folder(),
         search_path=[str(place) for place in sys.path],
         sizes=[len(part) for part in parts],
@@ -337,7 +339,8 @@ def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending
     supervisor = int(receive(ours))
     send(ours, msgspec.json.encode(job, enc_hook=str), *parts)
     runs_on = bool(parts) and job.hard_s is None
-    limit_s = None if runs_on else job.prepare_s + (job.hard_s or 0.0) + SLACK_S
+    before_s = job.make_s + (job.prepare_s if parts else 0.0)
+    limit_s = None if runs_on else before_s + (job.hard_s or 0.0) + SLACK_S
     _await(ours, supervisor, limit_s, job.threads)
     ending = msgspec.json.decode(receive(ours), type=Ending)
     return ending, receive(ours), receive(ours)

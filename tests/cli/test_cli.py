@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from opt_istn.cli import main
+from opt_istn.cli import app, main
 from opt_istn.runs import ledger, worker
 from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
@@ -365,3 +365,9 @@ def test_help_is_fast() -> None:
     assert done.stdout.endswith("[]\n")
     for command in ("presets", "generate", "solve", "compare", "verify", "export"):
         assert command in done.stdout
+
+
+def test_no_command_hides_another() -> None:
+    """Every name of a command is registered once: the later one would silently win."""
+    names = [x.name or x.callback.__name__ for x in app.registered_commands if x.callback]
+    assert sorted(names) == sorted(set(names))

@@ -1,4 +1,4 @@
-"""The commands pareto, starts and weights: what they print, write, and exit with."""
+"""The commands pareto, budgets and weights: what they print, write, and exit with."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-@pytest.mark.parametrize("command", ["pareto", "starts", "weights"])
+@pytest.mark.parametrize("command", ["pareto", "budgets", "weights"])
 def test_a_study_prints_writes_draws_and_proves(cli: Cli, command: str) -> None:
     """JSON and CSV hold the same rows, the figure is one, and each file proves what it is for."""
     files = ("-o", "a.png", "--csv", "a.csv", "--certificates", "proofs")
@@ -71,9 +71,9 @@ def test_a_stranger_checks_a_proof(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("starts", "tiny.json", "--kappa", "much"), "--kappa"),
-        (("starts", "tiny.json", "--kappa", "-1"), "--kappa"),
-        (("starts", "tiny.json", "--kappa", "nan"), "--kappa"),
+        (("budgets", "tiny.json", "--kappa", "much"), "--kappa"),
+        (("budgets", "tiny.json", "--kappa", "-1"), "--kappa"),
+        (("budgets", "tiny.json", "--kappa", "nan"), "--kappa"),
         (("pareto", "tiny.json", "-o", "a.gif"), "a.gif"),
         (("weights", "absent.json"), "absent.json"),
         (("pareto", "push.json"), "study"),
@@ -93,6 +93,6 @@ def test_bad_input_is_one_line(cli: Cli, arguments: tuple[str, ...], said: str) 
 
 def test_starts_without_a_plan_are_said(cli: Cli) -> None:
     """A budget that nothing keeps leaves END alone with a plan, and the picture is drawn."""
-    _, out, _ = cli("starts", "tiny.json", "--kappa", "0.01", "-o", "a.svg", "--json")
+    _, out, _ = cli("budgets", "tiny.json", "--kappa", "0.01", "-o", "a.svg", "--json")
     known = [row["start"] for row in json.loads(out) if row["cost"] is not None]
     assert known == [generate(PRESETS["jutap-tiny"], 1).end]

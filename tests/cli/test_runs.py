@@ -77,7 +77,7 @@ def test_start_up_can_be_limited(capsys: pytest.CaptureFixture[str]) -> None:
     """A module that sleeps when it is imported costs the start-up limit given, once."""
     Path("sleepy.py").write_text("import time; time.sleep(60)\n")
     words = ["tiny.json", "--solvers", "sleepy.py:Solver", "-o", "runs.jsonl"]
-    assert main(["compare", *words, "--startup-limit", "0.5"]) == 0
+    assert main(["compare", *words, "--startup-limit", "0.5"]) == 3
     assert "not ready after 0.5 s of start-up" in capsys.readouterr().out
 
 

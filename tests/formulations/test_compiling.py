@@ -75,9 +75,9 @@ def test_nothing_is_compiled_on_the_clock(name: str) -> None:
 def test_kernels_run_without_a_place_for_a_cache(tmp_path: Path, nowhere: bool) -> None:
     """Without a home, or any folder that can be written, kernels are compiled and not kept."""
     script = (
-        "from numba.core import caching\n"
-        f"if {nowhere}: caching.CacheImpl._locator_classes = []\n"
+        "from opt_istn import compiling\n"
         "from opt_istn.compiling import compiled\n"
+        f"if {nowhere}: compiling._Places._locator_classes = ()\n"
         "assert compiled(lambda x: x + 1)(2) == 3\n"
         "import formulations.jutap.labels, formulations.push.labels.solver\n"
         "import learners.jutap.env, learners.push.batch\n"
@@ -89,3 +89,33 @@ def test_kernels_run_without_a_place_for_a_cache(tmp_path: Path, nowhere: bool) 
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+KERNEL = "from opt_istn.compiling import compiled\n\n@compiled\ndef double(x):\n    return 2 * x\n"
+
+
+def test_a_filled_cache_that_cannot_be_written_is_read(tmp_path: Path) -> None:
+    """Kernels that others have compiled are taken from their folder; new ones are not kept."""
+    (tmp_path / "kernel.py").write_text(KERNEL)
+    cache = tmp_path / "cache"
+    script = (
+        "import errno, sys, tempfile\n"
+        "from numba.core.caching import IndexDataCacheFile\n"
+        "def refuse(*_, **__): raise OSError(errno.EROFS, 'read-only')\n"
+        "if sys.argv[1] == 'read':\n"  # the bits of a folder do not keep root from writing
+        "    tempfile.TemporaryFile = IndexDataCacheFile.save = refuse\n"
+        "from kernel import double\n"
+        "assert double(3) == 6\n"
+        "assert sys.argv[1] == 'fill' or double(0.5) == 1.0\n"
+        "print(sum(double.stats.cache_hits.values()), sum(double.stats.cache_misses.values()))\n"
+    )
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(tmp_path)}
+    told = []
+    for way in ("fill", "read"):
+        command = [sys.executable, "-c", script, way]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        told.append(done.stdout.split())
+    assert told == [["0", "1"], ["1", "1"]]
+    assert sum(path.suffix == ".nbc" for path in cache.rglob("*")) == 1
+    assert not list(tmp_path.glob("__pycache__/*.nbi"))

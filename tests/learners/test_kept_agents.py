@@ -1,6 +1,8 @@
 """Agent files of version 1, made by the release that wrote them: they are read for ever."""
 
 import json
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,27 @@ def test_sizes_are_bounded_before_memory_is_taken(name: str, tmp_path: Path) -> 
     path = damaged(name, tmp_path / "a.pt", change)
     with pytest.raises(InputError, match="100000"):
         solver_of(name, path, elsewhere="true").solve(instance_of(name), Budget(), 0)
+
+
+@pytest.mark.parametrize("way", ["packed", "shared"])
+def test_an_archive_larger_inside_is_refused(tmp_path: Path, way: str) -> None:
+    """Megabytes of zeros in a few kilobytes, or an entry listed twice, are refused unread."""
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(KEPT / "push.mappo.pt") as whole, zipfile.ZipFile(path, "w") as archive:
+        for member in whole.infolist():
+            data = whole.read(member)
+            packed = way == "packed" and member.filename.endswith("data/0")
+            kind = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+            archive.writestr(member.filename, data + bytes(10**8 * packed), kind)
+        if way == "shared":
+            largest = max(archive.filelist, key=lambda member: member.file_size)
+            archive.filelist += [largest] * 1000  # written once, named often
+    assert path.stat().st_size < 10**6
+    tracemalloc.start()
+    with pytest.raises(InputError, match="expected an archive without compression"):
+        agent.load(path, "push.mappo")
+    assert tracemalloc.get_traced_memory()[1] < 5 * 10**6
+    tracemalloc.stop()
 
 
 def test_another_observation_is_refused(tmp_path: Path) -> None:

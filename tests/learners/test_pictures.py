@@ -70,3 +70,12 @@ def test_the_curve_is_the_mean_over_seeds() -> None:
     line = figure.axes[0].lines[-1]
     assert np.allclose(line.get_ydata(), -3.0)
     assert max(line.get_xdata()) < 400
+
+
+def test_one_seed_is_not_called_a_mean() -> None:
+    """Of a single training the legend says so; of several, how many the mean is of."""
+    told = [
+        returns_figure([np.full(400, -2.0)] * seeds).axes[0].get_legend().get_texts()[0].get_text()
+        for seeds in (1, 2)
+    ]
+    assert told == ["one seed", "mean of 2 seeds, 95 % interval"]

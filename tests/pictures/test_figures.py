@@ -118,7 +118,8 @@ def test_holes_are_red_and_hatched_where_they_are() -> None:
         if cell in HOLES:
             assert colours == {raster.rgb(raster.HOLE_COLOUR), raster.rgb(raster.STRIPE)}
         else:
-            assert colours == {raster.rgb(raster.PALETTE[instance.strongest[cell]])}
+            own = raster.mbs_colours(instance)[instance.strongest[cell]]
+            assert colours == {raster.rgb(own)}
 
 
 def test_holes_are_red_in_the_file(tmp_path: Path) -> None:
@@ -200,6 +201,30 @@ def test_titles_tell_cost_and_faults() -> None:
     assert "is not a move" in texts[2]
     assert "outside the grid" in texts[3]
     assert [title.get_color() for title in titles] == ["black", *["#aa0000"] * 3]
+
+
+def _lightness(colour: str) -> float:
+    """Return L* of a colour, in CIELAB."""
+    parts = np.array(raster.rgb(colour)) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(116 * np.cbrt(linear @ [0.2126, 0.7152, 0.0722]) - 16)
+
+
+def test_the_palette_is_ordered_and_calmer_than_a_path() -> None:
+    """Shades grow lighter in even steps, the darkest far lighter than the black of a path."""
+    shades = [_lightness(colour) for colour in raster.PALETTE]
+    assert min(shades) > 35
+    assert np.diff(shades) == pytest.approx(np.diff(shades).mean(), rel=0.35)
+
+
+def test_neighbours_are_far_apart_on_the_scale() -> None:
+    """MBSs side by side in a row of stripes differ by more shades than in the palette's order."""
+    strongest = np.repeat(np.arange(8), 8)
+    ids = {"link_ptr": np.arange(65), "link_ids": strongest, "strongest": strongest}
+    striped = _made(num_mbs=8, grid=8, end=63, scenario={}, **ids)
+    shades = [raster.PALETTE.index(colour) for colour in raster.mbs_colours(striped)]
+    assert len(set(shades)) == 8
+    assert np.abs(np.diff(shades)).min() >= 3
 
 
 def test_many_mbs_share_colours_but_not_with_neighbours() -> None:

@@ -1,5 +1,6 @@
 """Samples, ranks and differences, against values computed by hand."""
 
+import sys
 from typing import Any
 
 import pytest
@@ -112,6 +113,42 @@ def test_intervals_of_gaps_start_at_zero() -> None:
     assert (row["gap_low_percent"], row["left_low_percent"]) == (0, 0)
     assert row["difference_low_percent"] < 0
     assert row["difference_high_percent"] == pytest.approx(row["left_high_percent"])
+
+
+@pytest.mark.parametrize(("problem", "cut"), [("push", True), ("jutap", False)])
+def test_no_interval_of_the_saving_left_ends_beyond_all_of_it(problem: str, cut: bool) -> None:
+    """Nine plans alike and an odd one: 100 % in PUSH, where no plan is worse than the reference."""
+    costs = (101, 102, 101, 102, 101, 102, 101, 102, 101, 199)
+    records = [*_optima(10), *(_of("greedy", cost, n) for n, cost in enumerate(costs))]
+    every = [changed(run, problem=problem) for run in records]
+    row = next(row for row in gap_table(every).rows if row["solver"] == "jutap.greedy")
+    assert row["left_low_percent"] == 0
+    assert (row["left_high_percent"] == 100) == cut
+    assert cut or row["left_high_percent"] > 100
+
+
+def test_runs_on_many_instances_take_linear_work() -> None:
+    """Ten times the instances, one solver missing half of them, take about ten times the calls."""
+
+    def steps(number: int) -> int:
+        every = [_of(x, 100 + n % 7, n) for n in range(number) for x in ("greedy", "labels")]
+        every += [_of("blind", 110, n) for n in range(0, number, 2)]
+        counted = 0
+
+        def count(_frame: Any, event: str, _argument: Any) -> Any:
+            nonlocal counted
+            counted += event == "line"
+            return count
+
+        sys.settrace(count)
+        try:
+            series = groups.every_series(every)
+            assert [len(one.missing) for one in series if "blind" in one.label] == [number // 2, 0]
+        finally:
+            sys.settrace(None)
+        return counted
+
+    assert steps(1000) < 15 * steps(100)
 
 
 def test_few_plans_do_not_win() -> None:

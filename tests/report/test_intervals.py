@@ -36,7 +36,7 @@ def _least(trials: int) -> float:
 
 
 @pytest.mark.parametrize("law", DRAWS)
-@pytest.mark.parametrize("n", [5, 10, 49, 50] + [6, 7, 8, 15, 20, 30, 100] * LONG)
+@pytest.mark.parametrize("n", [5, 10, 49, 50, 1000] + [6, 7, 8, 15, 20, 30, 100] * LONG)
 def test_one_way_intervals_cover(law: str, n: int) -> None:
     """At least 92 % of the 95 % intervals of n values hold the mean, also of an exponential."""
     trials, rng = 4000 if LONG else 500, np.random.default_rng(n)
@@ -89,11 +89,62 @@ def test_one_unit_has_no_interval() -> None:
 
 
 def test_methods_by_number_of_units() -> None:
-    """From 5 units on it is the bootstrap-t, from 50 on BCa."""
-    for n, method in ((5, Method.BOOTSTRAP_T), (49, Method.BOOTSTRAP_T), (50, Method.BCA)):
+    """From 5 units on it is the bootstrap-t, from 50 on BCa, from 1000 on its limit."""
+    for n, method in (
+        *((5, Method.BOOTSTRAP_T), (49, Method.BOOTSTRAP_T)),
+        *((50, Method.BCA), (999, Method.BCA), (1000, Method.ABC)),
+    ):
         found = intervals.one_way([math.sqrt(i) for i in range(n)], 0)
         assert found is not None
         assert (found.method, found.units) == (method, n)
+
+
+def test_the_limit_of_many_resamples_is_bca() -> None:
+    """ABC of 1000 skewed values is BCa but for the noise of its resamples, and scales exactly."""
+    values = np.random.default_rng(0).exponential(size=1000) ** 2
+    found = intervals.one_way(values.tolist(), 0)
+    assert found is not None
+    width, mean = found.high - found.low, values.mean()
+    seeds = [np.random.default_rng(seed) for seed in range(10)]
+    low, high = np.mean([intervals._bca(values, rng) for rng in seeds], axis=0)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.03 * width)
+    assert found.high - mean > 1.1 * (mean - found.low)
+    same = intervals.one_way((1e-9 * values).tolist(), 0)
+    assert same is not None
+    assert (same.low, same.high) == pytest.approx((1e-9 * found.low, 1e-9 * found.high))
+
+
+def test_the_limit_by_hand() -> None:
+    """900 zeros and 100 ones: s = 0.3 / sqrt(1000), and a is the skewness / (6 sqrt(1000))."""
+    found = intervals.one_way([0.0] * 900 + [1.0] * 100, 0)
+    assert found is not None
+    a, s, z = 0.8 / 0.3 / (6 * math.sqrt(1000)), 0.3 / math.sqrt(1000), 1.959963985
+    low, high = ((a + x) / (1 - a * (a + x)) ** 2 for x in (-z, z))
+    assert (found.low, found.high) == pytest.approx((0.1 + s * low, 0.1 + s * high))
+
+
+def test_two_way_draws_the_same_as_tables_drawn_anew() -> None:
+    """Means and errors from how often rows and columns are drawn are those of the drawn tables."""
+    rng = np.random.default_rng(3)
+    table, row, column = rng.normal(size=(6, 7)), rng.integers(6, size=6), rng.integers(7, size=7)
+    often = (
+        np.bincount(row, minlength=6).astype(float),
+        np.bincount(column, minlength=7).astype(float),
+    )
+    again = table[row][:, column]
+    spread = again.mean(axis=1).var(ddof=1) / 6 + again.mean(axis=0).var(ddof=1) / 7
+    assert intervals._mean(table, *often) == pytest.approx(again.mean())
+    assert intervals._error(table, *often) == pytest.approx(math.sqrt(spread))
+
+
+def test_intervals_stay_within_what_is_possible() -> None:
+    """Ends beyond are cut, and a zero has no sign."""
+    found = Interval(-0.0, 6.5, Method.BOOTSTRAP_T, 10).within(0.0, 1.0)
+    assert (found.low, found.high) == (0.0, 1.0)
+    assert math.copysign(1.0, found.low) == 1.0
+    assert Interval(-3.0, 0.5, Method.BCA, 50).within(-1.0, 1.0) == Interval(
+        -1.0, 0.5, Method.BCA, 50
+    )
 
 
 def test_equal_values_are_a_point() -> None:

@@ -1,5 +1,7 @@
 """The report page: complete, self-contained, and safe whoever wrote the records."""
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.jutap import Plan
+from opt_istn.report.html import SCRIPT
 from opt_istn.report.page import write_page
 from opt_istn.runs.ledger import Record, Source
 from tests.planted import best_plan, long_plan, tiny
@@ -57,9 +60,9 @@ def page(tmp_path: Path) -> Any:
 def test_page_holds_everything(page: Any) -> None:
     """Headline, failures, groups, charts, bounds, citation, environment and all runs are there."""
     made = page(comparison())
-    headings = re.findall(r"<h[12]>(.*?)</h", made.source)
+    headings = re.findall(r"<h[12][^>]*>(.*?)</h", made.source)
     assert headings == [
-        "Comparison of solvers",
+        "Gaps on paper",
         "Failed runs: 1",
         "Runs without a plan: 2",
         "paper",
@@ -78,6 +81,27 @@ def test_page_holds_everything(page: Any) -> None:
     assert rows.count("<tr class") == len(comparison())
 
 
+def test_every_link_leads_somewhere_on_the_page(page: Any) -> None:
+    """Contents, rows and runs are linked to addresses of the page, all of which are unique."""
+    made = page(comparison())
+    addresses = [str(attributes["id"]) for _, attributes in made.tags if "id" in attributes]
+    links = {str(attributes["href"]) for tag, attributes in made.tags if tag == "a"}
+    assert len(addresses) == len(set(addresses))
+    assert links <= {f"#{address}" for address in addresses}
+    headings = {a["id"] for tag, a in made.tags if tag == "h2"}
+    runs = {f"run-{number}" for number in range(1, len(comparison()) + 1)}
+    assert {f"#{address}" for address in headings | runs} <= links
+
+
+def test_a_report_has_its_own_title(tmp_path: Path, page: Any) -> None:
+    """The title names the groups, or is the given one, as heading and for the window."""
+    groups = [run("labels", 1, 1, source=Source(preset=f"p{i}"), sha256=str(i)) for i in range(5)]
+    assert "Gaps on p0, p1, p2 and 2 more" in page(groups).text
+    write_page(groups, tmp_path / "named.html", title="Mine & yours")
+    source = (tmp_path / "named.html").read_text()
+    assert source.count(">Mine &amp; yours</") == 2
+
+
 def test_a_certificate_is_cited(page: Any) -> None:
     """Where there is a certificate, its hash is cited rather than the cores."""
     runs = [changed(run, certificate="c" * 64) if run.bound == 100 else run for run in comparison()]
@@ -93,17 +117,27 @@ def test_failures_come_first(page: Any) -> None:
 
 
 def test_page_needs_nothing_else(page: Any) -> None:
-    """No script, no link, no address but data; the browser is told to load nothing."""
+    """No address but data and its own parts; the browser may run our script and load nothing."""
     made = page(comparison())
     names = {tag for tag, _ in made.tags}
-    assert not names & {"script", "link", "iframe", "object", "a", "form"}
+    assert not names & {"link", "iframe", "object", "form"}
     sources = [attributes["src"] for _, attributes in made.tags if "src" in attributes]
     assert sources
     assert all(re.match(r"data:image/(png|svg\+xml);base64,", source) for source in sources)
+    assert all(str(a["href"]).startswith("#") for tag, a in made.tags if tag == "a")
     assert "default-src 'none'" in made.source
     assert "prefers-color-scheme: dark" in made.source
     assert "@import" not in made.source
     assert "url(" not in made.source
+
+
+def test_only_the_packaged_script_is_allowed_to_run(page: Any) -> None:
+    """There is one script, and the policy names its hash and no other source."""
+    made = page(comparison())
+    scripts = re.findall(r"<script>(.*?)</script>", made.source, re.DOTALL)
+    assert scripts == [SCRIPT]
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'\"" in made.source
 
 
 def _poisoned() -> list[Record]:
@@ -131,13 +165,15 @@ def test_records_cannot_inject_markup(page: Any) -> None:
     """Markup in any field of a record is shown as text: no element or handler comes of it."""
     made = page(_poisoned())
     assert "<script>alert(1)</script>" in made.text
-    assert "<script" not in made.source
+    assert made.source.count("<script>") == [tag for tag, _ in made.tags].count("script") == 1
     assert {tag for tag, _ in made.tags} <= {
         *("html", "head", "meta", "title", "style", "body", "main", "section", "h1", "h2", "p"),
         *("ul", "li", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "span"),
         *("strong", "code", "figure", "figcaption", "img", "details", "summary", "blockquote"),
+        *("nav", "a", "script"),
     }
     allowed = {"class", "scope", "src", "alt", "lang", "charset", "http-equiv", "content", "name"}
+    allowed |= {"id", "href", "role", "tabindex", "aria-label", "data-row"}
     assert {name for _, attributes in made.tags for name in attributes} <= allowed
     assert not set(made.source) & {"\x00", "\x1b"}
 

@@ -27,6 +27,7 @@ def test_a_bound_near_zero_is_no_scale(cost: int) -> None:
     assert statistics.relative_gap(cost, 100, 10_001) is None
     assert statistics.relative_gap(cost, 0, 10_000) is None
     assert statistics.relative_gap(cost, -5000, 10_000) is None
+    assert statistics.relative_gap(2, 1, 1) == 1
     assert statistics.relative_gap(cost, -10_000, -100) == pytest.approx((cost + 10_000) / 10_000)
 
 
@@ -78,6 +79,7 @@ def test_interquartile_mean_by_hand() -> None:
     assert statistics.interquartile_mean([9, 1, 2, 3, -9]) == pytest.approx(2)
     assert statistics.interquartile_mean([1, 2, 9, 30]) == pytest.approx(5.5)
     assert statistics.interquartile_mean([1, 2, 9]) is None
+    assert statistics.interquartile_mean([7, 3, 50, -50, 1, 2, 3]) == pytest.approx(16 / 5)
     assert statistics.interquartile_mean([]) is None
 
 
@@ -101,6 +103,7 @@ def test_solved_within_by_hand() -> None:
     at, share = statistics.solved_within([3.0, 1.0, math.inf, 3.0])
     assert at.tolist() == [1, 3]
     assert share.tolist() == [0.25, 0.75]
+    assert [x.tolist() for x in statistics.solved_within([3.0])] == [[3], [1]]
     assert [x.tolist() for x in statistics.solved_within([])] == [[], []]
     assert [x.tolist() for x in statistics.solved_within([math.inf])] == [[], []]
 
@@ -129,6 +132,7 @@ def test_primal_gap_by_hand() -> None:
     assert statistics.primal_gap(None, 5) == 1
     assert statistics.primal_gap(0, 0) == 0
     assert statistics.primal_gap(-1, 1) == 1
+    assert statistics.primal_gap(-2, 1) == 1
     assert statistics.primal_gap(200, 100) == pytest.approx(0.5)
     assert statistics.primal_gap(-50, -100) == pytest.approx(0.5)
     assert statistics.primal_gap(7, 0) == 1
@@ -139,5 +143,6 @@ def test_primal_integral_by_hand() -> None:
     trace = [(1.0, None, 50), (2.0, 200, None), (4.0, None, 60), (5.0, 100, 100)]
     assert statistics.primal_integral(trace, 100, 10.0) == pytest.approx(3.5)
     assert statistics.primal_integral(trace, 100, 3.0) == pytest.approx(2.5)
+    assert statistics.primal_integral(trace[:2], 100, 10.0) == pytest.approx(2 + 8 / 2)
     assert statistics.primal_integral([], 100, 10.0) == 10.0
     assert statistics.primal_integral([(99.0, 100, None)], 100, 10.0) == 10.0

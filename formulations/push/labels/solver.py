@@ -38,7 +38,7 @@ from formulations.push.labels.diagram import Diagram, Path
 from formulations.push.labels.profile import make_layers
 from formulations.push.mip import lp
 from formulations.push.moves import anneal_on, touch
-from formulations.push.users import Task, UserResult, relaxed_bound, solve
+from formulations.push.users import Pushes, Task, UserResult, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
@@ -100,10 +100,8 @@ def _solve_task(task: Task) -> UserResult:
     rng = np.random.default_rng([task.seed, task.user])
     search = UserSearch(task.problem, rng, task.budget)
     saved = solve_user(search)
-    slots = task.problem.weight.shape[1]
-    pushed = np.flatnonzero(search.plan < slots).tolist()
     return UserResult(
-        pushes=tuple((f, int(search.plan[f])) for f in pushed),
+        pushes=search.pushes,
         bound_us=max(task.problem.base_us - saved, relaxed_bound(task.problem)),
         work=search.work["sweeps"],
         counts={name: search.work[name] for name in ("splits", "nodes")},
@@ -136,6 +134,17 @@ class UserSearch:
     def __post_init__(self) -> None:
         self.saved, self.heat = cumulative(self.problem), heat_of(self.problem)
         self.plan, self.saved_us = first_plan(self.problem, self.rng, self.budget.left_s())
+
+    @property
+    def pushes(self) -> Pushes:
+        """The incumbent: what is pushed, and when."""
+        pushed = np.flatnonzero(self.plan < self.problem.weight.shape[1]).tolist()
+        return tuple((f, int(self.plan[f])) for f in pushed)
+
+    def report(self, bound: int) -> None:
+        """Tell whoever runs this of the incumbent, and of an upper bound on the saving."""
+        if self.budget.listener is not None:
+            self.budget.report(self.pushes, self.problem.base_us - bound)
 
     def expired(self) -> bool:
         """Return whether time or work is used up."""
@@ -242,6 +251,7 @@ def _search(search: UserSearch, dense: Dense, prices: IntArray, bound: int) -> i
         bound, prices = min(bound, priced.bound), priced.prices
     reach, took = _REACH if dense.costly else 1.0, dense.seconds
     while bound > search.saved_us and not search.expired():
+        search.report(bound)
         if reach < _LEAST_REACH or not search.has(took):
             search.anneal_on(bound)
             break

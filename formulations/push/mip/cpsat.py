@@ -25,6 +25,7 @@ from opt_istn.solver import Budget, Claims
 PROOF = "cpsat"
 _MAX_SEED = 2**31 - 1
 _LARGEST = 2**60  # CP-SAT's sums fit into 64 bits
+_EXACT = 2**53
 _Sum = cp_model.LinearExpr.sum
 
 
@@ -164,10 +165,33 @@ def _add_profile(
         proto.add(_Sum(expressions) <= size)
 
 
+class _Progress(cp_model.CpSolverSolutionCallback):
+    """Reports the plans that the engine meets, and its bounds."""
+
+    def __init__(self, model: _Model, task: Task) -> None:
+        super().__init__()
+        self._model, self._task = model, task
+
+    def on_solution_callback(self) -> None:
+        """Report a new incumbent."""
+        x = self._model.claims
+        found = [j for j, claim in enumerate(self._model.chosen) if self.boolean_value(claim)]
+        rows = zip(x.content[found].tolist(), x.start[found].tolist(), strict=True)
+        self._task.budget.report(tuple(rows), None)
+
+    def note_bound(self, bound: float) -> None:
+        """Report a new bound; CP-SAT gives its integers as doubles, which hold them to 2**53."""
+        if abs(bound) < _EXACT:
+            self._task.budget.report(None, self._task.problem.base_us + math.ceil(bound - 0.01))
+
+
 def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> UserResult:
     """Solve the model; `pushes`, from which it starts, is the plan if the engine has none."""
     solver = _engine(task.budget, task.seed, presolve)
-    status = solver.solve(model.proto)
+    progress = None if task.budget.listener is None else _Progress(model, task)
+    if progress is not None:
+        solver.best_bound_callback = progress.note_bound
+    status = solver.solve(model.proto, progress)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE, cp_model.UNKNOWN):
         raise RuntimeError(f"CP-SAT ended with {solver.status_name(status)}")
     counts = {"conflicts": solver.num_conflicts, "branches": solver.num_branches}

@@ -82,8 +82,30 @@ class Highs:
                 for name in _HEURISTICS:
                     engine.setOptionValue(name, False)
             _limit(engine, task)
+            _report(engine, task, program, pushes)
             engine.run()
             return _result(task, program, engine, pushes, saved_us)
+
+
+def _report(engine: highspy.Highs, task: Task, program: Program, pushes: users.Pushes) -> None:
+    """Tell of the plan to start from, and have the engine tell of better ones."""
+    if task.budget.listener is None:
+        return
+    task.budget.report(pushes, None)
+
+    def improved(event: Any) -> None:
+        found = np.array(event.data_out.mip_solution)
+        bound = highs_engine.round_up(event.data_out.mip_dual_bound, task.problem.base_us)
+        task.budget.report(_chosen(program, found), bound)
+
+    engine.cbMipImprovingSolution.subscribe(improved)
+
+
+def _chosen(program: Program, values: NDArray[np.float64]) -> users.Pushes:
+    """Return the pushes of a solution."""
+    x = program.columns
+    chosen = np.flatnonzero(values[: len(x.start)] > 0.5)
+    return tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
 
 
 def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
@@ -186,11 +208,8 @@ def _result(
     # presolve may solve the model: then there was no tree, and no dual bound either
     solved = status == _STATUS.kOptimal and info.mip_node_count < 0
     bound = info.objective_function_value if solved else info.mip_dual_bound
-    x = program.columns
-    values: NDArray[np.float64] = np.array(engine.getSolution().col_value)[: len(x.start)]
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
-        chosen = np.flatnonzero(values > 0.5)
-        found = tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
+        found = _chosen(program, np.array(engine.getSolution().col_value))
         pushes = better(task.problem, found, pushes)
     nodes, base_us = max(int(info.mip_node_count), 0), task.problem.base_us
     bounds = [highs_engine.round_up(bound, base_us), saved_us and base_us - saved_us]

@@ -150,13 +150,14 @@ def _draw_map(axis: Axes, instance: Instance, image: raster.Image, pen: _Pen) ->
     if instance.num_mbs <= NUMBERED:
         for number, (x, y) in enumerate(stations.tolist()):
             above = y < 0.93 * side
+            towards = "left" if x < 0.03 * side else "right" if x > 0.97 * side else "center"
             text = axis.annotate(
                 str(number),
                 (x, y),
                 xytext=(0, 2.2 if above else -2.2),
                 textcoords="offset points",
                 fontsize=5.5,
-                ha="center",
+                ha=towards,
                 va="bottom" if above else "top",
                 zorder=3,
                 clip_on=True,

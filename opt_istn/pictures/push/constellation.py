@@ -1,10 +1,14 @@
 """The constellation over a PUSH instance in one slot: the whole Earth, and its region.
 
-Plate carrée: degrees of longitude and latitude are equally long.
+Plate carrée: degrees of longitude and latitude are equally long. Links between satellites are drawn
+in the region alone: over the whole Earth they would hide everything else.
 """
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -24,10 +28,11 @@ from opt_istn.push.plan import Plan
 COMM, REMOTE, ACCESS = "#2b6cb0", "#d9660a", "#c2185b"
 Style = dict[str, Any]
 LINKS: dict[str, tuple[str, Style]] = {  # sort: name in the legend, and how it is drawn
-    "comm": ("link within communication shell", {"color": "#a9c6e4", "lw": 0.45}),
-    "remote": ("link within remote-sensing shell", {"color": "#f2c49b", "lw": 0.45}),
+    "comm": ("link within communication shell", {"color": "#bcd3ea", "lw": 0.35}),
+    "remote": ("link within remote-sensing shell", {"color": "#f5d3b5", "lw": 0.35}),
     "cross": ("cross-link", {"color": "#6a51a3", "lw": 0.6}),
 }
+COAST: Style = {"color": "#8c8c8c", "lw": 0.5, "zorder": 1.2}
 TRACK: Style = {"color": REMOTE, "lw": 0.7}
 SIGHT: Style = {"color": ACCESS, "lw": 0.55}
 BOX: Style = {"ec": "#2f855a", "lw": 0.8}
@@ -85,10 +90,12 @@ def map_figure(
     whole = (left, bottom + (low + BETWEEN_IN) / height, width / PAGE_IN, tall / height)
     earth = figure.add_axes(whole)
     region = figure.add_axes((left, bottom, (width - LEGEND_IN) / PAGE_IN, low / height))
-    _draw_map(earth, _Frame(-180, 180, -90, 90), world, sorts, 1.0)
-    _draw_map(region, near, world, sorts, 2.2)
+    linked = {sort: _seen(lines, near) for sort, lines in world.links.items()}
+    _draw_map(earth, _Frame(-180, 180, -90, 90), replace(world, links={}), sorts, 1.0)
+    _draw_map(region, near, replace(world, links=linked), sorts, 2.2)
     earth.set_title(_title(instance, world, user, slot), fontsize=SMALL, pad=3)
-    _draw_legend(region, world, sorts, users)
+    region.set_title("the region, with the links between satellites", fontsize=SMALL, pad=3)
+    _draw_legend(region, replace(world, links=linked), sorts, users)
     return figure
 
 
@@ -123,12 +130,34 @@ def _around(region: Array) -> _Frame:
     return _Frame(left, left + wide, middle - high / 2, middle + high / 2)
 
 
+def _seen(lines: Lines, frame: _Frame) -> Lines:
+    """Return the lines that can be seen in a frame, which may lie across the date line."""
+    shifts = (-360.0, 0.0, 360.0)
+    return [
+        line
+        for line in lines
+        if line[:, 1].max() > frame.south
+        and line[:, 1].min() < frame.north
+        and any(
+            line[:, 0].max() + x > frame.west and line[:, 0].min() + x < frame.east for x in shifts
+        )
+    ]
+
+
+@cache
+def _coastlines() -> Lines:
+    """Return the outlines of land, degrees as (longitude, latitude); the file names its source."""
+    text = files("opt_istn.pictures.push").joinpath("coastlines.json").read_text(encoding="utf-8")
+    return [np.array(line) for line in json.loads(text)["lines"]]
+
+
 def _draw_map(
     axis: Axes, frame: _Frame, world: World, sorts: dict[str, NDArray[np.bool]], size: float
 ) -> None:
     """Draw the world; `size` enlarges markers and lines."""
     for offset in (-360.0, 0.0, 360.0):  # a frame may lie across the date line
         if offset - 180 < frame.east and frame.west < offset + 180:
+            axis.add_collection(LineCollection(_moved(_coastlines(), offset), **COAST))
             _draw_areas(axis, world, sorts, offset, size)
             _draw_links(axis, world, offset, size)
             _draw_points(axis, world, offset, size)
@@ -152,7 +181,7 @@ def _draw_areas(
 def _draw_links(axis: Axes, world: World, offset: float, size: float) -> None:
     thick = size**0.5
     drawn: list[tuple[Lines, Style]] = [
-        (world.links[sort], style) for sort, (_, style) in LINKS.items()
+        (world.links.get(sort, []), style) for sort, (_, style) in LINKS.items()
     ]
     drawn += [(world.tracks, TRACK)]
     for rank, (lines, style) in enumerate(drawn):
@@ -207,12 +236,13 @@ def _draw_legend(
         "communication satellite": Line2D([], [], **_dot(COMM, 4)),
     }
     for sort, (name, style) in LINKS.items():
-        if world.links[sort]:
+        if world.links.get(sort):
             entries[name] = Line2D([], [], **style | {"lw": 1.2})
     entries["ground track, all slots, of a\nsatellite that makes content"] = Line2D([], [], **TRACK)
     if world.access:
         entries["access link"] = Line2D([], [], **SIGHT | {"lw": 1.0})
     entries["user" if len(users) == 1 else "users"] = Line2D([], [], **_user(3))
+    entries["coast"] = Line2D([], [], **COAST)
     entries["region of interest"] = Patch(fc="none", **BOX)
     entries["region of the scenario"] = Patch(fc="none", **REGION)
     for name, style in CONTENTS.items():

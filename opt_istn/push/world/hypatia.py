@@ -17,7 +17,7 @@ import numpy as np
 from sgp4 import exporter
 from sgp4.api import Satrec
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.physics.frames import geodetic_to_ecef
 from opt_istn.physics.orbits import WGS72_RADIUS_M
@@ -81,7 +81,7 @@ def read(path: str | Path) -> Folder:
     InputError
         If a file is missing or wrong; names the file, the line and what was expected there.
     """
-    if not Path(path).is_dir():
+    if not placing.is_folder(path):
         lines = _lines(Path(path))
         found = tle.records(lines, str(path))
         if not found:

@@ -1,0 +1,47 @@
+"""Engines report plans and bounds while they run, and none that is wrong."""
+
+from typing import Any
+
+import pytest
+
+from opt_istn import Budget, evaluate, generate, make
+
+ENGINES = [
+    *(("jutap-tiny", f"jutap.{name}", {}) for name in ("labels", "cpsat")),
+    *(("push-tiny", f"push.{name}", {}) for name in ("labels", "highs", "cpsat", "interval")),
+    ("push-tiny", "push.cpsat", {"start": False}),
+]
+
+
+@pytest.mark.parametrize(("preset", "solver", "parameters"), ENGINES)
+def test_engines_report_what_is_so(preset: str, solver: str, parameters: dict[str, Any]) -> None:
+    """Every reported plan is feasible and costs what was said; no bound exceeds the optimum."""
+    instance, heard = generate(preset, seed=1), list[tuple[Any, int | None, int | None]]()
+    budget = Budget(time_s=20, listener=lambda *said: heard.append(said))
+    claims = make(solver, **parameters).solve(instance, budget, seed=0)
+    for plan, bound, cost in heard:
+        assert bound is None or bound <= claims.cost
+        if plan is not None:
+            judged = evaluate(instance, plan)
+            assert not judged.violations
+            assert cost is None or judged.cost == cost
+    if solver != "jutap.labels":  # which needs no search here
+        assert any(plan is not None for plan, _, _ in heard)
+        assert any(bound is not None for _, bound, _ in heard)
+    told = [cost for plan, _, cost in heard if plan is not None and cost is not None]
+    if preset == "push-tiny":
+        assert told[-1] == claims.cost
+        assert told == sorted(told, reverse=True)
+
+
+def test_what_solves_another_instance_reports_nothing_of_it() -> None:
+    """Methods that plan on a changed instance do not report plans of that."""
+    heard = list[Any]()
+    budget = Budget(time_s=20, listener=lambda *said: heard.append(said))
+    cases = (("jutap-paper-k1.02", "jutap.terrestrial"), ("push-tiny", "push.expected"))
+    for preset, solver in cases:
+        instance = generate(preset, seed=0)
+        chosen = make(solver)
+        if chosen.supports(instance) is None:
+            chosen.solve(instance, budget, seed=0)
+    assert heard == []
