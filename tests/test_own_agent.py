@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/own-agent.md"
 EXAMPLES = ROOT / "examples/agents"
 SHORT = {  # what the page takes minutes for, the test does in seconds
-    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 3000",
+    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 300",
     "python train_pettingzoo.py 20000": "python train_pettingzoo.py 1",
     "opt-istn generate push-paper-v2": "opt-istn generate push-tiny-v2",
 }
