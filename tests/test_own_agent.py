@@ -1,6 +1,5 @@
 """docs/own-agent.md is run from top to bottom, as a new user would, with short trainings."""
 
-import json
 import os
 import re
 import subprocess
@@ -17,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/own-agent.md"
 EXAMPLES = ROOT / "examples/agents"
 SHORT = {  # what the page takes minutes for, the test does in seconds
-    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 3000",
+    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 300",
     "python train_pettingzoo.py 20000": "python train_pettingzoo.py 1",
     "opt-istn generate push-paper-v2": "opt-istn generate push-tiny-v2",
 }
@@ -102,11 +101,22 @@ def test_parts_on_the_page_are_those_of_the_environment() -> None:
     """The table of a PUSH agent's observation names every part and no other."""
     from learners.push.env import PushEnv
     from learners.push.foreign import observation_of
+    from learners.push.view import META
     from opt_istn import generate
 
     section = PAGE.read_text().partition("## What a PUSH agent sees")[2]
     named = re.findall(r"^\| (`.+?) \|", section, re.M)
     parts = {name for cell in named for name in re.findall(r"`(\w+)`", cell)}
     env = PushEnv(generate("push-tiny-v2", seed=0))
-    assert set(observation_of(env)) <= parts
-    assert json.dumps(sorted(parts - set(observation_of(env)))) == "[]"
+    assert set(observation_of(env)) == parts
+    attributes = " ".join(section.partition("Attributes: ")[2].split()).rstrip(".")
+    assert attributes == ", ".join(META)
+    known = observation_of(env)
+    sizes = {"C": 15, "G": 3, "L": 2, "H": 45, "T": env.sizes.slots, "T + 1": env.sizes.slots + 1}
+    for names, shape in re.findall(r"^\| (`[^|]+) \| \(([^)]*)\) \|", section, re.M):
+        for name in re.findall(r"`(\w+)`", names):
+            said = [x.strip() for x in shape.split(",") if x.strip()]
+            assert len(said) == len(known[name]), name
+            for text, size in zip(said, known[name], strict=True):
+                if text in sizes or text.isdigit():
+                    assert size == (int(text) if text.isdigit() else sizes[text]), name

@@ -1,4 +1,4 @@
-"""Train stable-baselines3's DQN or PPO on one map and save it: python train_sb3.py dqn 20000."""
+"""Train stable-baselines3's DQN or PPO on one map and save it: python train_sb3.py dqn 100000."""
 
 import sys
 
@@ -15,8 +15,10 @@ env = gymnasium.make(
     features="fourier",  # what it sees; the file remembers it
 )
 if algorithm == "dqn":
-    settings = {"learning_starts": 200, "gamma": 1.0, "exploration_fraction": 0.5}
-    model = DQN("MlpPolicy", env, seed=0, device="cpu", **settings)
+    settings = {"gamma": 1.0, "batch_size": 64, "learning_rate": 1e-3, "learning_starts": 64}
+    settings |= {"train_freq": 1, "target_update_interval": 1, "tau": 0.005}
+    network = {"net_arch": [128, 128]}
+    model = DQN("MlpPolicy", env, seed=0, device="cpu", policy_kwargs=network, **settings)
 else:
     model = PPO("MlpPolicy", env, seed=0, device="cpu", n_steps=256, gamma=1.0)
 model.learn(steps)

@@ -169,7 +169,8 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
         high = np.ones(self._features.shape[1], dtype=np.float32)
         if energy_penalty and instance.energy_budget_mj:
             high[-1] = max_steps * max(instance.energy_mj) / instance.energy_budget_mj
-        self.observation_space = Seen(high, self.layout.name, instance.sha256)
+        space: Any = Seen(high, self.layout.name, instance.sha256)
+        self.observation_space = space
         self.action_space = spaces.Discrete(self.table.num_actions)
         self._state, self._steps, self._spent_mj = 0, 0, 0
 

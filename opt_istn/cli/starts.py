@@ -72,7 +72,8 @@ def starts(
     if out and last is not None:
         from opt_istn.pictures import canvas
 
-        draw: Any = import_module(f"{problem.pictures().__package__}.starts")
+        pictures: Any = problem.pictures()
+        draw: Any = import_module(f"{pictures.__package__}.starts")
         canvas.save(draw.starts_figure(loaded, last[1], last[0]), out)
         output.wrote(out)
 

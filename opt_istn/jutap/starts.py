@@ -115,14 +115,18 @@ def judge_pilot(table: Table, layout: Layout, acts: Acts, max_steps: int = MAX_S
     layout
         What the policy sees.
     acts
-        The policy, of many flights side by side.
+        The policy, of many flights side by side; the same whenever it sees the same.
     """
     columns, possible = layout.of(table), table.next >= 0
+    if not layout.spent:  # what it sees is the state alone, so it is asked once for each
+        asked = np.flatnonzero(possible.any(axis=1) & ~table.done)
+        action = np.zeros(table.num_states, dtype=np.int64)
+        action[asked] = acts(columns[asked], possible[asked])
+        return judge(table, action, max_steps=max_steps)
 
     def choose(here: IntArray, spent_mj: IntArray) -> IntArray:
         seen = columns[here]
-        if layout.spent:
-            seen[:, -1] = spent_mj / (table.instance.energy_budget_mj or 1)
+        seen[:, -1] = spent_mj / (table.instance.energy_budget_mj or 1)
         return np.asarray(acts(seen, possible[here]))
 
     cost, state = _flown(table, choose, max_steps)
@@ -130,7 +134,7 @@ def judge_pilot(table: Table, layout: Layout, acts: Acts, max_steps: int = MAX_S
     return Judged(table.cell[table.starts], cost, optimum, table.done[state])
 
 
-def judge_solver(instance: Instance, solver: Solver, seed: int, budget: Budget) -> Judged:
+def judge_solver(instance: Instance, solver: Any, seed: int, budget: Budget) -> Judged:
     """Judge any solver from every START: a policy by following it, any other by solving each.
 
     A policy is a solver with ``pilot(instance, seed)``, which returns a layout and what acts on
@@ -139,6 +143,8 @@ def judge_solver(instance: Instance, solver: Solver, seed: int, budget: Budget) 
 
     Parameters
     ----------
+    solver
+        A policy, or an `opt_istn.solver.Solver`.
     budget
         Work allowed to each START of a solver that is no policy.
     """

@@ -11,7 +11,7 @@ def plain(name: str) -> bool:
     try:
         registry.make(name, "jutap", {})
     except InputError as error:
-        return error.field != "agent"
+        return error.field not in ("agent", "module")
     return True
 
 
@@ -25,5 +25,6 @@ def test_solver_conforms(name: str) -> None:
 
 
 def test_only_agents_are_left_out() -> None:
-    """The solvers that cannot be made without a parameter are those that fly an agent file."""
-    assert {name for name in NAMES if not plain(name)} == {"jutap.dqn", "jutap.qlearning"}
+    """The solvers that cannot be made without a parameter are those that fly an agent's file."""
+    agents = ("dqn", "qlearning", "sb3", "onnx", "policy")
+    assert {name for name in NAMES if not plain(name)} == {f"jutap.{name}" for name in agents}

@@ -24,13 +24,15 @@ INSTANCES = {
 
 
 def choices(problem: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """Return all solvers of a problem; those with an agent file here play it, on any instance."""
+    """Return the solvers of a problem that need no file, and those whose agent file is here."""
     known = [name for name in registry.names() if name.startswith(f"{problem}.")]
     chosen: list[tuple[str, Mapping[str, Any]]] = []
     for name in known:
         agent = f"{name.partition('.')[2]}.pt"
         played = {"agent": agent, "elsewhere": True} if (HERE / agent).exists() else {}
-        chosen.append((name, played))
+        needed = {x.name for x in registry.described(name).parameters if not x.default}
+        if needed <= set(played):
+            chosen.append((name, played))
     return chosen
 
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +16,6 @@ from opt_istn.jutap import Instance, evaluate
 from opt_istn.jutap.observation import LAYOUTS, Layout
 from opt_istn.jutap.starts import FULL, STRONGEST, Acts, against, judge, judge_solver
 from opt_istn.jutap.table import greedy, strongest, table_of, value_iteration
-from opt_istn.solver import Solver
 
 BUDGET = Budget(time_s=60)
 
@@ -50,7 +49,7 @@ def test_an_exact_solver_has_no_gap_to_the_full_optimum(instance: Instance) -> N
 
 def test_a_policy_is_followed_from_all_starts_at_once(instance: Instance) -> None:
     """What decides on what it sees flies as the table of its actions does, without gap."""
-    judged = judge_solver(instance, cast("Solver", Policy()), 0, BUDGET)
+    judged = judge_solver(instance, Policy(), 0, BUDGET)
     table = table_of(strongest(instance))
     known = judge(table, greedy(table, value_iteration(table)))
     assert (judged.cost == known.cost).all()

@@ -26,6 +26,11 @@ EXTRAS = (
     "torch",
     "gymnasium",
     "pettingzoo",
+    "stable_baselines3",
+    "supersuit",
+    "SuperSuit",
+    "onnx",
+    "pandas",
 )
 OURS = ("opt_istn", "_editable")
 
