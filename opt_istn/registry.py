@@ -47,7 +47,12 @@ def names() -> list[str]:
 def distribution(solver_id: str) -> tuple[str, ...]:
     """Return the name of the distribution an installed solver comes from, none if unknown."""
     entry = _entry_points().get(solver_id)
-    return (entry.dist.name,) if entry and entry.dist else ()
+    return () if entry is None else _distribution(entry)
+
+
+@cache  # each time it is asked, Python reads all the metadata of the package
+def _distribution(entry: EntryPoint) -> tuple[str, ...]:
+    return (entry.dist.name,) if entry.dist else ()
 
 
 def applies(solver_id: str, problem: str) -> bool:
