@@ -57,6 +57,7 @@ torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
 	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/test_intervals.py
+	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -q tests/formulations/test_time_limits.py
 	$(BIN)/python -m tests.mutate
 	$(MAKE) identity IDENTITY="-m ''"
 

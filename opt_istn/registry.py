@@ -48,7 +48,12 @@ def names(group: str = GROUP) -> list[str]:
 def distribution(solver_id: str) -> tuple[str, ...]:
     """Return the name of the distribution an installed solver comes from, none if unknown."""
     entry = _entry_points().get(solver_id)
-    return (entry.dist.name,) if entry and entry.dist else ()
+    return () if entry is None else _distribution(entry)
+
+
+@cache  # each time it is asked, Python reads all the metadata of the package
+def _distribution(entry: EntryPoint) -> tuple[str, ...]:
+    return (entry.dist.name,) if entry.dist else ()
 
 
 def described(solver_id: str, group: str = GROUP) -> Described:

@@ -5,6 +5,7 @@ Value iteration shares no code with the label setter, so without an energy budge
 proof.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from opt_istn.files import InputError
@@ -52,16 +53,19 @@ class ValueIteration:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Sweep until nothing changes; O(sweeps * states * actions)."""
-        own = self.reward == "objective"
         try:
-            table = table_of(instance if own else strongest(instance))
-            value = value_iteration(rewarded(table, self.reward))
-        except InputError as error:
+            return self._solved(instance, budget.start().expired)
+        except (InputError, TimeoutError) as error:
             return Claims(Status.NO_PLAN, detail={"reason": str(error)})
+
+    def _solved(self, instance: Instance, late: Callable[[], bool]) -> Claims:
+        own = self.reward == "objective"
+        table = table_of(instance if own else strongest(instance))
+        value = value_iteration(rewarded(table, self.reward), late)
         start = graph.start_state(table.instance)
         if value[start] >= LOST:
             return Claims(Status.INFEASIBLE, proof="value-iteration")
-        plan = flown(table, greedy(rewarded(table, self.reward), value), start)
+        plan = flown(table, greedy(rewarded(table, self.reward), value, late), start)
         if not own:
             plan = replace(plan, instance=instance.sha256)
             cost = evaluate(instance, plan).cost

@@ -6,6 +6,7 @@ flights and their Gymnasium environment all read it, so they solve the same prob
 Costs come from `opt_istn.jutap.graph`, whose arcs are tested against the evaluator.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -216,20 +217,33 @@ def columns_of(kind: FeatureKind, layered: bool) -> list[str]:
     return [*raw, *(waves if kind == "fourier" else []), *spent]
 
 
-def value_iteration(table: Table) -> IntArray:
+def never() -> bool:
+    """Return that there is time enough."""
+    return False
+
+
+def value_iteration(table: Table, late: Callable[[], bool] = never) -> IntArray:
     """Return the least cost to END of every state, `LOST` where there is none, shape (S,).
 
     Sweeps V(s) = min_a c(s, a) + V(next(s, a)) from V = 0 at END until nothing changes, in
     integers; O(sweeps * states * actions).
 
+    Parameters
+    ----------
+    late
+        Asked before each sweep whether the time is up.
+
     Raises
     ------
     InputError
         If the costs fall without limit: there is a negative cycle.
+    TimeoutError
+        If the time is up.
     """
     value = np.where(table.done, 0, LOST)
     possible = table.next >= 0
     for _ in range(table.num_states + 1):
+        _expect_time(late)
         onward = np.where(possible, value[table.next], LOST)
         least = np.where(onward < LOST, table.cost + onward, LOST).min(axis=1)
         least[table.done] = 0
@@ -239,7 +253,12 @@ def value_iteration(table: Table) -> IntArray:
     raise InputError("cost", "a cycle of negative cost makes flights arbitrarily cheap")
 
 
-def greedy(table: Table, value: IntArray) -> IntArray:
+def _expect_time(late: Callable[[], bool]) -> None:
+    if late():
+        raise TimeoutError("the time was up in the middle of the sweeps")
+
+
+def greedy(table: Table, value: IntArray, late: Callable[[], bool] = never) -> IntArray:
     """Return an optimal action of every state, the first one, shape (S,).
 
     Among equals the action after which END is fewest moves away is taken, so that cycles of cost
@@ -250,6 +269,7 @@ def greedy(table: Table, value: IntArray) -> IntArray:
     best = total == total.min(axis=1, keepdims=True)
     moves = np.where(table.done, 0, table.num_states)
     while True:
+        _expect_time(late)
         after = np.where(best & (table.next >= 0), moves[table.next] + 1, table.num_states)
         fewer = np.where(table.done, 0, np.minimum(after.min(axis=1), table.num_states))
         if np.array_equal(fewer, moves):

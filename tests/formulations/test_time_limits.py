@@ -9,17 +9,22 @@ from typing import Any
 import pytest
 
 from opt_istn import InputError, problems, registry
+from opt_istn.library.shelf import Library
 from opt_istn.solver import Budget
 
 TORTURE = bool(os.environ.get("OPT_ISTN_TORTURE"))
 PRESETS = ("push-paper-wide", "jutap-paper-k1.05")
 LARGE = ("push-day", "push-users-18", "push-cache-45", "jutap-city-k1.05", "jutap-region-k1.02")
 LIMITS_S = (0.05, 1.0, 20.0) if TORTURE else (0.05,)
+SHORT = ("jutap-city-k1.02-0", "push-paper-wide-v2-0")  # entries on which searches are long
+ENTRIES = [entry.name for entry in Library().entries() if TORTURE or entry.name in SHORT]
 
 
 @cache
 def instance(preset: str) -> Any:
-    """Return an instance of a preset."""
+    """Return an instance of a preset, or of an entry of the library."""
+    if preset in ENTRIES:
+        return problems.read_instance(Library().instance_path(preset))
     problem = problems.of_preset(preset)
     return problem.generate(problem.scenario(preset, {}), 0, preset)
 
@@ -36,7 +41,7 @@ def plain(name: str) -> bool:
 PAIRS = [
     (name, preset)
     for name in registry.names()
-    for preset in PRESETS + LARGE * TORTURE
+    for preset in (*PRESETS, *LARGE * TORTURE, *ENTRIES)
     if preset.startswith(name.partition(".")[0]) and plain(name)
 ]
 

@@ -179,7 +179,7 @@ def test_a_supervisor_past_its_deadline_is_killed(
     parts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the watching process does not keep the deadline, the caller does."""
-    monkeypatch.setattr(worker, "SLACK_S", -1.2)
+    monkeypatch.setattr(worker, "SLACK_S", -1.7)
     outcome = worker.run(
         "tests.planted:Endless", "jutap", {}, 0, Budget(time_s=1), parts, startup_s=0.5
     )
