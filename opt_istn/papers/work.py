@@ -163,14 +163,15 @@ def page(name: str, finding: Finding, pictures: Iterable[str], *, quick: bool) -
         f"`{command}`, commit {state}{dirty}, {made}, Python {platform.python_version()}.",
         "",
     ]
-    lines += [f"![{picture}]({picture})" for picture in pictures]
+    shown = [f"![{picture}]({picture})" for picture in pictures]
+    lines += [*shown, ""] if shown else []
     if finding.rows:
-        lines += ["", _line(finding.header), _line(["---"] * len(finding.header))]
+        lines += [_line(finding.header), _line(["---"] * len(finding.header))]
         lines += [_line(row) for row in finding.rows]
     for heading, said in (("What agrees", finding.agrees), ("What cannot", finding.cannot)):
         if said:
             lines += ["", f"**{heading}.** {' '.join(said)}"]
-    return "\n".join(lines) + "\n"
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def _line(cells: Sequence[Any]) -> str:
