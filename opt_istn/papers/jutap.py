@@ -163,7 +163,8 @@ def _paths(
         for who, found in (flown[panel.name] | readings[panel.name]).items():
             finding.rows += _rows(panel, who, found, certified)
             for value in panel.values:
-                samples[panel.name, who, value.what] = _sample(found, value.what)
+                if sample := _sample(found, value.what):
+                    samples[panel.name, who, value.what] = sample
         first = _map_of(replace_seed(panel.source(), 0))
         shown = [
             (w, plan) for w, runs in flown[panel.name].items() for plan in _plan_of(first, runs)
