@@ -97,7 +97,7 @@ def starts(
     columns = [
         np.full(len(straightest), NO_FLIGHT)
         if kappa is None
-        else np.array([int(kappa * e) for e in straightest.tolist()], dtype=np.int64)
+        else np.array([min(int(kappa * e), LARGEST) for e in straightest.tolist()], dtype=np.int64)
         for kappa in kappas
     ]
     return under(instance, np.stack(columns, axis=1), max_labels)

@@ -38,7 +38,7 @@ def settles(returns: Sequence[float]) -> int | None:
 def returns_figure(returns: Sequence[float], best: float, printed: int) -> Figure:
     """Return the running mean of returns, the optimum's as a line, and where the paper's settle."""
     figure = Figure(figsize=(COLUMN_IN, 2.6))
-    axis = figure.add_axes((0.155, 0.165, 0.815, 0.80))
+    axis = figure.add_axes((0.19, 0.165, 0.78, 0.80))
     width = max(min(WINDOW, len(returns) // 10), 1)
     means = np.convolve(returns, np.full(width, 1 / width), mode="valid")
     episode = np.arange(len(means)) + width
@@ -105,7 +105,7 @@ def lines_figure(
     foot = 0.15 * ((entries + 1) // 2) + 0.1
     height = 2.5 + foot
     figure = Figure(figsize=(COLUMN_IN, height))
-    axis = figure.add_axes((0.145, (0.42 + foot) / height, 0.825, 2.0 / height))
+    axis = figure.add_axes((0.17, (0.42 + foot) / height, 0.79, 2.0 / height))
     for i, (name, (x, y)) in enumerate(curves.items()):
         colour = LINES[i % len(LINES)]
         axis.plot(x, y, color=colour, marker="osD^v<>p"[i % 8], ms=3, lw=1, label=name)
@@ -125,7 +125,7 @@ def bars_figure(bars: Mapping[str, float], printed: Mapping[str, float], up: str
     values = [*bars.values(), *printed.values()]
     height = 0.6 + 0.2 * len(names)
     figure = Figure(figsize=(COLUMN_IN, height))
-    axis = figure.add_axes((0.38, 0.42 / height, 0.5, (height - 0.5) / height))
+    axis = figure.add_axes((0.46, 0.42 / height, 0.49, (height - 0.5) / height))
     colours = [LINES[0]] * len(bars) + ["#cc1111"] * len(printed)
     axis.barh(range(len(names)), values, color=colours, height=0.7)
     for place, value in enumerate(values):
@@ -134,5 +134,6 @@ def bars_figure(bars: Mapping[str, float], printed: Mapping[str, float], up: str
     axis.set_yticks(range(len(names)), [label(name, 30) for name in names], fontsize=SMALL)
     axis.tick_params(labelsize=SMALL, length=2)
     axis.invert_yaxis()
+    axis.set_xlim(0, 1.25 * max(values, default=1.0))
     axis.set_xlabel(up, fontsize=NORMAL)
     return figure

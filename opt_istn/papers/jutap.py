@@ -135,45 +135,44 @@ def fig3(work: Work) -> Finding:
 
 def fig4(work: Work) -> Finding:
     """Return paths under two weightings, with the three readings of the hole bonus."""
-    finding = _paths("jutap-fig4", "JUTAP, Fig. 4: paths under two weightings", FIG4, work)
-    maps_ = work.maps
-    for panel in FIG4:
-        for bonus in ("once", "none"):
-            name = "jutap-fig4"
-            source = panel.source(hole_bonus=bonus)
-            found = work.compared(name, [source], [RULES["optimum"]], maps_, LIMIT_S)
-            certified = work.proven(name, LIMIT_S)
-            label = f"optimum, `hole_bonus={bonus}`"
-            finding.rows += _rows(panel, label, found, certified)
-    return finding
+    return _paths(
+        "jutap-fig4", "JUTAP, Fig. 4: paths under two weightings", FIG4, work, ("once", "none")
+    )
 
 
-def _paths(name: str, title: str, panels: Sequence[Panel], work: Work) -> Finding:
+def _paths(
+    name: str, title: str, panels: Sequence[Panel], work: Work, bonuses: Sequence[str] = ()
+) -> Finding:
+    """Return the page of some panels.
+
+    Parameters
+    ----------
+    bonuses
+        Other readings of ``hole_bonus``, of which the optima are told as well.
+    """
     finding = Finding(title)
     finding.header = (
         *("panel", "who", "quantity", "paper", "ours: 5 %", "median", "95 %", "maps"),
         *("paper's percentile", "word", "proven optima"),
     )
     samples: dict[tuple[str, str, str], list[float]] = {}
+    flown = {panel.name: dict(_records(name, panel, work)) for panel in panels}
+    readings = {panel.name: dict(_readings(name, panel, work, bonuses)) for panel in panels}
+    certified = work.proven(name, LIMIT_S)  # once: it makes every map again
     for panel in panels:
-        groups = dict(_records(name, panel, work))
-        certified = work.proven(name, LIMIT_S)
-        for who, found in groups.items():
+        for who, found in (flown[panel.name] | readings[panel.name]).items():
             finding.rows += _rows(panel, who, found, certified)
             for value in panel.values:
-                samples[panel.name, who, value.what] = _sample(found, value.what)
+                if sample := _sample(found, value.what):
+                    samples[panel.name, who, value.what] = sample
         first = _map_of(replace_seed(panel.source(), 0))
-        shown = [(who, plan) for who, runs in groups.items() for plan in _plan_of(first, runs)]
+        shown = [
+            (w, plan) for w, runs in flown[panel.name].items() for plan in _plan_of(first, runs)
+        ]
         finding.pictures[f"-{panel.name}"] = maps.figure(first, shown)
         finding.agrees.append(_first_said(panel, first, certified))
     finding.pictures["-numbers"] = charts.numbers_figure(samples, panels, NAMES)
-    counts: dict[str, list[int]] = {}
-    for row in finding.rows:
-        counts.setdefault(row[1], []).append(row[9] == agreement.CONSISTENT)
-    for who, words in counts.items():
-        finding.agrees.append(
-            f"{sum(words)} of {len(words)} printed numbers are consistent with *{who}*."
-        )
+    finding.agrees += _counted(finding.rows)
     finding.cannot = [
         UNPUBLISHED,
         (
@@ -183,6 +182,30 @@ def _paths(name: str, title: str, panels: Sequence[Panel], work: Work) -> Findin
         ),
     ]
     return finding
+
+
+def _readings(
+    name: str, panel: Panel, work: Work, bonuses: Sequence[str]
+) -> Iterator[tuple[str, list[Record]]]:
+    for bonus in bonuses:
+        source = panel.source(hole_bonus=bonus)
+        label = f"optimum, bonus {bonus}"
+        yield label, work.compared(name, [source], [RULES["optimum"]], work.maps, LIMIT_S)
+
+
+def _counted(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return a sentence for each who flies: how many of the printed numbers are consistent."""
+    counts: dict[str, list[str]] = {}
+    for row in rows:
+        counts.setdefault(row[1], []).append(row[9])
+    said = []
+    for who, words in counts.items():
+        told = sum(word != agreement.FEW for word in words)
+        same = sum(word == agreement.CONSISTENT for word in words)
+        said.append(
+            f"{same} of {told} printed numbers are consistent with *{who}*." if told else ""
+        )
+    return [text for text in said if text]
 
 
 def _records(name: str, panel: Panel, work: Work) -> Iterator[tuple[str, list[Record]]]:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from opt_istn.papers import charts, printed
 from opt_istn.papers.work import Finding, Work
+from opt_istn.push.scenario import PRESETS
 from opt_istn.runs.compare import Choice
 from opt_istn.runs.ledger import Record, Source
 
@@ -111,7 +112,8 @@ def table3(work: Work) -> Finding:
         for who, runs in own.items():
             timed = [run for run in runs if run.wall_s is not None and run.solver != CERTIFICATE]
             if timed:
-                mean = fmean(run.wall_s / 18 for run in timed if run.wall_s is not None)
+                slots = PRESETS[setting].num_slots
+                mean = fmean(run.wall_s / slots for run in timed if run.wall_s is not None)
                 finding.rows.append((setting, who, f"{mean:.5f}", "", len(timed)))
     finding.rows += [("paper", who, "", f"{x:g}", "1") for who, x in printed.DECISION_S.items()]
     finding.cannot.append(
@@ -154,7 +156,8 @@ def _compared(
     for run in work.proven(name, _limit(work)).values():
         who = "optimum, proven" if run.cost == run.bound else "best plan known"
         if run.cost is not None:
-            found[str(run.source.preset)].setdefault(who, []).append(run)
+            own = found.setdefault(str(run.source.preset), {})
+            own.setdefault(who, []).append(run)
     finding.cannot.append(LOG)
     return finding, found
 

@@ -139,6 +139,11 @@ class Work:
         trainer.train(task, seed, path, lambda share, text: None)  # noqa: ARG005 - the protocol's
         return path
 
+    def command(self, name: str) -> str:
+        """Return the command that makes a figure."""
+        quick = " --quick" if self.quick else ""
+        return f"opt-istn reproduce {name}{quick} --maps {self.maps} --trainings {self.trainings}"
+
     def write(self, name: str, finding: Finding) -> list[Path]:
         """Write ``NAME.md`` and the pictures; return the files."""
         written = []
@@ -147,30 +152,30 @@ class Work:
             canvas.save(figure, written[-1])
         pictures = [path.name for path in written]
         written.append(self.folder / f"{name}.md")
-        files.write_bytes(written[-1], page(name, finding, pictures, quick=self.quick).encode())
+        files.write_bytes(written[-1], page(self.command(name), finding, pictures).encode())
         return written
 
 
-def page(name: str, finding: Finding, pictures: Iterable[str], *, quick: bool) -> str:
+def page(command: str, finding: Finding, pictures: Iterable[str]) -> str:
     """Return the page of a figure in Markdown."""
     seen = environment.capture()
     state = seen["commit"][:10] or full_version()
     made = datetime.now(UTC).date().isoformat()
-    command = f"opt-istn reproduce {name}{' --quick' if quick else ''}"
     lines = [f"# {finding.title}", ""]
     dirty = ", with changes that are not committed" if seen["dirty"] else ""
     lines += [
         f"`{command}`, commit {state}{dirty}, {made}, Python {platform.python_version()}.",
         "",
     ]
-    lines += [f"![{picture}]({picture})" for picture in pictures]
+    shown = [f"![{picture}]({picture})" for picture in pictures]
+    lines += [*shown, ""] if shown else []
     if finding.rows:
-        lines += ["", _line(finding.header), _line(["---"] * len(finding.header))]
+        lines += [_line(finding.header), _line(["---"] * len(finding.header))]
         lines += [_line(row) for row in finding.rows]
     for heading, said in (("What agrees", finding.agrees), ("What cannot", finding.cannot)):
         if said:
             lines += ["", f"**{heading}.** {' '.join(said)}"]
-    return "\n".join(lines) + "\n"
+    return re.sub("\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def _line(cells: Sequence[Any]) -> str:

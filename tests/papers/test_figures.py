@@ -151,9 +151,9 @@ def test_the_best_return_is_the_mean_of_value_iteration() -> None:
 def test_a_page_is_a_table_that_nothing_breaks() -> None:
     """Bars in cells are escaped; the command, the commit and the date are there."""
     finding = Finding("T", ("a", "b"), [("x|y", None)], agrees=["Yes."], cannot=["No."])
-    text = page("push-fig8", finding, ["a.png"], quick=True)
+    text = page(_work(Path()).command("push-fig8"), finding, ["a.png"])
     assert "| x\\|y |  |" in text
-    assert "`opt-istn reproduce push-fig8 --quick`, commit " in text
+    assert "`opt-istn reproduce push-fig8 --quick --maps 2 --trainings 0`, commit " in text
     assert text.endswith("**What cannot.** No.\n")
 
 
