@@ -30,8 +30,8 @@ def starts_figure(instance: Instance, judged: Judged, reference: str = FULL) -> 
     axes.scatter(instance.end % n, instance.end // n, marker="*", color="C2", s=110, zorder=3)
     figure.colorbar(image, label=f"gap from this START in %\nof {reference}")
     share = f"{judged.success:.1%} of {len(judged.cell)} STARTs reach END"
-    gap = f", their mean gap {judged.reached_gap:.2%}" if judged.reached.any() else ""
-    axes.set_title(share + gap, fontsize=10)
+    mean = f", their mean gap {judged.reached_gap:.2%}" if judged.reached.any() else ""
+    axes.set_title(share + mean, fontsize=10)
     axes.set_xlabel("column")
     axes.set_ylabel("row")
     return figure
