@@ -29,9 +29,9 @@ def compiled(kernel: Callable[..., Any]) -> Any:
     It is kept on disk where there is a folder to write to, and taken from one that was filled by
     others; where there is neither, each process compiles its own.
     """
-    dispatcher = njit(nogil=True)(kernel)
+    dispatcher: Any = njit(nogil=True)(kernel)
     with suppress(RuntimeError):  # no place for a cache
-        dispatcher._cache = _Cache(kernel)
+        dispatcher._cache = _Cache(kernel)  # type: ignore[no-untyped-call] # numba's
     return dispatcher
 
 
@@ -46,16 +46,16 @@ class _Filled(_provided):  # type: ignore[misc, valid-type] # numba is untyped
             raise FileNotFoundError(self.get_cache_path())  # then the next one is asked
 
 
-class _Places(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_provided, _Filled, *_others)
+class _Places(caching.CompileResultCacheImpl):
+    _locator_classes = [_provided, _Filled, *_others]  # noqa: RUF012
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     _impl_class = _Places
 
     def save_overload(self, sig: Any, data: Any) -> None:
         with suppress(OSError):  # the folder is only read, or full: the kernel works all the same
-            super().save_overload(sig, data)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
 _folder = cache_folder()
