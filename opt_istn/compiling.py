@@ -31,7 +31,7 @@ def compiled(kernel: Callable[..., Any]) -> Any:
     """
     dispatcher: Any = njit(nogil=True)(kernel)
     with suppress(RuntimeError):  # no place for a cache
-        dispatcher._cache = _Cache(kernel)  # type: ignore[no-untyped-call]
+        dispatcher._cache = _Cache(kernel)  # type: ignore[no-untyped-call] # numba's
     return dispatcher
 
 
@@ -47,7 +47,7 @@ class _Filled(_provided):  # type: ignore[misc, valid-type] # numba is untyped
 
 
 class _Places(caching.CompileResultCacheImpl):
-    _locator_classes = [_provided, _Filled, *_others]  # noqa: RUF012 - numba's own
+    _locator_classes = [_provided, _Filled, *_others]  # noqa: RUF012
 
 
 class _Cache(caching.FunctionCache):

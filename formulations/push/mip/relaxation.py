@@ -48,7 +48,8 @@ class Relaxation:
         self.fixed: dict[int, int] = {}
 
     def _load(self) -> highspy.Highs:
-        rows, uppers = [], []
+        rows: list[Sum] = []
+        uppers: list[float] = []
         for name, row, upper in _named_rows(self.user):
             self.rows.append(name)
             rows.append(row)
