@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -32,7 +32,7 @@ class _File(msgspec.Struct):
 
 def is_one(path: str | Path) -> bool:
     """Return whether a file is pytest-benchmark's: one JSON object with its two names."""
-    if not Path(path).is_file() or Path(path).suffix != ".json":
+    if not placing.is_file(path) or Path(path).suffix != ".json":
         return False
     try:
         found = json.loads(files.read_bytes(path))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from opt_istn import placing
 from opt_istn.files import InputError
 
 ENDINGS = (".jsonl", ".jsonl.gz")  # of files of records in a folder
@@ -19,7 +20,7 @@ def files_of(paths: Iterable[str | Path]) -> list[Path]:
     found: list[Path] = []
     for path in map(Path, paths):
         inside = [path]
-        if path.is_dir():
+        if placing.is_folder(path):
             inside = sorted(one for end in ENDINGS for one in path.glob(f"*{end}"))
             if not inside:
                 names = " or ".join(f"*{end}" for end in ENDINGS)

@@ -59,6 +59,8 @@ class Relaxation:
         for row in rows:
             for variable in row:
                 self.columns.setdefault(variable, len(self.columns))
+        for variable in _told(self.user):  # those of no row too: separated rows may have them
+            self.columns.setdefault(variable, len(self.columns))
         table = _matrix(rows, self.columns)
         lower = np.full(len(rows), -highspy.kHighsInf)
         cost = np.zeros(len(self.columns))
@@ -205,6 +207,15 @@ def _layout(user: User, columns: Mapping[Any, int]) -> _Layout:
     slot, item = np.array(user.positions, dtype=np.int64).T
     triples = (np.array(rows, dtype=np.int64).reshape(-1, 3) for rows in (claims, kept, reach))
     return _Layout(slot, item, last + 1, *triples)
+
+
+def _told(user: User) -> Iterator[Name]:
+    """Yield the variables that `_layout` reads."""
+    last = max((user.asked[f][-1] for _, f in user.positions), default=-1)
+    for p in user.positions:
+        for k in range(p[0] + 1, last + 1):
+            yield ("kept", *p, k)
+            yield from user.reach(p, k)
 
 
 def _questions(user: User) -> Iterator[Name]:
