@@ -32,6 +32,7 @@ LIVES = 6  # times in a row that an executor may break without a run done in bet
 QUEUE = 4096  # runs that wait or run at an executor
 ROOM = 1 << 30  # bytes of the instances on their way to it
 SILENCE_S = 20.0  # time without an answer after which an executor is asked what it still knows
+_TICK_S = 1.0  # time without an answer after which whoever looks on is told that it goes on
 _QUIET_S = 1.0  # a broken executor that says nothing for so long has given back all it had
 _BROKEN = (
     BrokenExecutor,
@@ -87,7 +88,7 @@ class Site:
         self._pending[future] = sent
         future.add_done_callback(self._done.put)
 
-    def _back(self, wait_s: float | None = None) -> list[tuple[Sent, Future[Record | Lacking]]]:
+    def _back(self, wait_s: float) -> list[tuple[Sent, Future[Record | Lacking]]]:
         """Wait for at least one run, or for so many seconds, and return all that are back.
 
         One that was given up for lost and comes back late is ignored.
@@ -125,8 +126,10 @@ class Local(Site):
         self._hand(Sent(instance, task), future)  # type: ignore[arg-type]
 
     def finished(self) -> list[Record]:
-        """Wait for at least one run and return the records of all that are done."""
-        return [run for _, future in self._back() if isinstance(run := future.result(), Record)]
+        """Wait for a run, but not for long, and return the records of all that are done."""
+        return [
+            run for _, future in self._back(_TICK_S) if isinstance(run := future.result(), Record)
+        ]
 
     def close(self) -> None:
         """Give up what still runs."""
@@ -157,6 +160,7 @@ class Remote(Site):
         self._brought: set[str] = set()  # instances that were sent to anybody
         self._asked: dict[tuple[str, str], int] = {}  # sendings on behalf of a worker
         self._denied: set[Future[Record | Lacking]] = set()  # what it did not know when last asked
+        self._heard_s = time.monotonic()
         self._ended: InputError | None = None
 
     def __len__(self) -> int:
@@ -172,9 +176,9 @@ class Remote(Site):
         self._send(Sent(instance, task), bring=instance.sha256 not in self._brought)
 
     def finished(self) -> list[Record]:
-        """Wait for at least one run and return the records of all that are done.
+        """Wait for a run, but not for long, and return the records of all that are done.
 
-        Empty if they have to be sent again, or if nothing came back for `SILENCE_S`.
+        Empty if they have to be sent again, or if nothing came back for a while.
 
         Raises
         ------
@@ -185,10 +189,13 @@ class Remote(Site):
             raise self._ended
         records: list[Record] = []
         broken: list[tuple[Sent, BaseException]] = []
-        back = self._back(SILENCE_S)
+        back = self._back(min(_TICK_S, SILENCE_S))
         for sent, future in back:
             self._take(sent, future, records, broken)
-        if not back:
+        if back:
+            self._heard_s = time.monotonic()
+        elif time.monotonic() - self._heard_s >= SILENCE_S:
+            self._heard_s = time.monotonic()
             self._ask(records, broken)
         if broken:
             self._mend(records, broken)
