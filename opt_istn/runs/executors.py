@@ -93,7 +93,7 @@ class Site:
 
         One that was given up for lost and comes back late is ignored.
         """
-        back = []
+        back: list[tuple[Sent, Future[Record | Lacking]]] = []
         with suppress(Empty):
             while not back or not self._done.empty():
                 future = self._done.get(timeout=wait_s)
