@@ -4,11 +4,17 @@ A run that is lost, because its worker died or could not do it, is sent again `R
 its record says that it crashed, and why. An instance travels with the first run on it, and again to
 a worker that says it has not got it. What waits at an executor is bounded by `QUEUE` and `ROOM`
 alone, so that the parent's memory does not grow with the comparison.
+
+A future may never end: a client that lost its scheduler drops some without a word. So after each
+`SILENCE_S` in which nothing came back, an executor that has a method `unknown_runs(futures)` is
+asked which of them will never end. Two such answers in a row count as a loss. One alone does not:
+what was sent a moment ago may not have arrived.
 """
 
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from uuid import uuid4
@@ -25,6 +31,8 @@ RETRIES = 2  # times that a lost run is sent again
 LIVES = 6  # times in a row that an executor may break without a run done in between
 QUEUE = 4096  # runs that wait or run at an executor
 ROOM = 1 << 30  # bytes of the instances on their way to it
+SILENCE_S = 20.0  # time without an answer after which an executor is asked what it still knows
+_TICK_S = 1.0  # time without an answer after which whoever looks on is told that it goes on
 _QUIET_S = 1.0  # a broken executor that says nothing for so long has given back all it had
 _BROKEN = (
     BrokenExecutor,
@@ -80,12 +88,18 @@ class Site:
         self._pending[future] = sent
         future.add_done_callback(self._done.put)
 
-    def _back(self) -> list[tuple[Sent, Future[Record | Lacking]]]:
-        """Wait for at least one run and return all that are back."""
-        done = [self._done.get()]
-        while not self._done.empty():
-            done.append(self._done.get())
-        return [(self._pending.pop(future), future) for future in done]
+    def _back(self, wait_s: float) -> list[tuple[Sent, Future[Record | Lacking]]]:
+        """Wait for at least one run, or for so many seconds, and return all that are back.
+
+        One that was given up for lost and comes back late is ignored.
+        """
+        back: list[tuple[Sent, Future[Record | Lacking]]] = []
+        with suppress(Empty):
+            while not back or not self._done.empty():
+                future = self._done.get(timeout=wait_s)
+                if future in self._pending:
+                    back.append((self._pending.pop(future), future))
+        return back
 
 
 class Local(Site):
@@ -112,8 +126,10 @@ class Local(Site):
         self._hand(Sent(instance, task), future)  # type: ignore[arg-type]
 
     def finished(self) -> list[Record]:
-        """Wait for at least one run and return the records of all that are done."""
-        return [run for _, future in self._back() if isinstance(run := future.result(), Record)]
+        """Wait for a run, but not for long, and return the records of all that are done."""
+        return [
+            run for _, future in self._back(_TICK_S) if isinstance(run := future.result(), Record)
+        ]
 
     def close(self) -> None:
         """Give up what still runs."""
@@ -143,6 +159,8 @@ class Remote(Site):
         self._number = self._size = self._breaks = 0
         self._brought: set[str] = set()  # instances that were sent to anybody
         self._asked: dict[tuple[str, str], int] = {}  # sendings on behalf of a worker
+        self._denied: set[Future[Record | Lacking]] = set()  # what it did not know when last asked
+        self._heard_s = time.monotonic()
         self._ended: InputError | None = None
 
     def __len__(self) -> int:
@@ -158,9 +176,9 @@ class Remote(Site):
         self._send(Sent(instance, task), bring=instance.sha256 not in self._brought)
 
     def finished(self) -> list[Record]:
-        """Wait for at least one run and return the records of all that are done.
+        """Wait for a run, but not for long, and return the records of all that are done.
 
-        Empty if they have to be sent again.
+        Empty if they have to be sent again, or if nothing came back for a while.
 
         Raises
         ------
@@ -171,8 +189,14 @@ class Remote(Site):
             raise self._ended
         records: list[Record] = []
         broken: list[tuple[Sent, BaseException]] = []
-        for sent, future in self._back():
+        back = self._back(min(_TICK_S, SILENCE_S))
+        for sent, future in back:
             self._take(sent, future, records, broken)
+        if back:
+            self._heard_s = time.monotonic()
+        elif time.monotonic() - self._heard_s >= SILENCE_S:
+            self._heard_s = time.monotonic()
+            self._ask(records, broken)
         if broken:
             self._mend(records, broken)
         elif records:
@@ -209,6 +233,28 @@ class Remote(Site):
             else:
                 records.append(answer)
 
+    def _ask(self, records: list[Record], broken: list[tuple[Sent, BaseException]]) -> None:
+        """Take back what the executor does not know any more; all of it, if it does not answer."""
+        ask = getattr(self._pool, "unknown_runs", None)
+        if ask is None:
+            return
+        try:
+            denied = set(ask(list(self._pending)))
+        except Exception as error:  # out of reach: executors differ
+            self._renew(error)
+            broken += [(self._forget(future), error) for future in list(self._pending)]
+            return
+        twice = [future for future in self._pending if future in denied and future in self._denied]
+        self._denied = denied.difference(twice)
+        for sent in [self._forget(future) for future in twice]:
+            records += self._lost(sent, LookupError("the executor knows nothing of it any more"))
+
+    def _forget(self, future: Future[Record | Lacking]) -> Sent:
+        sent = self._pending.pop(future)
+        self._size -= sent.size
+        future.cancel()
+        return sent
+
     def _lost(self, sent: Sent, error: BaseException) -> list[Record]:
         """Send a lost run again, or return the record that gives it up."""
         sent.lost += 1
@@ -229,12 +275,9 @@ class Remote(Site):
 
     def _mend(self, records: list[Record], broken: list[tuple[Sent, BaseException]]) -> None:
         """Send again what a broken executor had; only the run that waited longest is to blame."""
-        while self._pending:
-            try:
-                future = self._done.get(timeout=_QUIET_S)
-            except Empty:
-                break
-            self._take(self._pending.pop(future), future, records, broken)
+        while self._pending and (back := self._back(_QUIET_S)):
+            for sent, future in back:
+                self._take(sent, future, records, broken)
         self._breaks = 0 if records else self._breaks + 1
         self._brought.clear()
         broken.sort(key=lambda one: one[0].number)
