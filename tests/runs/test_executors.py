@@ -245,9 +245,10 @@ from dask import config
 if __name__ == "__main__":
     config.set({"distributed.scheduler.allowed-failures": 0})
     with LocalCluster(
+        host="127.0.0.1",
         n_workers=2,
         threads_per_worker=1,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=None,
         silence_logs=50,
     ) as cluster:

@@ -119,11 +119,12 @@ def cluster() -> Iterator[str]:
     """Start a cluster of one worker in this process."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
+        host="127.0.0.1",
         n_workers=1,
         threads_per_worker=1,
         processes=False,
         protocol="tcp://",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         memory_limit=None,
         silence_logs=50,
     ) as started:
