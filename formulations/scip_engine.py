@@ -21,7 +21,7 @@ from opt_istn.solver import Budget
 
 PROOF = "scip"
 _EPSILON = 1e-9  # SCIP takes numbers for equal that differ by this part of themselves
-LARGEST = 3 * 10**8  # objectives up to here are certified: slack and epsilon stay below 1
+LARGEST = 3 * 10**8  # objectives up to here are settled: slack and epsilon stay below 1
 _MAX_SEED = 2**31 - 1
 
 

@@ -183,8 +183,11 @@ def _build(
     start = graph.start_state(instance)
     at_end = graph.state_cells(instance) == instance.end
 
-    model = cp_model.CpModel()
-    use = [model.new_bool_var("") for _ in range(len(arcs.tail))]
+    model, use = cp_model.CpModel(), list[cp_model.IntVar]()
+    for _ in range(len(arcs.tail)):  # half of the time that a model takes
+        if budget.expired():
+            raise OutOfTimeError
+        use.append(model.new_bool_var(""))
     leaving, entering = flow.incidence(arcs)
     for state in {*leaving, *entering, start} - set(np.flatnonzero(at_end).tolist()):
         if budget.expired():

@@ -399,15 +399,3 @@ class DqnAgent(AgentSolver):
             values = net(seen).masked_fill(torch.from_numpy(table.next < 0), -torch.inf)
         chosen: IntArray = values.argmax(dim=1).numpy()
         return chosen
-
-
-def returns_of(path: Path) -> list[float]:
-    """Return the return of each episode of a training, in objective units of its reward.
-
-    Raises
-    ------
-    InputError
-        If the file is not an agent of this kind.
-    """
-    found: list[float] = agent.load(path, METHOD).state["returns"].tolist()
-    return found

@@ -89,3 +89,15 @@ class AgentSolver:
         if judged.violations:
             return Claims(Status.NO_PLAN, plan)
         return Claims(Status.FEASIBLE, plan, judged.cost)
+
+
+def returns_of(path: Path) -> list[float]:
+    """Return the return of each episode of a DQN's training, in objective units of its reward.
+
+    Raises
+    ------
+    InputError
+        If the file is not an agent of this kind.
+    """
+    found: list[float] = agent.load(path, "jutap.dqn").state["returns"].tolist()
+    return found

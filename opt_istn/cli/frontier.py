@@ -47,7 +47,7 @@ def pareto(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded, checked = _prepared(instance, out)
+    loaded = _prepared(instance, out)
     front: Front = registry.study("pareto", loaded.problem)(loaded)
     evaluate = problems.get(loaded.problem).evaluate
     names = ("length_m", "handover", "holes", "geo", "moves")
@@ -58,7 +58,7 @@ def pareto(
     if out:
         canvas.save(pictures.front_figure(front), out)
     header = ("energy_mj", "cost", *names)
-    return _finish(front, header, rows, table, folder, proven=proven, json=json, name=checked)
+    return _finish(front, header, rows, table, folder, proven=proven, json=json, name=instance)
 
 
 def budgets(
@@ -79,7 +79,7 @@ def budgets(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded, checked = _prepared(instance, out)
+    loaded = _prepared(instance, out)
     asked = kappa or ["1.02", "1.05", "1.10", "1.25", "none"]
     found: StartTable = registry.study("starts", loaded.problem)(loaded, [*map(_kappa, asked)])
     if out:
@@ -92,7 +92,7 @@ def budgets(
     header = ("start", "link", "kappa", "budget_mj", "cost", "energy_mj")
     shown = _summary(found, asked)
     return _finish(
-        found, header, rows, table, folder, proven=proven, json=json, name=checked, shown=shown
+        found, header, rows, table, folder, proven=proven, json=json, name=instance, shown=shown
     )
 
 
@@ -110,7 +110,7 @@ def weights(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded, checked = _prepared(instance, out)
+    loaded = _prepared(instance, out)
     found: WeightMap = registry.study("weights", loaded.problem)(loaded)
     if out:
         canvas.save(pictures.weights_figure(found), out)
@@ -126,18 +126,18 @@ def weights(
     header = ("plan", "share", "xi", "eta", "delta", "corners")
     shown = header[:-1], [row[:-1] for row in rows]
     return _finish(
-        found, header, rows, table, folder, proven=proven, json=json, name=checked, shown=shown
+        found, header, rows, table, folder, proven=proven, json=json, name=instance, shown=shown
     )
 
 
-def _prepared(path: str, figure: str) -> tuple["Instance", str]:
+def _prepared(path: str, figure: str) -> "Instance":
     """Read the instance, after what can be wrong with the figure's name."""
     from opt_istn import problems
     from opt_istn.pictures import canvas
 
     if figure:
         canvas.suffix(figure)
-    return problems.read_instance(path), path
+    return problems.read_instance(path)
 
 
 def _kappa(text: str) -> float | None:

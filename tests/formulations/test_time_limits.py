@@ -43,8 +43,6 @@ PAIRS = [
     for name in registry.names()
     for preset in (*PRESETS, *LARGE * TORTURE, *ENTRIES)
     if preset.startswith(name.partition(".")[0]) and plain(name)
-    # writing a city's model takes CP-SAT about the half second that is allowed: only in torture
-    if TORTURE or (name, preset) != ("jutap.cpsat", "jutap-city-k1.02-0")
 ]
 
 

@@ -32,11 +32,6 @@ KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")  # it is not one
 @pytest.mark.parametrize("kind", KINDS)
 def test_trains_elsewhere_as_here(kind: str, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from bench import memorise, verdict
 from learners.plateau import MINIMUM
@@ -13,11 +12,6 @@ from opt_istn import registry
 
 BASE_US, OPTIMUM_US = 1_000_000, 200_000
 ENOUGH = max(MINIMUM.values())
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def test_a_training_goes_on_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

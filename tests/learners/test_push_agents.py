@@ -48,11 +48,6 @@ BUDGETS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def trained(config: Any, task: Task, out: Path) -> MappoAgent:
     """Train an agent quietly and return its solver."""
     config.train(task, 0, out, lambda *_: None)

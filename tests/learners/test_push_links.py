@@ -29,11 +29,6 @@ TINY = replace(PRESETS["push-tiny-v2"], link_states=True)
 BLIND = Vision("none", 16, None, "")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def instance() -> Instance:
     return generate(PAPER, 0, "x")

@@ -24,11 +24,6 @@ TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
 BLIND = Vision("none", 16, None, "")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def course_of(chunk: int, minibatches: int = 1, number: int = 60) -> MappoCourse:
     """Return a training with strong opinions and a recurrent memory."""
     scenario = replace(PAPER, num_contents=number)

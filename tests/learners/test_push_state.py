@@ -28,11 +28,6 @@ PAPER, TINY = PRESETS["push-paper-v2"], PRESETS["push-tiny-v2"]
 BLIND = Vision("none", 16, None, "")
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def instance() -> Instance:
     return generate(PAPER, 0, "x")

@@ -30,11 +30,6 @@ PAPER = PRESETS["push-paper"]
 LAW = {"unit_us": 1.0, "births": 280}  # what an agent knows that knows the law
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 def silent(share: float, text: str) -> None:
     """Report nothing."""
 

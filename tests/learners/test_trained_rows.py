@@ -29,11 +29,6 @@ ENOUGH = MINIMUM["push.mappo"]
 SEEDS = range(3)
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
-
-
 @pytest.fixture(scope="module")
 def instances() -> list[Instance]:
     return [generate(TINY, seed, f"tiny-{seed}") for seed in range(6)]
