@@ -65,21 +65,23 @@ class Row:
 
     def refused(self, column: str, expected: str) -> InputError:
         """Return the error for a cell."""
-        found = f"found {self.cells[column]!r}"
-        return InputError(f"line {self.line}, {column}", f"expected {expected}, {found}", self.source)
+        rule = f"expected {expected}, found {self.cells[column]!r}"
+        return InputError(f"line {self.line}, {column}", rule, self.source)
 
     def __contains__(self, column: str) -> bool:
         """Whether the table has a column and this line something in it."""
         return bool(self.cells.get(column))
 
 
-def read(path: str | Path, needed: Collection[str], optional: Collection[str] = ()) -> list[Row]:
+def read(
+    path: str | Path, needed: Collection[str], optional: Collection[str] | None = ()
+) -> list[Row]:
     """Read a table.
 
     Parameters
     ----------
     needed, optional
-        Columns that must and may be there; others are refused.
+        Columns that must and may be there; others are refused, unless `optional` is None.
 
     Raises
     ------
@@ -95,7 +97,7 @@ def read(path: str | Path, needed: Collection[str], optional: Collection[str] = 
 def iterate(
     path: str | Path,
     needed: Collection[str],
-    optional: Collection[str] = (),
+    optional: Collection[str] | None = (),
     headless: Sequence[str] = (),
 ) -> Iterator[Row]:
     """Yield the lines of a table; as `read`, but none is an empty table.
@@ -111,14 +113,15 @@ def iterate(
     if bare and _is_number(bare[0]):
         lines.insert(0, (lines[0][0], ",".join(headless[: max(len(bare), len(needed))])))
     numbered = iter(lines)
-    source, known = str(path), [*needed, *optional]
+    source = str(path)
     try:
         at, first = next(numbered)
     except StopIteration:
-        rule = f"expected a header with the columns {', '.join(needed)}, found nothing"
+        what = f"the columns {', '.join(needed)}" if needed else "names of columns"
+        rule = f"expected a header with {what}, found nothing"
         raise InputError("line 1", rule, source) from None
     header = _cells(first, at, source)
-    _check_header(header, needed, known, at, source)
+    _check_header(header, needed, None if optional is None else [*needed, *optional], at, source)
     for number, line in numbered:
         cells = _cells(line, number, source)
         if len(cells) != len(header):
@@ -138,15 +141,15 @@ def lines_of(path: str | Path) -> Lines:
 
 
 def _check_header(
-    header: list[str], needed: Collection[str], known: list[str], at: int, source: str
+    header: list[str], needed: Collection[str], known: list[str] | None, at: int, source: str
 ) -> None:
     for name in needed:
         if name not in header:
             rule = f"expected a header with the column {name}"
             raise InputError(f"line {at}", f"{rule}, found {', '.join(header)}", source)
     for i, name in enumerate(header):
-        if name not in known or name in header[:i]:
-            rule = f"expected columns of {', '.join(known)}, each once"
+        if not name or name in header[:i] or (known is not None and name not in known):
+            rule = f"expected columns{' of ' + ', '.join(known) if known else ''}, each once"
             raise InputError(f"line {at}", f"{rule}, found {name!r}", source)
 
 

@@ -53,8 +53,9 @@ def j2000_to_ecef(position_m: Array, julian_day_ut1: float) -> Array:
         )
     )
     mean = _about(2, -z) @ _about(1, theta) @ _about(2, -zeta)
-    true = _about(0, -mean_obliquity - obliquity) @ _about(2, -longitude) @ _about(0, mean_obliquity)
-    turn = gmst_rad(julian_day_ut1) + longitude * math.cos(mean_obliquity + obliquity)
+    tilt = mean_obliquity + obliquity
+    true = _about(0, -tilt) @ _about(2, -longitude) @ _about(0, mean_obliquity)
+    turn = gmst_rad(julian_day_ut1) + longitude * math.cos(tilt)
     fixed: Array = position_m @ (_about(2, turn) @ true @ mean).T
     return fixed
 

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from sgp4.api import Satrec
 
-from opt_istn import placing
+from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array, teme_to_ecef
 from opt_istn.physics.orbits import propagate_m
@@ -104,7 +104,10 @@ def read(path: str) -> Fleet:
         return _tracked(tracks) if tracks else _elements(path)
     if placing.is_there(Path(path) / "tles.txt"):
         return _elements(path)
-    found = sorted(one for one in Path(path).iterdir() if one.name.lower().endswith(_ENDINGS))
+    try:
+        found = sorted(one for one in Path(path).iterdir() if one.name.lower().endswith(_ENDINGS))
+    except OSError as error:
+        raise files.unusable("cannot be read", error, path) from None
     if not found:
         raise InputError("", "expected tles.txt, or ephemerides .e or .oem, in the folder", path)
     together: list[Track] = []

@@ -50,7 +50,7 @@ def read(lines: Lines, source: str) -> list[Track]:
     InputError
         If something is wrong or not understood; names the line.
     """
-    reading = iter([(i, x.strip()) for i, x in lines if not x.split()[0] == "COMMENT"])
+    reading = iter([(i, x.strip()) for i, x in lines if x.split()[0] != "COMMENT"])
     _header(reading, source)
     found: dict[str, list[Piece]] = {}
     more = True
@@ -95,9 +95,7 @@ def _meta(reading: Iterator[tuple[int, str]], source: str) -> Words:
     raise InputError("", "expected META_STOP, found the end", source)
 
 
-def _segment(
-    words: Words, reading: Iterator[tuple[int, str]], source: str
-) -> tuple[Piece, bool]:
+def _segment(words: Words, reading: Iterator[tuple[int, str]], source: str) -> tuple[Piece, bool]:
     """Return a segment, and whether another one follows."""
     _only(words, "CENTER_NAME", ("EARTH",), source)
     _only(words, "TIME_SYSTEM", ("UTC",), source)
@@ -157,7 +155,8 @@ def _rows(
 def _only(words: Words, name: str, known: tuple[str, ...], source: str) -> None:
     line, found = words[name]
     if found.upper() not in known:
-        raise InputError(f"line {line}, {name}", f"expected {' or '.join(known)}, found {found!r}", source)
+        rule = f"expected {' or '.join(known)}, found {found!r}"
+        raise InputError(f"line {line}, {name}", rule, source)
 
 
 def _frame(words: Words, source: str) -> Frame:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,9 +70,7 @@ def stations(path: str) -> Places:
 
 
 @lru_cache(maxsize=8)
-def _read(
-    path: str, box: tuple[str, ...], _stamps: tuple[tuple[str, int, int], ...]
-) -> Places:
+def _read(path: str, box: tuple[str, ...], _stamps: tuple[tuple[str, int, int], ...]) -> Places:
     data = files.text_of(files.read_bytes(path), path).lstrip()
     reading = _of_geojson(data, path) if data.startswith(b"{") else _of_csv(path, box)
     found: list[Place] = []
@@ -157,7 +156,7 @@ def _rectangle(rings: Any, where: str, path: str) -> Box:
     ring = rings[0] if isinstance(rings, list) and len(rings) == 1 else None
     corners = [_position(x, where, path) for x in ring] if isinstance(ring, list) else []
     lon, lat = (sorted({corner[k] for corner in corners}) for k in (0, 1))
-    sides = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in zip(corners, corners[1:], strict=False))
+    sides = all((a[0] == b[0]) != (a[1] == b[1]) for a, b in pairwise(corners))
     closed = len(corners) == _CORNERS and corners[0] == corners[-1] and sides
     if not closed or (len(lon), len(lat), len(set(corners))) != (2, 2, 4):
         rule = "expected one ring: a rectangle along meridians and parallels, its first corner last"

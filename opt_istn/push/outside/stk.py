@@ -31,7 +31,7 @@ _ONCE = (
     *("numberofephemerispoints", "scenarioepoch", "interpolationmethod", "interpolationorder"),
     *("interpolationsamplesm1", "centralbody", "coordinatesystem", "distanceunit"),
 )
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _EPOCH = re.compile(r"(\d{1,2}) ([A-Za-z]{3}) (\d{4}) (\d\d):(\d\d):(\d\d(?:\.\d*)?)")
 
 T = TypeVar("T")
