@@ -105,7 +105,7 @@ def _each(
         try:
             found[name] = _made(preset, seed, name, common | settings, quiet=quiet)
         except InputError as error:
-            told = f"{error.source}: " if error.source else ""
-            where = f"line {row.line}, {told}{error.field}".rstrip(", ")
+            parts = filter(None, (error.source, error.field))
+            where = ", ".join([f"line {row.line}", ": ".join(parts)]).removesuffix(", ")
             raise InputError(where, error.expected, table) from None
     return list(found.values())

@@ -84,7 +84,7 @@ def stations(path: str) -> Sites:
         If a line is wrong; names it.
     """
     seen: dict[str, int] = {}
-    rows = []
+    rows: list[tuple[float, float, float, float]] = []
     for row in sheets.read(path, ("x_m", "y_m"), ("name", "site", "azimuth_deg")):
         name = row.text("name") if "name" in row.cells else str(len(rows))
         if name in seen:

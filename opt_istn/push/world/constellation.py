@@ -115,7 +115,8 @@ def _check_times(scenario: Scenario, epoch_jd: float, remote: Fleet, comm: Fleet
         most = known_s - scenario.num_slots * scenario.slot_s
         if scenario.start_window_s > most + 1e-3:
             rule = "expected a window after which all slots end within the file's positions"
-            left = f"at most {math.floor(most + 1e-3)} s" if most >= 0 else f"they last {known_s:.0f} s"
+            ends = f"at most {math.floor(most + 1e-3)} s"
+            left = ends if most >= 0 else f"they last {known_s:.0f} s"
             raise InputError("start_window_s", f"{rule} ({left})", getattr(scenario, name))
 
 
