@@ -60,13 +60,13 @@ def test_every_kind_of_file_goes_all_the_way(name: str) -> None:
 
 
 def test_instances_of_files_are_compared() -> None:
-    """All kinds stand in one comparison, under their own names."""
+    """All kinds stand in one comparison; three files of the same satellites are one problem."""
     for name in KINDS:
         assert _generate(name, "--name", name) == 0
     files = [f"{name}.json" for name in KINDS]
     assert main(["compare", *files, "--solvers", "random", "-o", "runs.jsonl"]) == 0
     runs = {run.instance: run.status for run in ledger.read("runs.jsonl")}
-    assert runs == dict.fromkeys(KINDS, "feasible")
+    assert runs == dict.fromkeys(set(KINDS) - {"oem", "stk"}, "feasible")
 
 
 @pytest.mark.parametrize("name", ["both", "trace"])
