@@ -30,7 +30,7 @@ def _blocks(page: Path) -> list[tuple[str, str, str]]:
 def test_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Beside the examples' data each command of a page ends with 0, each program without an error."""
+    """Beside the examples' data each command of a page ends with 0, each program without error."""
     shutil.copytree(ROOT / "examples/data", tmp_path / "examples/data")
     monkeypatch.chdir(tmp_path)
     commands = 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import replace
+from typing import Any
 
 from opt_istn import hashing
 from opt_istn.files import InputError
@@ -22,7 +23,7 @@ def settled(scenario: Scenario, given: Collection[str]) -> Scenario:
     InputError
         If a file is wrong, or says something else than what was given.
     """
-    sizes: dict[str, float] = {}
+    sizes: dict[str, Any] = {}
     if scenario.user_places:
         sizes["num_users"] = len(places.users(scenario.user_places))
     if scenario.trace:

@@ -59,14 +59,16 @@ class Trace:
     size_bytes: int | None
     repeated: int
 
-    def sizes(self) -> dict[str, float]:
+    def sizes(self) -> dict[str, Any]:
         """Return the parameters of a scenario that a trace settles."""
-        found: dict[str, float] = {
+        found: dict[str, Any] = {
             "num_users": len(self.users),
             "num_contents": len(self.objects),
             "num_slots": self.num_slots,
         }
-        return found if self.size_bytes is None else found | {"content_bytes": self.size_bytes}
+        return (
+            found if self.size_bytes is None else found | {"content_bytes": float(self.size_bytes)}
+        )
 
     def in_slot(self, slot: int) -> IntArray:
         """Return user and object of the requests of a slot, shape (n, 2)."""
@@ -113,7 +115,7 @@ def read(path: str, slot_s: float, users: str = "") -> Trace:
     InputError
         If a line is wrong; names it.
     """
-    known = ()
+    known: tuple[str, ...] = ()
     if users:
         found = places.users(users)
         if not np.isnan(found.box_deg).all():
