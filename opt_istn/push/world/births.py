@@ -70,10 +70,7 @@ def births(
     over = _over_region(scenario, (position_m[:-1] + position_m[1:]) / 2)
     possible = np.any(over, axis=1)
     release = _releases(scenario, possible, rng) if released is None else released
-    if not possible[release].all():
-        slot = int(release[np.argmin(possible[release])])
-        rule = "expected satellites over the region whenever an object is new"
-        raise InputError("trace", f"{rule}, found none in slot {slot}")
+    _check_satellites(possible, release)
     within = rng.random(F)
     order = np.lexsort((within, release))
     within = within[order]
@@ -120,6 +117,14 @@ def _over_region(scenario: Scenario, position_m: Array) -> NDArray[np.bool]:
         (lat >= scenario.south_deg) & (lat <= scenario.north_deg) & (east_of <= width)
     )
     return over
+
+
+def _check_satellites(possible: NDArray[np.bool], release: IntArray) -> None:
+    """Check that some satellite can have taken each content; drawn ones come when one can."""
+    if not possible[release].all():
+        slot = int(release[np.argmin(possible[release])])
+        rule = "expected satellites over the region whenever an object is new"
+        raise InputError("trace", f"{rule}, found none in slot {slot}")
 
 
 def _releases(scenario: Scenario, possible: NDArray[np.bool], rng: Chance) -> IntArray:

@@ -123,7 +123,10 @@ def redrawn(document: dict[str, Any]) -> Draw:
         If a file behind it has changed.
     """
     scenario = parameters.from_document(document)
-    hashing.check(files_of(scenario), document.get("files", {}))
+    behind = document.get("files", {})
+    if not isinstance(behind, dict):  # a scenario is free text as far as the format goes
+        raise InputError("scenario.files", "expected an object of hashes by parameter")
+    hashing.check(files_of(scenario), behind)
     return draw(scenario, entropy_of(int(document["seed"])))
 
 
