@@ -10,8 +10,11 @@ from scipy.interpolate import BarycentricInterpolator, KroghInterpolator
 
 from opt_istn.files import InputError
 from opt_istn.physics.frames import great_circle_m, j2000_to_ecef, teme_to_ecef
+from opt_istn.physics.orbits import satellites
+from opt_istn.physics.space_links import plus_grid
 from opt_istn.push.outside import fleet, tracks
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
+from opt_istn.push.world import hypatia
 from opt_istn.push.world.constellation import constellation_of, positions_m
 
 DATA = Path(__file__).parents[3] / "examples/data"
@@ -230,3 +233,40 @@ def test_epochs_of_two_shells_have_to_be_near(tmp_path: Path) -> None:
     far = replace(TINY, num_clusters=1, remote_constellation=str(path))
     with pytest.raises(InputError, match="expected epochs of both shells within 28 days"):
         constellation_of(replace(far, constellation=str(DATA / "relays")))
+
+
+@pytest.mark.parametrize("frame", ["fixed", "teme", "j2000"])
+def test_positions_in_every_frame_are_the_same_places(frame: tracks.Frame) -> None:
+    """A table in an inertial frame is turned at the moments asked for, not at its rows'."""
+    orbit = fleet.read(str(TLE))
+    at = np.arange(0.0, 600.0, 60.0)
+    fixed = orbit.orbits.earth_fixed_m(orbit.epoch_jd, at)[:, 0]
+    rows = []
+    for moment, place in zip(at, fixed, strict=True):
+        day = orbit.epoch_jd + moment / 86_400
+        turn = {
+            "fixed": np.eye(3),
+            "teme": teme_to_ecef(np.eye(3), day),
+            "j2000": j2000_to_ecef(np.eye(3), day),
+        }[frame]
+        rows.append([moment, *np.linalg.solve(turn.T, place)])
+    made = tracks.piece(orbit.epoch_jd, rows, frame, ("lagrange", 8), "x", 1)
+    moments = np.array([0.0, 100.0, 333.3])
+    exact = orbit.orbits.earth_fixed_m(orbit.epoch_jd, moments)[:, 0]
+    assert np.abs(made.earth_fixed_m(moments) - exact).max() < 1.0
+
+
+def test_the_presets_own_shell_from_a_folder(tmp_path: Path) -> None:
+    """The preset's remote-sensing shell, read from files, gives its clusters, requests, delays."""
+    ours = replace(PRESETS["push-tiny-v2"], slant="geometric")
+    shell, start = ours.remote_shell(), constellation_of(ours)
+    records = satellites(shell, start.epoch_jd)
+    folder = hypatia.Folder(
+        records, plus_grid(shell), start.epoch_jd, shell.planes, shell.per_plane
+    )
+    hypatia.write(tmp_path, folder, "Own", 5e6, 1e6)
+    theirs = replace(ours, remote_constellation=str(tmp_path))
+    assert np.array_equal(constellation_of(theirs).cluster, start.cluster)
+    one, two = generate(ours, 1, ""), generate(theirs, 1, "")
+    assert np.array_equal(one.requests[:, :3], two.requests[:, :3])
+    assert np.abs(one.miss_us - two.miss_us).max() < 10
