@@ -29,7 +29,7 @@ SUBJECTS = {
     "opt_istn.runs.judge": [
         "tests/test_reference.py",
         "tests/runs/test_compare.py",
-        "tests/runs/test_verify.py",
+        "tests/evidence/test_verify.py",
     ],
     "opt_istn.runs.audit": ["tests/runs/test_audit.py"],
     "opt_istn.jutap.evaluate": ["tests/jutap/test_evaluate.py"],

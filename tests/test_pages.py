@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from opt_istn import cli
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.report.table import gap_table
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import InstanceSummary, audited, summarise
 from opt_istn.runs.ledger import Record
-from opt_istn.runs.verify import Finding, verify
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -165,7 +165,7 @@ def test_glossary_is_there() -> None:
 def test_committed_records_stand(path: Path) -> None:
     """Instances, plans and certificates are what is recorded; failures stay failures."""
     folder = path.with_suffix("")
-    checks = list(verify(ledger.read(path), str(folder) if folder.is_dir() else None))
+    checks = list(verify_records(ledger.read(path), str(folder) if folder.is_dir() else None))
     assert checks
     assert {c.reason for c in checks if c.finding != Finding.FAILED} == {""}
     assert {c.finding for c in checks} <= {Finding.OK, Finding.FAILED}

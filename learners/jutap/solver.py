@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from learners import agent
+from learners.elsewhere import of_seed
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -16,8 +17,34 @@ from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_o
 from opt_istn.solver import Budget, Claims, Status
 
 
+class Flyer:
+    """A solver that flies an agent, whatever it is made of."""
+
+    kind: ClassVar[str] = "agent"
+    knows: ClassVar[str] = "link states"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Instances whose START holds its strongest link are supported."""
+        return not_strongest(instance)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    @abstractmethod
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the flight from START."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
+        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+        plan = self.fly(instance, seed)
+        judged = evaluate(instance, plan)
+        if judged.violations:
+            return Claims(Status.NO_PLAN, plan)
+        return Claims(Status.FEASIBLE, plan, judged.cost)
+
+
 @dataclass(frozen=True)
-class AgentSolver:
+class AgentSolver(Flyer):
     """A solver that flies what an agent file says.
 
     Parameters
@@ -42,18 +69,9 @@ class AgentSolver:
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
-    kind: ClassVar[str] = "agent"
-    knows: ClassVar[str] = "link states"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
-
-    def supports(self, instance: Instance) -> str | None:
-        """Instances whose START holds its strongest link are supported."""
-        return not_strongest(instance)
-
-    def prepare(self) -> None:
-        """Nothing to do."""
 
     @abstractmethod
     def actions(
@@ -69,7 +87,7 @@ class AgentSolver:
         InputError
             If the agent file is not one, or of another map and that was not asked for.
         """
-        path = agent.of_seed(self.agent, seed)
+        path = of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
         trained_on = loaded.trained_on.get("instance")
         if trained_on != instance.sha256 and not self.elsewhere:
@@ -80,15 +98,11 @@ class AgentSolver:
         table = table_of(strongest(instance))
         return table, self.actions(table, loaded.config, loaded.state)
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the agent's flight from START."""
         table, action = self.policy(instance, seed)
         plan = flown(table, action, graph.start_state(table.instance))
-        plan = Plan(instance.sha256, plan.cells, plan.links)
-        judged = evaluate(instance, plan)
-        if judged.violations:
-            return Claims(Status.NO_PLAN, plan)
-        return Claims(Status.FEASIBLE, plan, judged.cost)
+        return Plan(instance.sha256, plan.cells, plan.links)
 
 
 def returns_of(path: Path) -> list[float]:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from learners import agent
 from learners.agent import Agent
+from learners.elsewhere import FromFile, of_seed
 from learners.plateau import steps_of
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
@@ -15,7 +16,7 @@ from opt_istn.solver import Claims, Status
 
 
 @dataclass(frozen=True)
-class PushAgent:
+class PushAgent(FromFile):
     """A solver that plays a trained agent.
 
     Parameters
@@ -49,11 +50,6 @@ class PushAgent:
         object.__setattr__(self, "_steps", steps_of(found, weights))
 
     @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the agent."""
-        return "{seed}" in self.agent.name
-
-    @property
     def knows(self) -> str:
         """What it knows of an instance when it decides."""
         return "past"
@@ -61,9 +57,9 @@ class PushAgent:
     def path(self, seed: int | None = None) -> Path:
         """Return the agent file of a seed, without one the first there is."""
         if seed is None and self.stochastic:
-            pattern = agent.of_seed(self.agent, "*")
+            pattern = of_seed(self.agent, "*")
             return min(pattern.parent.glob(pattern.name))
-        return agent.of_seed(self.agent, 0 if seed is None else seed)
+        return of_seed(self.agent, 0 if seed is None else seed)
 
     def refusal(
         self,

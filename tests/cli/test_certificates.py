@@ -9,7 +9,7 @@ import pytest
 
 from opt_istn import registry
 from opt_istn.cli import main
-from opt_istn.runs import certificates
+from opt_istn.evidence import certificates
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 Cli = Callable[..., tuple[int, str, str]]

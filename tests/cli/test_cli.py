@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from opt_istn.cli import app, main
-from opt_istn.runs import ledger, worker
+from opt_istn.runs import ledger
+from opt_istn.runs.nursery import worker
 from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
 

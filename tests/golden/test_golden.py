@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from opt_istn import Status, read_runs
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.problems import every
 from opt_istn.runs.ledger import Record
-from opt_istn.runs.verify import Finding, verify
 from tests.golden import remake
 
 KEPT = read_runs(remake.HERE / remake.RUNS)
@@ -72,7 +72,9 @@ def test_runs_return_what_they_returned(folder: Path, monkeypatch: pytest.Monkey
 
 def test_kept_runs_are_verified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    found = {_called(check.record): check.reason for check in verify(KEPT) if not _fine(check)}
+    found = {
+        _called(check.record): check.reason for check in verify_records(KEPT) if not _fine(check)
+    }
     assert not found
 
 

@@ -12,16 +12,23 @@ from typing import NamedTuple
 
 import numpy as np
 
+from formulations.push.labels.growing import (
+    ARCS,
+    DEAD,
+    NODES,
+    SINK,
+    Growing,
+    add_arc,
+    begin,
+    close,
+    is_full,
+    node_of,
+)
 from formulations.push.labels.profile import Layers, Profiles, Relaxation, SmallArray, insert
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
-SINK = -1  # where arcs of the last layer lead
-DEAD = -2  # an arc that was pruned
 _WORST = -(1 << 60)
-
-# whether everything fits, and the first five arrays of a `Diagram`
-Unfolded = tuple[bool, IntArray, IntArray, IntArray, IntArray, IntArray]
 
 
 class Diagram(NamedTuple):
@@ -91,8 +98,26 @@ def build(
     """
     layers, profiles = relaxed.layers, relaxed.profiles
     target = threshold - int(prices.sum())
-    fits, *arrays = _unfold(layers, profiles, values, offsets, prices, target, capacity)
-    return Diagram._make([*arrays, layers.content, layers.slot]) if fits else None
+    total = len(layers.slot)
+    states, root = int(profiles.number[layers.height.max()]), total > 0 and values[0] > target
+    tree = begin(total, states, capacity, 3 * capacity, root=root)
+    fits = _unfold(layers, profiles, values, offsets, prices, target, tree)
+    return finished(tree, layers.content, layers.slot) if fits else None
+
+
+def finished(tree: Growing, content: IntArray, slot: IntArray) -> Diagram:
+    """Return the diagram without the room that is left."""
+    nodes, arcs = tree.used.tolist()
+    tree.arc_ptr[nodes] = arcs
+    return Diagram(
+        tree.first,
+        tree.skip[:nodes].copy(),
+        tree.arc_ptr[: nodes + 1].copy(),
+        tree.arc_head[:arcs].copy(),
+        tree.arc_gain[:arcs].copy(),
+        content,
+        slot,
+    )
 
 
 @compiled
@@ -122,74 +147,53 @@ def _unfold(
     offsets: IntArray,
     prices: IntArray,
     target: int,
-    capacity: int,
-) -> Unfolded:
+    tree: Growing,
+) -> bool:
+    """Grow all paths worth more than `target`; return whether they fit."""
     total = len(layers.slot)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(capacity, dtype=np.int64)
-    ptr = np.empty(capacity + 1, dtype=np.int64)
-    head = np.empty(3 * capacity, dtype=np.int64)
-    gain = np.empty(3 * capacity, dtype=np.int64)
-    rank = np.empty(capacity, dtype=np.int64)
-    worth = np.empty(capacity, dtype=np.int64)
-    number = np.full(profiles.number[layers.height.max()], -1, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if total > 0 and values[0] > target:
-        nodes, rank[0], worth[0] = 1, 0, 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, begin, end = layers.slot[k], first[k], nodes
+        t, end = layers.slot[k], tree.used[NODES]
         if k == layers.first[t]:
             stages = stages_of(layers, profiles, values, offsets, prices, t)
         after = stages[k - layers.first[t] + 1]
         days = layers.slot[k + 1] - t if k + 1 < total else -1
-        low, high = layers.claim_ptr[k], layers.claim_ptr[k + 1]
-        for node in range(begin, end):
-            if nodes + high - low + 1 > capacity or arcs + high - low > len(head):
-                return False, first, skip, ptr, head, gain
-            here, value = rank[node], worth[node]
-            ptr[node] = arcs
-            skip[node] = DEAD
+        price = prices[layers.content[k]]
+        for node in range(tree.first[k], end):
+            if is_full(tree, layers.claim_ptr[k + 1] - layers.claim_ptr[k]):
+                return False
+            here, value = tree.state[node], tree.worth[node]
+            tree.arc_ptr[node] = tree.used[ARCS]
+            tree.skip[node] = DEAD
             if value + after[here] > target:
-                skip[node] = node_of(
-                    number, rank, worth, nodes, _later(profiles, here, days), value
-                )
-                nodes = max(nodes, skip[node] + 1)
-            if not profiles.free[here]:
-                continue
-            base, top = profiles.base[here], profiles.top[here]
-            for c in range(high - 1, low - 1, -1):
-                there = base + profiles.lift[max(layers.claim_end[c], top)]
-                later = value + layers.claim_gain[c] - prices[layers.content[k]]
-                if later + after[there] > target:
-                    there = _later(profiles, there, days)
-                    child = node_of(number, rank, worth, nodes, there, later)
-                    nodes = max(nodes, child + 1)
-                    head[arcs], gain[arcs] = child, layers.claim_gain[c]
-                    arcs += 1
-                if layers.claim_end[c] <= top:
-                    break
-        first[k + 1] = end
-        for node in range(end, nodes):
-            number[rank[node]] = -1
-    ptr[nodes] = arcs
-    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
-    return unfolded
+                tree.skip[node] = node_of(tree, _later(profiles, here, days), value)
+            if profiles.free[here]:
+                _claim(layers, profiles, k, days, here, value - price, target, after, tree)
+        close(tree, k, end)
+    return True
 
 
 @compiled
-def packed(
-    first: IntArray,
-    skip: IntArray,
-    ptr: IntArray,
-    head: IntArray,
-    gain: IntArray,
-    nodes: int,
-    arcs: int,
-) -> Unfolded:
-    """Return that everything fits, and copies of what was filled of the arrays."""
-    head, gain = head[:arcs].copy(), gain[:arcs].copy()
-    return True, first, skip[:nodes].copy(), ptr[: nodes + 1].copy(), head, gain
+def _claim(
+    layers: Layers,
+    profiles: Profiles,
+    k: int,
+    days: int,
+    here: int,
+    value: int,
+    target: int,
+    after: SmallArray | IntArray,
+    tree: Growing,
+) -> None:
+    """Add the arcs that push in layer k from a profile reached with `value`, less the price."""
+    base, top = profiles.base[here], profiles.top[here]
+    for c in range(layers.claim_ptr[k + 1] - 1, layers.claim_ptr[k] - 1, -1):
+        there = base + profiles.lift[max(layers.claim_end[c], top)]
+        later = value + layers.claim_gain[c]
+        if later + after[there] > target:
+            add_arc(tree, _later(profiles, there, days), later, layers.claim_gain[c])
+        if layers.claim_end[c] <= top:
+            break
 
 
 @compiled
@@ -202,23 +206,6 @@ def _later(profiles: Profiles, profile: int, days: int) -> int:
             break
         profile = profiles.shift[profile]
     return profile
-
-
-@compiled
-def node_of(
-    number: IntArray, rank: IntArray, worth: IntArray, nodes: int, state: int, value: int
-) -> int:
-    """Return the next layer's node of a state reached with `value`; a new one is `nodes`."""
-    if state == SINK:
-        return SINK
-    node: int = number[state]
-    if node < 0:
-        node = nodes
-        number[state] = node
-        rank[node], worth[node] = state, value
-    elif value > worth[node]:
-        worth[node] = value
-    return node
 
 
 @compiled
@@ -236,11 +223,11 @@ def sweep(diagram: Diagram, prices: IntArray) -> tuple[IntArray, IntArray]:
         for node in range(diagram.first[k], end):
             child = diagram.skip[node]
             if child != DEAD:
-                value[node] = 0 if child == SINK else value[child]
+                value[node] = _rest(value, child)
                 choice[node] = SINK
             for arc in range(diagram.arc_ptr[node], diagram.arc_ptr[node + 1]):
                 child = diagram.arc_head[arc]
-                total = diagram.arc_gain[arc] - price + (0 if child == SINK else value[child])
+                total = diagram.arc_gain[arc] - price + _rest(value, child)
                 if total > value[node]:
                     value[node] = total
                     choice[node] = arc
@@ -279,81 +266,50 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
     """Return the diagram in which `content` is pushed at most once, pruned again; O(arcs)."""
     value, _ = sweep(diagram, prices)
     target = threshold - int(prices.sum())
-    arrays = _split(diagram, content, prices, value, target)
-    return Diagram._make([*arrays, diagram.content, diagram.slot])
+    old, arcs = len(diagram.skip), len(diagram.arc_head)
+    root = old > 0 and value[0] > target
+    tree = begin(len(diagram.content), 2 * old, 2 * old, 2 * arcs, root=root)
+    _split(diagram, content, prices, value, target, tree)
+    return finished(tree, diagram.content, diagram.slot)
 
 
 @compiled
 def _split(
-    diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int
-) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
-    old, total = len(diagram.skip), len(diagram.content)
+    diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int, tree: Growing
+) -> None:
+    """Grow the diagram anew: state 2 * node + 1 is a node with `content` pushed already."""
     last = 0
-    for k in range(total):
+    for k in range(len(diagram.content)):
         if diagram.content[k] == content:
             last = k
-    copies = np.full((old, 2), -1, dtype=np.int64)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(2 * old, dtype=np.int64)
-    ptr = np.zeros(2 * old + 1, dtype=np.int64)
-    head = np.empty(2 * len(diagram.arc_head), dtype=np.int64)
-    gain = np.empty(2 * len(diagram.arc_head), dtype=np.int64)
-    origin = np.empty(2 * old, dtype=np.int64)
-    pushed = np.zeros(2 * old, dtype=np.int64)
-    worth = np.zeros(2 * old, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if old > 0 and ahead[0] > target:
-        nodes = 1
-        origin[0] = 0
-    for k in range(total):
-        begin, end = first[k], nodes
-        price, mine = prices[diagram.content[k]], diagram.content[k] == content
-        for node in range(begin, end):
-            source, bit, value = origin[node], pushed[node], worth[node]
-            ptr[node] = arcs
-            skip[node] = DEAD
+    for k in range(len(diagram.content)):
+        end, price = tree.used[NODES], prices[diagram.content[k]]
+        mine = diagram.content[k] == content
+        for node in range(tree.first[k], end):
+            source, pushed, value = tree.state[node] // 2, tree.state[node] % 2, tree.worth[node]
+            tree.arc_ptr[node] = tree.used[ARCS]
+            tree.skip[node] = DEAD
             child = diagram.skip[source]
-            if child == SINK and value > target:
-                skip[node] = SINK
-            elif child >= 0 and value + ahead[child] > target:
-                skip[node] = _copy(
-                    copies, origin, pushed, worth, nodes, child, bit * (k < last), value
-                )
-                nodes = max(nodes, skip[node] + 1)
-            if mine and bit:
+            if child != DEAD and value + _rest(ahead, child) > target:
+                tree.skip[node] = node_of(tree, _copy(child, pushed * (k < last)), value)
+            if mine and pushed:
                 continue
             for arc in range(diagram.arc_ptr[source], diagram.arc_ptr[source + 1]):
-                child, later = diagram.arc_head[arc], value + diagram.arc_gain[arc] - price
-                if later + (0 if child == SINK else ahead[child]) <= target:
-                    continue
-                if child >= 0:
-                    flag = (1 if mine else bit) * (k < last)
-                    child = _copy(copies, origin, pushed, worth, nodes, child, flag, later)
-                    nodes = max(nodes, child + 1)
-                head[arcs], gain[arcs] = child, diagram.arc_gain[arc]
-                arcs += 1
-        first[k + 1] = end
-    ptr[nodes] = arcs
-    return first, skip[:nodes], ptr[: nodes + 1], head[:arcs], gain[:arcs]
+                child, gain = diagram.arc_head[arc], diagram.arc_gain[arc]
+                later = value + gain - price
+                if later + _rest(ahead, child) > target:
+                    flag = (1 if mine else pushed) * (k < last)
+                    add_arc(tree, _copy(child, flag), later, gain)
+        close(tree, k, end)
 
 
 @compiled
-def _copy(
-    copies: IntArray,
-    origin: IntArray,
-    pushed: IntArray,
-    worth: IntArray,
-    nodes: int,
-    source: int,
-    bit: int,
-    value: int,
-) -> int:
-    """Return the copy of an old node with this bit; a new one is `nodes`."""
-    node: int = copies[source, bit]
-    if node < 0:
-        node = nodes
-        copies[source, bit] = node
-        origin[node], pushed[node], worth[node] = source, bit, value
-    elif value > worth[node]:
-        worth[node] = value
-    return node
+def _rest(ahead: IntArray, node: int) -> int:
+    """Return the best value from a node on, the sink included."""
+    return 0 if node == SINK else int(ahead[node])
+
+
+@compiled
+def _copy(node: int, pushed: int) -> int:
+    """Return the state of a node of the diagram that is split; the sink has no copies."""
+    return SINK if node == SINK else 2 * node + pushed

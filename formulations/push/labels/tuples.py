@@ -15,7 +15,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, Unfolded, node_of, packed
+from formulations.push.labels.diagram import Diagram, Path, finished
+from formulations.push.labels.growing import (
+    ARCS,
+    DEAD,
+    NODES,
+    SINK,
+    Growing,
+    add_arc,
+    begin,
+    close,
+    is_full,
+    node_of,
+)
 from formulations.push.labels.profile import SmallArray
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
@@ -107,8 +119,10 @@ def build(
 ) -> Diagram | None:
     """Unfold into a diagram of all paths worth more than `threshold`, as `diagram.build` does."""
     target = threshold - int(prices.sum())
-    fits, *arrays = _unfold(alive, values, offsets, prices, target, capacity)
-    return Diagram._make([*arrays, alive.content, alive.slot]) if fits else None
+    total, states = len(alive.slot), int(alive.base.max() ** alive.places)
+    tree = begin(total, states, capacity, capacity, root=total > 0 and values[0] > target)
+    fits = _unfold(alive, values, offsets, prices, target, tree)
+    return finished(tree, alive.content, alive.slot) if fits else None
 
 
 def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
@@ -298,51 +312,31 @@ def _unfold(
     offsets: IntArray,
     prices: IntArray,
     target: int,
-    capacity: int,
-) -> Unfolded:
+    tree: Growing,
+) -> bool:
+    """Grow all paths worth more than `target`; return whether they fit."""
     total = len(alive.slot)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(capacity, dtype=np.int64)
-    ptr = np.empty(capacity + 1, dtype=np.int64)
-    head = np.empty(capacity, dtype=np.int64)
-    gain = np.empty(capacity, dtype=np.int64)
-    rank = np.empty(capacity, dtype=np.int64)
-    worth = np.empty(capacity, dtype=np.int64)
-    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if total > 0 and values[0] > target:
-        nodes, rank[0], worth[0] = 1, 0, 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, begin, end = alive.slot[k], first[k], nodes
+        t, end = alive.slot[k], tree.used[NODES]
         if k == alive.first[t]:
             stages = _stages(alive, values, offsets, prices, t)
         after = stages[k - alive.first[t] + 1]
         until = alive.slot[k + 1] if k + 1 < total else -1
-        for node in range(begin, end):
-            if nodes + 2 > capacity or arcs + 1 > capacity:
-                return False, first, skip, ptr, head, gain
-            here, value = rank[node], worth[node]
-            ptr[node] = arcs
-            skip[node] = DEAD
+        for node in range(tree.first[k], end):
+            if is_full(tree, 1):
+                return False
+            here, value = tree.state[node], tree.worth[node]
+            tree.arc_ptr[node] = tree.used[ARCS]
+            tree.skip[node] = DEAD
             if value + after[here] > target:
-                there = _moved(alive, t, until, here)
-                skip[node] = node_of(number, rank, worth, nodes, there, value)
-                nodes = max(nodes, skip[node] + 1)
+                tree.skip[node] = node_of(tree, _moved(alive, t, until, here), value)
             change, there = _pushed(alive, k, here)
             later = value + change - prices[alive.content[k]]
             if there >= 0 and later + after[there] > target:
-                there = _moved(alive, t, until, there)
-                child = node_of(number, rank, worth, nodes, there, later)
-                nodes = max(nodes, child + 1)
-                head[arcs], gain[arcs] = child, change
-                arcs += 1
-        first[k + 1] = end
-        for node in range(end, nodes):
-            number[rank[node]] = -1
-    ptr[nodes] = arcs
-    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
-    return unfolded
+                add_arc(tree, _moved(alive, t, until, there), later, change)
+        close(tree, k, end)
+    return True
 
 
 @compiled
