@@ -10,7 +10,7 @@ import pytest
 
 from opt_istn import InputError, registry
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.runs.worker import pack
+from opt_istn.runs.nursery.worker import pack
 from opt_istn.testing import jutap
 
 HERE = Path(__file__).parent
