@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -41,3 +43,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("Skipped, and should not have been", red=True)
         for line in _skipped:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a runner of commands in an empty folder: exit code, stdout and stderr."""
+    from opt_istn.cli import main  # tests of what is generated do without it
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    return run

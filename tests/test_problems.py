@@ -18,7 +18,7 @@ OWN = {"jutap", "push", "papers"}  # rooms of a problem, and of the papers that 
 NAME = re.compile(r"\b(jutap|push)\b", re.IGNORECASE)
 SHOWN = {  # defaults, examples, old names, and what is said of our own solvers
     *("testing/kit.py", "testing/__init__.py", "_moved.py", "runs/cores.py", "verifier.py"),
-    *("cli/frontier.py", "runs/studies.py", "library/edges.py"),  # only one problem has these
+    *("cli/frontier.py", "evidence/studies.py", "library/edges.py"),  # only one problem has these
 }
 Run = Callable[..., str]
 

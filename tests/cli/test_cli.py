@@ -37,16 +37,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long_plan(tiny()).write("long.json")
 
 
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
-
 def _fails(result: tuple[int, str, str], code: int, reason: str) -> None:
     """Check for an exit code and one line on stderr."""
     assert result[0] == code

@@ -12,18 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from formulations.push.labels.growing import (
-    ARCS,
-    DEAD,
-    NODES,
-    SINK,
-    Growing,
-    add_arc,
-    begin,
-    close,
-    is_full,
-    node_of,
-)
+from formulations.push.labels.growing import DEAD, SINK, Growing, begin, node_of
 from formulations.push.labels.profile import Layers, Profiles, Relaxation, SmallArray, insert
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
@@ -98,16 +87,14 @@ def build(
     """
     layers, profiles = relaxed.layers, relaxed.profiles
     target = threshold - int(prices.sum())
-    total = len(layers.slot)
-    states, root = int(profiles.number[layers.height.max()]), total > 0 and values[0] > target
-    tree = begin(total, states, capacity, 3 * capacity, root=root)
-    fits = _unfold(layers, profiles, values, offsets, prices, target, tree)
-    return finished(tree, layers.content, layers.slot) if fits else None
+    states = int(profiles.number[layers.height.max()])
+    tree = begin(len(layers.slot), states, capacity, 3 * capacity)
+    nodes, arcs = _unfold(layers, profiles, values, offsets, prices, target, tree)
+    return finished(tree, nodes, arcs, layers.content, layers.slot) if nodes >= 0 else None
 
 
-def finished(tree: Growing, content: IntArray, slot: IntArray) -> Diagram:
+def finished(tree: Growing, nodes: int, arcs: int, content: IntArray, slot: IntArray) -> Diagram:
     """Return the diagram without the room that is left."""
-    nodes, arcs = tree.used.tolist()
     tree.arc_ptr[nodes] = arcs
     return Diagram(
         tree.first,
@@ -148,52 +135,46 @@ def _unfold(
     prices: IntArray,
     target: int,
     tree: Growing,
-) -> bool:
-    """Grow all paths worth more than `target`; return whether they fit."""
+) -> tuple[int, int]:
+    """Grow all paths worth more than `target`; return nodes and arcs, -1 if they do not fit."""
+    first, skip, ptr, head, gain, rank, worth, number = tree
     total = len(layers.slot)
+    nodes, arcs = int(total > 0 and values[0] > target), 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, end = layers.slot[k], tree.used[NODES]
+        t, end = layers.slot[k], nodes
         if k == layers.first[t]:
             stages = stages_of(layers, profiles, values, offsets, prices, t)
         after = stages[k - layers.first[t] + 1]
         days = layers.slot[k + 1] - t if k + 1 < total else -1
-        price = prices[layers.content[k]]
-        for node in range(tree.first[k], end):
-            if is_full(tree, layers.claim_ptr[k + 1] - layers.claim_ptr[k]):
-                return False
-            here, value = tree.state[node], tree.worth[node]
-            tree.arc_ptr[node] = tree.used[ARCS]
-            tree.skip[node] = DEAD
+        low, high = layers.claim_ptr[k], layers.claim_ptr[k + 1]
+        for node in range(first[k], end):
+            if nodes + high - low + 1 > len(skip) or arcs + high - low > len(head):
+                return -1, -1
+            here, value = rank[node], worth[node]
+            ptr[node] = arcs
+            skip[node] = DEAD
             if value + after[here] > target:
-                tree.skip[node] = node_of(tree, _later(profiles, here, days), value)
-            if profiles.free[here]:
-                _claim(layers, profiles, k, days, here, value - price, target, after, tree)
-        close(tree, k, end)
-    return True
-
-
-@compiled
-def _claim(
-    layers: Layers,
-    profiles: Profiles,
-    k: int,
-    days: int,
-    here: int,
-    value: int,
-    target: int,
-    after: SmallArray | IntArray,
-    tree: Growing,
-) -> None:
-    """Add the arcs that push in layer k from a profile reached with `value`, less the price."""
-    base, top = profiles.base[here], profiles.top[here]
-    for c in range(layers.claim_ptr[k + 1] - 1, layers.claim_ptr[k] - 1, -1):
-        there = base + profiles.lift[max(layers.claim_end[c], top)]
-        later = value + layers.claim_gain[c]
-        if later + after[there] > target:
-            add_arc(tree, _later(profiles, there, days), later, layers.claim_gain[c])
-        if layers.claim_end[c] <= top:
-            break
+                there = _later(profiles, here, days)
+                skip[node] = node_of(number, rank, worth, nodes, there, value)
+                nodes = max(nodes, skip[node] + 1)
+            if not profiles.free[here]:
+                continue
+            base, top = profiles.base[here], profiles.top[here]
+            for c in range(high - 1, low - 1, -1):
+                there = base + profiles.lift[max(layers.claim_end[c], top)]
+                later = value + layers.claim_gain[c] - prices[layers.content[k]]
+                if later + after[there] > target:
+                    there = _later(profiles, there, days)
+                    child = node_of(number, rank, worth, nodes, there, later)
+                    nodes = max(nodes, child + 1)
+                    head[arcs], gain[arcs] = child, layers.claim_gain[c]
+                    arcs += 1
+                if layers.claim_end[c] <= top:
+                    break
+        first[k + 1] = end
+        number[rank[end:nodes]] = -1
+    return nodes, arcs
 
 
 @compiled
@@ -267,40 +248,45 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
     value, _ = sweep(diagram, prices)
     target = threshold - int(prices.sum())
     old, arcs = len(diagram.skip), len(diagram.arc_head)
-    root = old > 0 and value[0] > target
-    tree = begin(len(diagram.content), 2 * old, 2 * old, 2 * arcs, root=root)
-    _split(diagram, content, prices, value, target, tree)
-    return finished(tree, diagram.content, diagram.slot)
+    tree = begin(len(diagram.content), 2 * old, 2 * old, 2 * arcs)
+    nodes, arcs = _split(diagram, content, prices, value, target, tree)
+    return finished(tree, nodes, arcs, diagram.content, diagram.slot)
 
 
 @compiled
 def _split(
     diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int, tree: Growing
-) -> None:
+) -> tuple[int, int]:
     """Grow the diagram anew: state 2 * node + 1 is a node with `content` pushed already."""
-    last = 0
-    for k in range(len(diagram.content)):
+    first, skip, ptr, head, gain, states, worth, number = tree
+    total, last = len(diagram.content), 0
+    for k in range(total):
         if diagram.content[k] == content:
             last = k
-    for k in range(len(diagram.content)):
-        end, price = tree.used[NODES], prices[diagram.content[k]]
-        mine = diagram.content[k] == content
-        for node in range(tree.first[k], end):
-            source, pushed, value = tree.state[node] // 2, tree.state[node] % 2, tree.worth[node]
-            tree.arc_ptr[node] = tree.used[ARCS]
-            tree.skip[node] = DEAD
+    nodes, arcs = int(len(diagram.skip) > 0 and ahead[0] > target), 0
+    for k in range(total):
+        end, price, mine = nodes, prices[diagram.content[k]], diagram.content[k] == content
+        for node in range(first[k], end):
+            source, pushed, value = states[node] // 2, states[node] % 2, worth[node]
+            ptr[node] = arcs
+            skip[node] = DEAD
             child = diagram.skip[source]
             if child != DEAD and value + _rest(ahead, child) > target:
-                tree.skip[node] = node_of(tree, _copy(child, pushed * (k < last)), value)
+                copy = _copy(child, pushed * (k < last))
+                skip[node] = node_of(number, states, worth, nodes, copy, value)
+                nodes = max(nodes, skip[node] + 1)
             if mine and pushed:
                 continue
             for arc in range(diagram.arc_ptr[source], diagram.arc_ptr[source + 1]):
-                child, gain = diagram.arc_head[arc], diagram.arc_gain[arc]
-                later = value + gain - price
+                child, later = diagram.arc_head[arc], value + diagram.arc_gain[arc] - price
                 if later + _rest(ahead, child) > target:
-                    flag = (1 if mine else pushed) * (k < last)
-                    add_arc(tree, _copy(child, flag), later, gain)
-        close(tree, k, end)
+                    copy = _copy(child, (1 if mine else pushed) * (k < last))
+                    child = node_of(number, states, worth, nodes, copy, later)
+                    nodes = max(nodes, child + 1)
+                    head[arcs], gain[arcs] = child, diagram.arc_gain[arc]
+                    arcs += 1
+        first[k + 1] = end
+    return nodes, arcs
 
 
 @compiled

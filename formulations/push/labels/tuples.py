@@ -16,18 +16,7 @@ import numpy as np
 from numba.extending import overload
 
 from formulations.push.labels.diagram import Diagram, Path, finished
-from formulations.push.labels.growing import (
-    ARCS,
-    DEAD,
-    NODES,
-    SINK,
-    Growing,
-    add_arc,
-    begin,
-    close,
-    is_full,
-    node_of,
-)
+from formulations.push.labels.growing import DEAD, SINK, Growing, begin, node_of
 from formulations.push.labels.profile import SmallArray
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
@@ -119,10 +108,10 @@ def build(
 ) -> Diagram | None:
     """Unfold into a diagram of all paths worth more than `threshold`, as `diagram.build` does."""
     target = threshold - int(prices.sum())
-    total, states = len(alive.slot), int(alive.base.max() ** alive.places)
-    tree = begin(total, states, capacity, capacity, root=total > 0 and values[0] > target)
-    fits = _unfold(alive, values, offsets, prices, target, tree)
-    return finished(tree, alive.content, alive.slot) if fits else None
+    states = int(alive.base.max() ** alive.places)
+    tree = begin(len(alive.slot), states, capacity, capacity)
+    nodes, arcs = _unfold(alive, values, offsets, prices, target, tree)
+    return finished(tree, nodes, arcs, alive.content, alive.slot) if nodes >= 0 else None
 
 
 def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
@@ -313,30 +302,39 @@ def _unfold(
     prices: IntArray,
     target: int,
     tree: Growing,
-) -> bool:
-    """Grow all paths worth more than `target`; return whether they fit."""
+) -> tuple[int, int]:
+    """Grow all paths worth more than `target`; return nodes and arcs, -1 if they do not fit."""
+    first, skip, ptr, head, gain, rank, worth, number = tree
     total = len(alive.slot)
+    nodes, arcs = int(total > 0 and values[0] > target), 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, end = alive.slot[k], tree.used[NODES]
+        t, end = alive.slot[k], nodes
         if k == alive.first[t]:
             stages = _stages(alive, values, offsets, prices, t)
         after = stages[k - alive.first[t] + 1]
         until = alive.slot[k + 1] if k + 1 < total else -1
-        for node in range(tree.first[k], end):
-            if is_full(tree, 1):
-                return False
-            here, value = tree.state[node], tree.worth[node]
-            tree.arc_ptr[node] = tree.used[ARCS]
-            tree.skip[node] = DEAD
+        for node in range(first[k], end):
+            if nodes + 2 > len(skip) or arcs + 1 > len(head):
+                return -1, -1
+            here, value = rank[node], worth[node]
+            ptr[node] = arcs
+            skip[node] = DEAD
             if value + after[here] > target:
-                tree.skip[node] = node_of(tree, _moved(alive, t, until, here), value)
+                there = _moved(alive, t, until, here)
+                skip[node] = node_of(number, rank, worth, nodes, there, value)
+                nodes = max(nodes, skip[node] + 1)
             change, there = _pushed(alive, k, here)
             later = value + change - prices[alive.content[k]]
             if there >= 0 and later + after[there] > target:
-                add_arc(tree, _moved(alive, t, until, there), later, change)
-        close(tree, k, end)
-    return True
+                there = _moved(alive, t, until, there)
+                child = node_of(number, rank, worth, nodes, there, later)
+                nodes = max(nodes, child + 1)
+                head[arcs], gain[arcs] = child, change
+                arcs += 1
+        first[k + 1] = end
+        number[rank[end:nodes]] = -1
+    return nodes, arcs
 
 
 @compiled
