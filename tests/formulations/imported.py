@@ -1,4 +1,4 @@
-"""`python imported.py INSTANCES SOLVER...`: what modules each solver imports within `solve`.
+"""`python imported.py INSTANCES SOLVER[@agent=FILE]...`: what solvers import within `solve`.
 
 Each solver runs in a process of its own, forked from one that has imported what the harness has
 imported when it forks a run. Prints a JSON object of solver: modules.
@@ -16,7 +16,8 @@ from opt_istn.solver import Budget, Claims, Status
 
 def imported(name: str, packed: list[list[bytes]]) -> list[str]:
     """Return the modules that a solver imports while it solves the packed instances."""
-    solver = registry.make(name, name.partition(".")[0], {})
+    name, _, agent = name.partition("@agent=")
+    solver = registry.make(name, name.partition(".")[0], {"agent": agent} if agent else {})
     solver.prepare()
     instances = [pickle.loads(head, buffers=buffers) for head, *buffers in packed]
     child._raw(Claims(Status.NO_PLAN))
