@@ -1,6 +1,6 @@
 """`python -m bench.time_limits`: how long solvers go on after their time limits.
 
-Every solver that needs no file runs on every instance of the library and on larger presets. What
+Every solver that needs no file runs on every instance of the library and on two presets. What
 counts are the seconds of the processor that it spends after the limit, by its clock on the wall: on
 an idle machine they are the overrun, and on a busy one other processes are not held against it. The
 clock starts as in `compare`: the solver is prepared, instance and solver have not met. A solver's
@@ -31,7 +31,6 @@ from opt_istn.solver import Budget
 from opt_istn.version import source_commit
 
 PRESETS = ("push-paper-wide", "jutap-paper-k1.05")
-LARGE = ("push-day", "push-users-18", "push-cache-45", "jutap-city-k1.05", "jutap-region-k1.02")
 LIMITS_S = (0.05, 1.0)
 PATIENCE_S = 120.0  # after which a run is killed
 ROWS, PAGE = Path("out/time_limits.jsonl"), Path("bench/time_limits.md")
@@ -72,15 +71,15 @@ def solvers() -> list[str]:
 
 
 def instances(problem: str) -> list[str]:
-    """Return the names of all entries of the library, and of larger presets."""
+    """Return the names of all entries of the library, and of two presets that are long to solve."""
     entries = [entry.name for entry in Library().entries() if entry.problem == problem]
-    return [*entries, *(name for name in (*PRESETS, *LARGE) if name.startswith(f"{problem}-"))]
+    return [*entries, *(name for name in PRESETS if name.startswith(f"{problem}-"))]
 
 
 @cache
 def parts(name: str) -> Sequence[bytes]:
     """Return an entry of the library, or a preset's instance of seed 0, as runs get it."""
-    if name in (*PRESETS, *LARGE):
+    if name in PRESETS:
         problem = problems.of_preset(name)
         return worker.pack(problem.generate(problem.scenario(name, {}), 0, name))
     return worker.pack(problems.read_instance(Library().instance_path(name)))
