@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import placing
+from opt_istn import placing, platforms
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Processes that prove at the same time.")
+]
 
 
 def register(app: typer.Typer) -> None:
