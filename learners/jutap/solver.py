@@ -1,12 +1,13 @@
 """What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 from learners import agent
+from learners.agent import Agent
+from learners.plateau import Told
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -17,7 +18,7 @@ from opt_istn.solver import Budget, Claims, Status
 
 
 @dataclass(frozen=True)
-class AgentSolver:
+class AgentSolver(Told):
     """A solver that flies what an agent file says.
 
     Parameters
@@ -29,6 +30,9 @@ class AgentSolver:
     sha256
         Hash of the agent file (of all of them); by default taken from it. It makes a run with
         another agent of the same name another run.
+    weights
+        Which weights of the file fly: the ``last`` ones, the ``best`` on the STARTs used for
+        validation, or ``untrained``: what the training began with.
 
     Raises
     ------
@@ -39,6 +43,7 @@ class AgentSolver:
     agent: Path
     elsewhere: bool = False
     sha256: str = ""
+    weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
@@ -56,9 +61,7 @@ class AgentSolver:
         """Nothing to do."""
 
     @abstractmethod
-    def actions(
-        self, table: Table, config: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> IntArray:
+    def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
 
     def policy(self, instance: Instance, seed: int) -> tuple[Table, IntArray]:
@@ -78,7 +81,8 @@ class AgentSolver:
                 "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)
             )
         table = table_of(strongest(instance))
-        return table, self.actions(table, loaded.config, loaded.state)
+        self.remember(loaded, self.weights)
+        return table, self.actions(table, loaded)
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
