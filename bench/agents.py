@@ -186,9 +186,15 @@ def told(plan: Plan, label: str, number: int, seed: int) -> Training:
     causes = {x: round(getattr(parts, x) / parts.optimum, 6) for x in CAUSES}
     came = plateau(method, loaded.history)
     return {
-        "label": label, "map": number, "seed": seed, "counts": loaded.counts,
-        "plateau": came.reached, "why": came.why,
-        "success": judged.success, "gap": round(judged.mean_gap, 6), "split": causes,
+        "label": label,
+        "map": number,
+        "seed": seed,
+        "counts": loaded.counts,
+        "plateau": came.reached,
+        "why": came.why,
+        "success": judged.success,
+        "gap": round(judged.mean_gap, 6),
+        "split": causes,
         "curve": [[row[counted], round(row["saving"], 4)] for row in loaded.history],
     }
 

@@ -1,10 +1,11 @@
 """How far a training got: the plateau rule, and the status of an agent derived from its files.
 
 A training has come to its *plateau* when, after a stated minimum of steps of the optimiser (of the
-environment where a table is learned, which has none), the last third of its curve brings less than 1 % more than what was there before it: the curve's best
-smoothed saving of the last third against that of the two thirds before. Curves are measured on
-instances that are neither trained nor judged on, those of JUTAP on STARTs of the one map that is
-learned. A flat line before the minimum is no plateau.
+environment where a table is learned, which has none), the last third of its curve brings less than
+1 % more than what was there before it: the curve's best smoothed saving of the last third against
+that of the two thirds before. Curves are measured on instances that are neither trained nor judged
+on, those of JUTAP on STARTs of the one map that is learned. A flat line before the minimum is no
+plateau.
 
 An agent's status follows from the files of its seeds:
 
@@ -31,8 +32,11 @@ from learners.training import COUNTED
 # rounds of 4 with 3 steps each. Half of the strong profile's 20,000 for a DQN, less than a tenth of
 # what the paper's 10,000 episodes come to; for a table 50 visits of each of its 20,000 entries.
 MINIMUM = {
-    "push.mappo": 24_000, "push.mmappo": 24_000, "push.maac": 37_500,
-    "jutap.dqn": 10_000, "jutap.qlearning": 1_000_000,
+    "push.mappo": 24_000,
+    "push.mmappo": 24_000,
+    "push.maac": 37_500,
+    "jutap.dqn": 10_000,
+    "jutap.qlearning": 1_000_000,
 }
 OTHERS = 1_000
 TABLES = frozenset({"jutap.qlearning"})  # methods without an optimiser

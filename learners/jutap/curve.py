@@ -59,7 +59,9 @@ class Measure:
         flown, least = (int(x[self.chosen].sum()) for x in (judged.cost, self.optimum))
         scale = self.straight - least if self.straight > least else max(abs(least), 1)
         return {
-            "success": judged.success, "gap": judged.mean_gap, "total_gap": judged.total_gap,
+            "success": judged.success,
+            "gap": judged.mean_gap,
+            "total_gap": judged.total_gap,
             "validation": float(judged.cost[self.chosen].mean()) / MILLION,
             "saving": 1 - (flown - least) / scale,
         }

@@ -34,7 +34,7 @@ def test_one_way_intervals_cover(law: str, units: int) -> None:
 @pytest.mark.parametrize("design", coverage.DESIGNS if LONG else SHORT_DESIGNS)
 def test_two_way_intervals_cover(law: str, design: str) -> None:
     """So do those of seeds x instances, whichever of the two decides."""
-    samples = coverage.SAMPLES if LONG else 200
+    samples = coverage.TABLES if LONG else 200
     share = coverage.two_way(law, coverage.DESIGNS[design], samples)
     assert share >= coverage.LEAST - coverage.slack(samples)
 
