@@ -51,7 +51,7 @@ class Learner:
 
     method: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    maps: int = 5
+    maps: int = 3
     seeds: int = 5
 
 
@@ -78,28 +78,30 @@ class Plan:
     trainings: Path
     page: Path
 
-    @property
-    def maps(self) -> int:
-        """Number of maps."""
-        return max(each.maps for each in self.learners.values())
-
     def agent(self, label: str, number: int, seed: int | str) -> Path:
         """Return the file of an agent."""
         return self.out / f"{label}-map{number}-{seed}.pt"
 
-    def each(self) -> Iterator[tuple[str, int, int]]:
-        """Yield label, map and seed of every agent."""
+    def each(self) -> Iterator[tuple[str, int]]:
+        """Yield label and map of the agents that have a row, the paper's long trainings last."""
         for label, learner in self.learners.items():
-            yield from ((label, m, s) for s in range(learner.seeds) for m in range(learner.maps))
+            yield from ((label, number) for number in range(learner.maps))
+
+    def done(self) -> Iterator[tuple[str, int]]:
+        """Yield those whose trainings are over."""
+        for label, number in self.each():
+            seeds = range(self.learners[label].seeds)
+            if all(self.agent(label, number, seed).exists() for seed in seeds):
+                yield label, number
 
 
 FULL = Plan(
     {
         "table": Learner("qlearning"),
         "strong": Learner("dqn"),
-        "paper": Learner("dqn", {"profile": "paper"}, maps=3, seeds=1),
+        "paper": Learner("dqn", {"profile": "paper"}, seeds=1),
     },
-    8,
+    5,
     pages.HERE.parent / "out" / "agents",
     pages.HERE / "records" / "jutap-agents.jsonl.gz",
     pages.HERE / "agents" / "jutap-paper.jsonl",
@@ -147,26 +149,19 @@ def starts(plan: Plan, number: int) -> Iterator[Path]:
         yield path
 
 
-def fly(plan: Plan, jobs: int) -> Iterator[Record]:
-    """Let all agents, trained and untrained, and the rules fly what they have not flown yet."""
-    for number in range(plan.maps):
-        sources = [Source(file=str(path)) for path in starts(plan, number)]
-        mine = {label: x for label, x in plan.learners.items() if number < x.maps}
-        for label, learner in mine.items():
-            given = {"agent": str(plan.agent(label, number, "{seed}")), "elsewhere": True}
-            choices = [Choice(learner.method, given | w) for w in ({}, {"weights": "untrained"})]
-            comparison = Comparison(sources, choices, learner.seeds, Budget(time_s=LIMIT_S))
-            yield from comparison.run(plan.out / "runs.jsonl", jobs)
-        rules = Comparison(sources, [Choice(x) for x in RULES], 1, Budget(time_s=LIMIT_S))
-        yield from rules.run(plan.out / "runs.jsonl", jobs)
+def fly(plan: Plan, label: str, number: int, jobs: int) -> Iterator[Record]:
+    """Let the agents of a map, trained and untrained, and the rules fly what they have not yet."""
+    sources, learner = [Source(file=str(x)) for x in starts(plan, number)], plan.learners[label]
+    given = {"agent": str(plan.agent(label, number, "{seed}")), "elsewhere": True}
+    agents = [Choice(learner.method, given | more) for more in ({}, {"weights": "untrained"})]
+    for choices, seeds in (([Choice(name) for name in RULES], 1), (agents, learner.seeds)):
+        comparison = Comparison(sources, choices, seeds, Budget(time_s=LIMIT_S))
+        yield from comparison.run(plan.out / "runs.jsonl", jobs)
 
 
 def portable(run: Record) -> Record:
     """Return a record that names the preset and START of its instance and no folder of ours."""
-    found = FLOWN.search(run.source.file or "")
-    if found is None:
-        raise ValueError(f"{run.source.file} is no map with a START")
-    number, cell = found.groups()
+    number, cell = _place(run)
     named = {"agent": Path(run.parameters["agent"]).name} if "agent" in run.parameters else {}
     return msgspec.structs.replace(
         run,
@@ -174,6 +169,14 @@ def portable(run: Record) -> Record:
         instance=f"{PRESET}-{number}/{cell}",
         parameters=run.parameters | named,
     )
+
+
+def _place(run: Record) -> tuple[str, str]:
+    """Return map and START of a flight."""
+    found = FLOWN.search(run.source.file or "")
+    if found is None:
+        raise ValueError(f"{run.source.file} is no map with a START")
+    return found[1], found[2]
 
 
 def told(plan: Plan, label: str, number: int, seed: int) -> Training:
@@ -203,17 +206,22 @@ CAUSES = ("association", "reward", "learning")
 
 
 def keep(plan: Plan) -> None:
-    """Write what trainings and flights came to."""
-    current = {
-        agent.sha256(plan.agent(label, number, "{seed}"), "")
-        for label, learner in plan.learners.items()
-        for number in range(learner.maps)
-    }
-    found = ledger.read(plan.out / "runs.jsonl")
-    mine = [run for run in found if run.parameters.get("sha256", "") in current | {""}]
+    """Write what the agents whose trainings are over, and the rules on their maps, came to."""
+    done = list(plan.done())
+    current = {agent.sha256(plan.agent(*one, "{seed}"), "") for one in done} | {""}
+    maps = {str(number) for _, number in done}
+    mine = [
+        run
+        for run in ledger.read(plan.out / "runs.jsonl")
+        if run.parameters.get("sha256", "") in current and _place(run)[0] in maps
+    ]
     lines = b"".join(ledger.encode(portable(run)) + b"\n" for run in mine)
     plan.records.write_bytes(gzip.compress(lines, mtime=0))
-    texts = [json.dumps(told(plan, *one), sort_keys=True) for one in plan.each()]
+    texts = [
+        json.dumps(told(plan, *one, seed), sort_keys=True)
+        for one in done
+        for seed in range(plan.learners[one[0]].seeds)
+    ]
     plan.trainings.write_text("\n".join(texts) + "\n")
 
 
@@ -266,14 +274,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.agents")
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 1) // 2))
     parser.add_argument("--quick", action="store_const", dest="plan", const=QUICK, default=FULL)
+    parser.add_argument("--page", action="store_true", help="of what is there, and run nothing")
     given = parser.parse_args()
     plan: Plan = given.plan
     plan.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(train, plan, *one) for one in plan.each()]):
-            print(done.result().name, flush=True)
-    for run in fly(plan, given.jobs):
-        print(run.solver, run.instance, run.seed, run.status, run.cost, flush=True)
+        for label, number in () if given.page else plan.each():
+            seeds = range(plan.learners[label].seeds)
+            for done in as_completed(pool.submit(train, plan, label, number, s) for s in seeds):
+                print(done.result().name, flush=True)
+            for run in fly(plan, label, number, given.jobs):
+                print(run.solver, run.instance, run.seed, run.status, run.cost, flush=True)
     keep(plan)
     return pages.write_checked(plan.page, kept_page(plan), ledger.read(plan.records))
 

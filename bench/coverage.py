@@ -20,8 +20,8 @@ from opt_istn.report import intervals
 
 FloatArray = NDArray[np.float64]
 LEAST = 0.92
-SAMPLES = 5_000
-TABLES = 2_000  # samples of seeds and instances
+SAMPLES = 3_000
+TABLES = 1_000  # samples of seeds and instances
 TOGETHER = 10_000  # units of all samples that share the numbers of their resamples
 PAGE = pages.HERE / "coverage.md"
 UNITS = (5, 6, 7, 8, 10, 12, 15, 20, 30, 49, 50, 70, 100, 200, 1000)

@@ -27,6 +27,7 @@ KEPT = ROOT / "tests" / "mutants.json"
 PAGE = ROOT / "bench" / "mutation.md"
 OWN = ("opt_istn", "formulations", "learners", "tests", "bench")  # loaded anew for each change
 CPU_S = 120  # of the tests of one change; one that does not end is noticed
+LONG = "cover or arcs or linear or thousand or every_core or order or kept"  # of names of tests
 REPORT = ["tests/report/test_table.py", "tests/report/test_aggregates.py"]
 SUBJECTS = {
     "opt_istn.report.statistics": ["tests/report/test_statistics.py"],
@@ -126,7 +127,12 @@ def _is_text(node: ast.BinOp) -> bool:
 
 
 def survives(name: str, tree: ast.Module, tests: list[str]) -> bool:
-    """Return whether the tests pass with a module replaced by a tree; in a forked process."""
+    """Return whether the tests pass with a module replaced by a tree, the short ones first."""
+    return all(_pass(name, tree, [*tests, "-k", x]) for x in (f"not ({LONG})", "not cover"))
+
+
+def _pass(name: str, tree: ast.Module, arguments: list[str]) -> bool:
+    """Return whether tests pass with a module replaced by a tree; in a forked process."""
     child = os.fork()
     if child == 0:
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -143,7 +149,7 @@ def survives(name: str, tree: ast.Module, tests: list[str]) -> bool:
             exec(compile(tree, name, "exec"), module.__dict__)
             parent, _, last = name.rpartition(".")
             setattr(importlib.import_module(parent), last, module)
-            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-k", "not cover", *tests])
+            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments])
         except BaseException:  # what does not even import is noticed
             os._exit(1)
         os._exit(int(status))
