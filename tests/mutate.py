@@ -10,24 +10,28 @@ are printed, and the command fails. `bench/mutation.md` is written from what is 
 import ast
 import copy
 import importlib
-import importlib.util
 import json
 import os
+import re
 import resource
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "tests" / "mutants.json"
 PAGE = ROOT / "bench" / "mutation.md"
-OWN = ("opt_istn", "formulations", "learners", "tests", "bench")  # loaded anew for each change
+OWN = ("opt_istn", "formulations", "learners", "tests", "bench")
 CPU_S = 120  # of the tests of one change; one that does not end is noticed
-LONG = "cover or arcs or linear or thousand or every_core or order or kept"  # of names of tests
+LONG = re.compile(
+    "arcs|linear|order|walk_costs|given|unit|between"
+)  # names of tests that come last
+PLAIN = (int, float, bool, tuple)
 REPORT = ["tests/report/test_table.py", "tests/report/test_aggregates.py"]
 SUBJECTS = {
     "opt_istn.report.statistics": ["tests/report/test_statistics.py"],
@@ -126,59 +130,104 @@ def _is_text(node: ast.BinOp) -> bool:
     return any(isinstance(x, ast.Constant) and isinstance(x.value, str) for x in ast.walk(node))
 
 
-def survives(name: str, tree: ast.Module, tests: list[str]) -> bool:
-    """Return whether the tests pass with a module replaced by a tree, the short ones first."""
-    return all(_pass(name, tree, [*tests, "-k", x]) for x in (f"not ({LONG})", "not cover"))
+class Campaign:
+    """Runs the collected tests on each change of a module, in a process of its own each.
+
+    The tests are collected once. In a child the functions of the module get the code that they have
+    in the changed source, so nothing is imported again.
+
+    Parameters
+    ----------
+    name
+        Of the module.
+    equal
+        Changes that are known to make no difference, with the reason.
+    """
+
+    def __init__(self, name: str, equal: dict[str, str]) -> None:
+        self.name, self.equal = name, equal
+        self.number, self.alive, self.used = 0, list[str](), dict[str, str]()
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Do what would else run every test once."""
+        source = Path(str(importlib.import_module(self.name).__file__)).read_text()
+        items = sorted(session.items, key=lambda item: bool(LONG.search(item.name)))
+        if not self._survives(ast.parse(source), items):
+            raise pytest.UsageError(f"{self.name}: its tests fail as it is")
+        for line, text, tree in mutants(source):
+            self.number += 1
+            if not self._survives(tree, items):
+                continue
+            if text in self.equal:
+                self.used[text] = self.equal[text]
+            else:
+                self.alive.append(text)
+                os.write(2, f"{self.name}:{line}: {text}\n".encode())
+        told = f"{len(self.alive)} of {self.number} survive, {len(self.used)} more are equal"
+        os.write(2, f"{self.name}: {told}\n".encode())
+        return True
+
+    def _survives(self, tree: ast.Module, items: list[pytest.Item]) -> bool:
+        """Return whether the tests pass with the code of a tree; in a forked process."""
+        child = os.fork()
+        if child == 0:
+            try:
+                quiet = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(quiet, 1)
+                os.dup2(quiet, 2)
+                resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+                made: dict[str, Any] = {"__name__": self.name}
+                exec(compile(tree, self.name, "exec"), made)
+                _patch(vars(sys.modules[self.name]), made, sys.modules[self.name])
+                for item, following in zip(items, [*items[1:], None], strict=True):
+                    if any(x.failed for x in runtestprotocol(item, log=False, nextitem=following)):
+                        os._exit(1)
+            except BaseException:  # what cannot even be made is noticed
+                os._exit(1)
+            os._exit(0)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def _pass(name: str, tree: ast.Module, arguments: list[str]) -> bool:
-    """Return whether tests pass with a module replaced by a tree; in a forked process."""
-    child = os.fork()
-    if child == 0:
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
-        for loaded in [x for x in sys.modules if x.partition(".")[0] in OWN and x != __name__]:
-            del sys.modules[loaded]
-        spec = importlib.util.find_spec(name)
-        module = types.ModuleType(name)
-        module.__spec__, module.__file__ = spec, spec.origin if spec else None
-        sys.modules[name] = module
-        try:
-            exec(compile(tree, name, "exec"), module.__dict__)
-            parent, _, last = name.rpartition(".")
-            setattr(importlib.import_module(parent), last, module)
-            status = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments])
-        except BaseException:  # what does not even import is noticed
-            os._exit(1)
-        os._exit(int(status))
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+def _patch(old: Mapping[str, Any], new: Mapping[str, Any], owner: Any) -> None:
+    """Put the code, defaults and plain values of a namespace into another, in place."""
+    for name, value in new.items():
+        mine = old.get(name)
+        if (
+            isinstance(value, type)
+            and isinstance(mine, type)
+            and mine.__module__ == new.get("__module__", new.get("__name__"))
+        ):
+            _patch(vars(mine), vars(value), mine)
+        elif isinstance(value, PLAIN) and not name.startswith("__") and type(mine) is type(value):
+            for place in (owner, *_importers(name, mine)):
+                if mine != value:
+                    setattr(place, name, value)
+        elif (code := _function(value)) is not None and (own := _function(mine)) is not None:
+            if own.__code__ is not code.__code__:
+                own.__code__, own.__defaults__ = code.__code__, code.__defaults__
+                own.__kwdefaults__ = code.__kwdefaults__
+
+
+def _importers(name: str, value: Any) -> list[Any]:
+    """Return other modules of ours that hold a constant by the same name."""
+    own = [x for key, x in list(sys.modules.items()) if key.partition(".")[0] in OWN]
+    return [x for x in own if vars(x).get(name) is value and name.isupper()]
+
+
+def _function(value: Any) -> types.FunctionType | None:
+    """Return the function that a member of a module or class is made of."""
+    for name in ("fget", "func", "__func__", "__wrapped__"):
+        value = getattr(value, name, value)
+    return value if isinstance(value, types.FunctionType) else None
 
 
 def campaign(name: str, equal: dict[str, str]) -> dict[str, Any]:
-    """Return what became of the changes of a module; prints those that make a difference."""
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise SystemExit(f"no module {name}")
-    tests = SUBJECTS[name]
-    for test in tests:  # what they import of others is then there for all changes
-        importlib.import_module(test.removesuffix(".py").replace("/", "."))
-    if not survives(name, ast.parse(Path(spec.origin).read_text()), tests):
-        raise SystemExit(f"{name}: its tests fail as it is")
-    alive, number, used = list[str](), 0, dict[str, str]()
-    for line, text, tree in mutants(Path(spec.origin).read_text()):
-        number += 1
-        if not survives(name, tree, tests):
-            continue
-        if text in equal:
-            used[text] = equal[text]
-        else:
-            alive.append(text)
-            print(f"{name}:{line}: {text}", flush=True)
-    told = f"{len(alive)} of {number} survive, {len(used)} more make no difference"
-    print(f"{name}: {told}", flush=True)
-    return {"changes": number, "survivors": alive, "equal": used}
+    """Return what became of the changes of a module; those that make a difference are printed."""
+    run = Campaign(name, equal)
+    options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not cover"]
+    if pytest.main([*options, *SUBJECTS[name]], plugins=[run]) != pytest.ExitCode.OK:
+        raise SystemExit(f"{name}: not done")
+    return {"changes": run.number, "survivors": run.alive, "equal": run.used}
 
 
 def page(kept: dict[str, Any]) -> str:
