@@ -245,12 +245,17 @@ def page(kept: dict[str, Any]) -> str:
     return f"# Changes that the tests notice\n\n{words}\n\n" + "\n".join(lines) + "\n"
 
 
+def _kept() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    return found
+
+
 def main() -> int:
     """Run the campaign of some modules, or of all, and write the page."""
     left = 0
     for name in sys.argv[1:] or list(SUBJECTS):
-        kept: dict[str, Any] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-        kept[name] = campaign(name, kept.get(name, {}).get("equal", {}))
+        found = campaign(name, _kept().get(name, {}).get("equal", {}))
+        kept = _kept() | {name: found}  # read anew: campaigns may run side by side
         KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(page(kept))
         left += len(kept[name]["survivors"])
