@@ -24,7 +24,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture
 def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have runs take place in this process; see `tests.indoors`."""
-    from opt_istn.runs import worker
+    from opt_istn.runs.nursery import worker
     from tests.indoors import converse
 
     monkeypatch.setattr(worker, "_converse", converse)
