@@ -11,6 +11,7 @@ from learners.plateau import Told
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
+from opt_istn.push.world.parameters import OUTSIDE
 from opt_istn.solver import Claims, Status
 
 
@@ -77,5 +78,6 @@ def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
     """Return whether an instance is the one of the training, or of its scenario."""
     if "instance" in trained_on:
         return bool(instance.sha256 == trained_on["instance"])
-    document = instance.scenario
-    return all(document.get(name) == value for name, value in trained_on["scenario"].items())
+    none = dict.fromkeys(OUTSIDE, "")  # files that documents name only where there are any
+    expected, found = none | trained_on["scenario"], none | instance.scenario
+    return all(found.get(name) == value for name, value in expected.items())

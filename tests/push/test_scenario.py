@@ -292,7 +292,7 @@ def test_parameters_as_texts():
         ("comm_phasing", "21", "comm_phasing: expected a phasing that keeps satellites 5 km apart"),
         ("num_clusters", "7", "num_clusters: expected a divisor of 20 times a divisor of 15"),
         ("epoch", "soon", "epoch: expected a moment such as"),
-        ("constellation", "/nowhere", "/nowhere/tles.txt: cannot be read"),
+        ("constellation", "/nowhere.tle", "/nowhere.tle: cannot be read"),
         ("requests_per_user", "1e6", "requests_per_user: expected at most"),
         ("num_slots", "0", "num_slots: expected int >= 1"),
     ],
