@@ -96,8 +96,8 @@ def measure(instance: Instance, jobs: int, seconds: float) -> None:
     tasks = tasks_of(instance, None, folder)
     closed = [x for t in tasks if (x := known.get((t.instance, t.user))) and _closed(x)]
     todo = [t for t in tasks if t.user not in {row.user for row in closed}]
-    with ProcessPoolExecutor(jobs, get_context("spawn"), max_tasks_per_child=1) as pool:
-        for row in pool.map(partial(_prove, instance.name, seconds), todo):
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for row in pool.map(partial(_prove, instance.name, seconds, _commit()), todo):
             with open(RECORDS, "ab") as stream:
                 stream.write(msgspec.json.encode(row) + b"\n")
             print(_told(row), flush=True)
@@ -108,7 +108,7 @@ def _closed(row: Row) -> bool:
     return row.cost_us == row.bound_us
 
 
-def _prove(name: str, seconds: float, task: Task) -> Row:
+def _prove(name: str, seconds: float, commit: str, task: Task) -> Row:
     """Prove a user for some seconds of the processor, and check what that gives."""
     began = time.process_time()
     proof = prove_task(task, lambda: time.process_time() - began >= seconds)
@@ -131,7 +131,7 @@ def _prove(name: str, seconds: float, task: Task) -> Row:
         integers=integers,
         bytes=len(msgspec.json.encode(proof.tree)),
         check_s=round(check_s, 3),
-        commit=_commit(),
+        commit=commit,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

@@ -60,7 +60,9 @@ def rounded(duals: NDArray[np.float64], ray: bool) -> IntArray:
 
 
 class Rows:
-    """The rows and questions of a user's program in integers, numbered as they come.
+    """The questions and rows of a user's program in integers, numbered as they come.
+
+    Questions come first, so that their numbers are those of their rows.
 
     Parameters
     ----------
@@ -75,14 +77,13 @@ class Rows:
     def __init__(self, user: User, columns: Mapping[Any, int], gains: Sequence[int]) -> None:
         self.user, self.columns = user, columns
         self.names: list[Name] = []
-        self.first = 0  # number of question 0
         self.number: dict[Name, int] = {}
         self.gains = np.array(gains, dtype=np.int64)
         self._parts: list[tuple[sparse.csr_matrix, IntArray]] = []
         self._whole: tuple[sparse.csr_matrix, IntArray, IntArray] | None = None
 
     def append(self, names: Sequence[Name], sums: Sequence[Sum]) -> sparse.csr_matrix:
-        """Number rows; return their matrix, without the constants."""
+        """Add rows, and return their matrix without the constants."""
         constant = np.array([row.get(ONE, 0) for row in sums], dtype=np.int64)
         triples = [
             (i, self.columns[variable], value)
@@ -99,7 +100,7 @@ class Rows:
         self._whole = None
         return part
 
-    def _table(self) -> tuple[sparse.csr_matrix, IntArray, IntArray]:
+    def table(self) -> tuple[sparse.csr_matrix, IntArray, IntArray]:
         """Return matrix, constants, and what the factors of each row add up to without signs."""
         if self._whole is None:
             table = sparse.csr_matrix(sparse.vstack([part for part, _ in self._parts]))
@@ -122,8 +123,8 @@ class Rows:
         Refused
             If the leaf is to be empty, and that is not shown.
         """
-        table, constant, weight = self._table()
-        asked = np.array([self.first + number for number, _ in answers], dtype=np.int64)
+        table, constant, weight = self.table()
+        asked = np.array([number for number, _ in answers], dtype=np.int64)
         sign = np.array([1 - 2 * answer for _, answer in answers], dtype=np.int64)
         answered = np.array(leaf.answered, dtype=np.int64)
         rows, y = np.append(leaf.rows, asked), np.append(leaf.y, answered * sign)
@@ -131,7 +132,7 @@ class Rows:
         largest += scale * self.gains.astype(float).sum()
         if largest >= SAFE:  # beyond 64 bits: by the verifier's own integers
             user, tree = self.user, self.tree(leaf, answers)
-            path = [(a, user.question(list(self.names[self.first + i]))) for i, a in answers]
+            path = [(a, user.question(list(self.names[i]))) for i, a in answers]
             return leaf_bound(user, tree, path, scale)
         reduced = table[rows].T @ y
         if not leaf.empty:

@@ -1,8 +1,10 @@
 """A user's linear relaxation in HiGHS, on the rows and columns of `opt_istn.verifier`.
 
 The questions of a proof's tree are rows too, free until their answers are fixed: bounds of rows
-change from node to node, so that the dual simplex goes on from the last basis. Rows that a solution
-violates are added below them: first those of the formulation, then questions, then these.
+change from node to node, so that the dual simplex goes on from the last basis. The engine holds the
+questions first, then other rows of `formulations.push.mip.leaves.Rows`: in the beginning those of
+the formulation, then besides them those that a solution violates, and after `slim` only what was
+not slack. What is left out is watched, and comes back when a solution violates it.
 """
 
 import math
@@ -20,8 +22,9 @@ from formulations.push.mip.leaves import Answers, Leaf, Name, Rows, Sum, rounded
 from opt_istn.verifier import ONE, Refused, User
 
 IntArray = NDArray[np.int64]
-_BINDING = 1e-6  # least dual value of a row that counts
+_VIOLATED = 1e-6
 
+_SEPARATED = {"LEAVE", "COVER_GIVEN"}
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kObjectiveBound: "optimal",  # dual feasible, and that is what counts
@@ -41,8 +44,8 @@ class Relaxation:
                 self.columns[claim] = len(self.columns)
         self.claims = list(self.columns)
         self.questions = list(_questions(user))
+        self.live: list[int] = []  # numbers of the rows that the engine holds below the questions
         self.engine = self._load()
-        self.live: list[int] = []  # numbers of the added rows that the engine holds
         self.solved = 0
         self.fixed: dict[int, int] = {}
 
@@ -58,10 +61,10 @@ class Relaxation:
             self.columns.setdefault(variable, len(self.columns))
         gains = [self.user.gain(*claim[1:]) for claim in self.claims]
         self.rows = Rows(self.user, self.columns, gains)
-        self.rows.first = len(names)
-        table = self.rows.append([*names, *self.questions], [*sums, *asked]).tocsc()
+        table = self.rows.append([*self.questions, *names], [*asked, *sums]).tocsc()
+        self.live += range(len(asked), len(self.rows.names))
         width, free = len(self.columns), highspy.kHighsInf
-        upper = np.array([-row.get(ONE, 0) for row in sums] + [free] * len(asked), dtype=float)
+        upper = np.array([free] * len(asked) + [-row.get(ONE, 0) for row in sums], dtype=float)
         cost = np.zeros(width)
         cost[: len(gains)] = -np.array(gains, dtype=float)
         engine = highspy.Highs()
@@ -81,11 +84,11 @@ class Relaxation:
         """Fix the answers of some questions and free all others."""
         before, fixed, free = self.fixed, dict(answers), highspy.kHighsInf
         for number in before.keys() - fixed.keys():
-            self.engine.changeRowBounds(self.rows.first + number, -free, free)
+            self.engine.changeRowBounds(number, -free, free)
         for number, answer in fixed.items() - before.items():
             # one side only: the other one is implied, and a leaf has no multiplier for it
             low, high = (1, free) if answer else (-free, 0)
-            self.engine.changeRowBounds(self.rows.first + number, low, high)
+            self.engine.changeRowBounds(number, low, high)
         self.fixed = fixed
 
     def cut_off(self, value: float) -> None:
@@ -142,60 +145,79 @@ class Relaxation:
         return leaf, math.inf if bound is None else bound
 
     def _leaf(self, answers: Answers, duals: NDArray[np.float64], *, ray: bool) -> Leaf:
-        first, past = self.rows.first, self.rows.first + len(self.questions)
         signs = np.array([1 - 2 * answer for _, answer in answers])
-        asked = first + np.array([number for number, _ in answers], dtype=np.int64)
-        answered = duals[asked] * signs
-        own = duals.copy()
-        own[first:past] = 0
-        whole = rounded(np.append(own, answered), ray)
-        y, numbers = whole[: len(own)], np.append(np.arange(past), np.array(self.live, dtype=int))
-        some = np.flatnonzero(y)
-        return Leaf(ray, numbers[some], y[some], tuple(whole[len(own) :].tolist()))
+        asked = np.array([number for number, _ in answers], dtype=np.int64)
+        own = duals[len(self.questions) :]
+        whole = rounded(np.append(own, duals[asked] * signs), ray)
+        some = np.flatnonzero(whole[: len(own)])
+        numbers = np.array(self.live, dtype=np.int64)[some]
+        return Leaf(ray, numbers, whole[some], tuple(whole[len(own) :].tolist()))
 
     def answers(self) -> NDArray[np.float64]:
         """Return how much each question is answered with yes."""
-        first = self.rows.first
-        return np.array(self.engine.getSolution().row_value)[first : first + len(self.questions)]
+        return np.array(self.engine.getSolution().row_value)[: len(self.questions)]
 
     @cached_property
     def _layout(self) -> "_Layout":
         return _layout(self.user, self.columns)
 
     def separate(self) -> int:
-        """Add rows that the solution violates; return how many."""
+        """Add rows of `formulations.push.mip.cuts` that the solution violates; return how many."""
         layout, values = self._layout, np.array(self.engine.getSolution().col_value)
         names = violated(layout.point(values), self.user.size)
         self.add(names)
         return len(names)
 
     def add(self, names: Sequence[Name]) -> None:
-        """Add rows by their names, which must be new to the engine."""
+        """Add rows by their names."""
         if not names:
             return
-        sums = [self.user.row(list(name)) for name in names]
         first = len(self.rows.names)
-        table = self.rows.append(names, sums)
-        upper = np.array([-row.get(ONE, 0) for row in sums], dtype=float)
-        entries = table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32)
-        lower = np.full(len(names), -highspy.kHighsInf)
-        self.engine.addRows(
-            len(names), lower, upper, table.nnz, *entries, table.data.astype(float)
-        )
-        self.live += range(first, first + len(names))
+        self.rows.append(names, [self.user.row(list(name)) for name in names])
+        self._hold(np.arange(first, first + len(names)))
+
+    def _hold(self, numbers: IntArray) -> None:
+        """Give rows to the engine."""
+        table, constant, _ = self.rows.table()
+        part = table[numbers]
+        entries = part.indptr[:-1].astype(np.int32), part.indices.astype(np.int32)
+        upper, lower = -constant[numbers].astype(float), np.full(len(numbers), -highspy.kHighsInf)
+        self.engine.addRows(len(upper), lower, upper, part.nnz, *entries, part.data.astype(float))
+        self.live += numbers.tolist()
+
+    def recall(self) -> int:
+        """Give the engine the rows back that its solution violates; return how many."""
+        table, constant, _ = self.rows.table()
+        values = np.array(self.engine.getSolution().col_value)
+        excess = table @ values + constant
+        excess[: len(self.questions)] = 0
+        excess[self.live] = 0
+        numbers = np.flatnonzero(excess > _VIOLATED)
+        if len(numbers):
+            self._hold(numbers)
+        return len(numbers)
 
     def added(self) -> list[Name]:
-        """Return the names of the added rows that are still there."""
-        return [self.rows.names[i] for i in self.live]
+        """Return the names of the rows besides those of the formulation that the engine holds."""
+        return [name for i in self.live if (name := self.rows.names[i])[0] in _SEPARATED]
 
-    def drop_slack(self) -> None:
-        """Take the added rows out that the solution does not lean on."""
-        first = self.rows.first + len(self.questions)
-        duals = np.abs(np.array(self.engine.getSolution().row_dual)[first:])
-        slack = np.flatnonzero(duals < _BINDING)
-        if len(slack):
-            self.engine.deleteRows(len(slack), (first + slack).astype(np.int32))
-            self.live = [i for i, y in zip(self.live, duals, strict=True) if y >= _BINDING]
+    def slim(self) -> None:
+        """Take out the rows that are slack at the solution: the basis stays one."""
+        first = len(self.questions)
+        status = self.engine.getBasis().row_status[first:]
+        slack = [i for i, x in enumerate(status) if x == highspy.HighsBasisStatus.kBasic]
+        if slack:
+            where = first + np.array(slack, dtype=np.int32)
+            self.engine.deleteRows(len(where), where)
+            gone = set(slack)
+            self.live = [number for i, number in enumerate(self.live) if i not in gone]
+
+    def set_basis(self, basis: highspy.HighsBasis) -> None:
+        """Go on from a basis; rows that came after it are slack in it."""
+        later = len(self.questions) + len(self.live) - len(basis.row_status)
+        if later:
+            basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * later]
+        self.engine.setBasis(basis)
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class Search:
         self.relaxation.cut_off(self._limit)
         if self.root is None:
             self.root = self._solve_root(expired)
+        else:
+            self.relaxation.solve()
+            self.relaxation.slim()
         ticket = count()
         queue = [(leaf.bound, next(ticket), leaf) for leaf in leaves(self.root)]
         heapq.heapify(queue)
@@ -154,7 +157,7 @@ class Search:
             value = relaxation.value()
             if value - before < _SLOW * (limit - before):
                 break
-        relaxation.drop_slack()
+        relaxation.slim()
         return self._solved(())
 
     def _solved(self, answers: Answers, basis: Any = None) -> Node:
@@ -162,8 +165,10 @@ class Search:
         relaxation = self.relaxation
         relaxation.fix(answers)
         if basis is not None:
-            relaxation.engine.setBasis(basis)
+            relaxation.set_basis(basis)
         node = self._node(answers, relaxation.solve() == "infeasible")
+        while node.bound < self.known_us and not relaxation.stopped() and relaxation.recall():
+            node = self._node(answers, relaxation.solve() == "infeasible")
         if node.bound < self.known_us and relaxation.stopped():  # its point is none
             relaxation.cut_off(math.inf)
             node = self._node(answers, relaxation.solve() == "infeasible")
@@ -185,7 +190,7 @@ class Search:
         shares = self.relaxation.answers()
         candidates = self._open(shares)
         if not len(candidates):
-            self._take(node, shares)
+            self._take(shares)
             return
         number, trial = self._choose(node, shares, candidates)
         children = []
@@ -213,7 +218,7 @@ class Search:
                 return np.asarray(some[np.argsort(-away[some], kind="stable")])
         return np.zeros(0, dtype=np.int64)
 
-    def _take(self, node: Node, shares: NDArray[np.float64]) -> None:
+    def _take(self, shares: NDArray[np.float64]) -> None:
         """Know the plan that a relaxation is, if it is better than the one that is known."""
         cost = self.user.base + round(self.relaxation.value())
         if cost < self.known_us:
@@ -267,7 +272,7 @@ class Search:
         gap, gains = self.known_us - node.bound, []
         for answer in (0, 1):
             answers = (*node.answers, (number, answer))
-            relaxation.engine.setBasis(node.basis)
+            relaxation.set_basis(node.basis)
             relaxation.fix(answers)
             status = relaxation.solve(_TRIAL_PIVOTS)
             child = None if status == "open" else self._node(answers, status == "infeasible")

@@ -153,7 +153,7 @@ def _node(search: Search, tree: Tree, scale: int, answers: Answers) -> Node:
     kind, *parts = tree
     if kind == "ask":
         name, no, yes = parts
-        number = rows.number[_name(name)] - rows.first
+        number = rows.number[_name(name)]
         children = [
             _node(search, part, scale, (*answers, (number, answer)))
             for answer, part in enumerate((no, yes))
