@@ -37,7 +37,7 @@ def plain(document: Any) -> Any:
 
 def proven_jutap(index: int) -> tuple[Document, Document, Any]:
     instance = jutap.draw(7, index)
-    certificate, _ = prove_jutap(instance, Budget(time_s=20))
+    certificate, _ = prove_jutap(instance, Budget())
     return plain(instance.document()), plain(certificate), jutap.truth(instance)
 
 
