@@ -176,17 +176,17 @@ def model(name: str, problem: str) -> Callable[[Any, Path], None]:
     return write
 
 
-def prover(problem: str) -> Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]]:
-    """Import what makes certificates, ``prove(instance, budget, plan)``.
+def prover(problem: str) -> Callable[..., tuple[dict[str, Any] | None, Any]]:
+    """Import what makes certificates, ``prove(instance, budget, plan, keep=None)``.
 
     Provers are entry points of the group `PROVERS`, named like their problem. They return a
     certificate for `opt_istn.verifier` and the best plan that they know, None for what they do
-    not find.
+    not find. ``keep`` is a folder in which a long search may keep itself, and go on from.
     """
     known = _entry_points(PROVERS)
     if problem not in known:
         raise InputError("problem", unknown("prover", problem, known))
-    made: Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]] = _load(known[problem])
+    made: Callable[..., tuple[dict[str, Any] | None, Any]] = _load(known[problem])
     return made
 
 
