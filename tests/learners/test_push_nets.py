@@ -122,7 +122,7 @@ def test_minibatches_share_out_the_rollout(credit: Any) -> None:
     played = perform(scene, choose_at_random(np.random.default_rng(1)))
     seen = course._seen(played, [])
     found = course._targets(played, seen)
-    parts = list(course._parts(seen, found, np.random.default_rng(2)))
+    parts = list(course._parts(seen, found, np.random.default_rng(2), {}))
     assert len(parts) == 2
     for field in ("log_prob", "advantage", "value", "returns"):
         whole = getattr(found, field).flatten().sort()[0]

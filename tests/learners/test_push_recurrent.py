@@ -125,7 +125,7 @@ def test_an_update_starts_from_ratios_of_one(minibatches: int) -> None:
     played = perform(scene, choosing)
     seen = course._seen(played, choosing.hidden)
     found = course._targets(played, seen)
-    for part, targets in course._parts(seen, found, np.random.default_rng(0)):
+    for part, targets in course._parts(seen, found, np.random.default_rng(0), {}):
         log_prob = nets.log_prob(course._log_probs(part), targets.action)
         torch.testing.assert_close(log_prob, targets.log_prob, rtol=1e-4, atol=1e-5)
 
