@@ -194,7 +194,7 @@ class Lesson(NamedTuple):
     delay
         What a slot costs, as `MaacCourse._delay` says, shape (T, instances).
     opening
-        Homes of all users at the steps' starts, shape (B, M).
+        Homes of all users when a slot began, shape (T, P).
     """
 
     sight: Sight
@@ -225,9 +225,10 @@ class MaacCritic(nn.Module):
 
     def forward(self, x: Lesson, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return table (n, A), base (B, K) and scores for actions of all heads, shape (n,)."""
-        memory = self.features.memory(x.sight)
+        memory = self.features.memory(x.sight, x.opening)
         rows = self.features(x.sight, memory)
-        homes = torch.cat([memory, x.sight.state], dim=1)[x.opening].mean(dim=1)
+        homes = torch.cat([memory, x.sight.state], dim=1)[x.opening]
+        homes = homes.unflatten(1, (-1, self.features.shape.users)).mean(dim=2).flatten(0, 1)
         valued = self.attention(rows, action, x.crowd, homes)
         return valued.table, valued.base, valued.scores
 
@@ -353,13 +354,13 @@ class MaacCourse(PushCourse):
             Crowd(cell.to(put), delay.size, agents),
             torch.from_numpy(np.tile(active, (len(delay), 1))).to(put),
             torch.from_numpy(delay.astype(np.float32)).to(put),
-            torch.from_numpy(played.opening.reshape(delay.size, -1)).to(put),
+            torch.from_numpy(played.opening).to(put),
         )
 
     def _learn(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
         """Take a step of the critic, then one of the actor, then of their targets."""
         self._learn_critic(x, reward, noise)
-        log_probs = self.actor(x.sight)
+        log_probs = self.actor(x.sight, self.actor.recall(x.sight, x.opening))
         action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
         with torch.no_grad():
             table = self.judge(x, action)[0]
@@ -376,7 +377,7 @@ class MaacCourse(PushCourse):
 
     def _learn_critic(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
         with torch.no_grad():
-            log_probs = self.late_actor(x.sight)
+            log_probs = self.late_actor(x.sight, self.late_actor.recall(x.sight, x.opening))
             action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
             table, base, _ = self.late_judge(x, action)
             value = _total(x, table, base, action)

@@ -142,10 +142,30 @@ class HeadEncoder(nn.Module):
             feature = self.gate([image, feature])
         return feature
 
-    def memory(self, sight: Sight) -> Tensor:
-        """Return the features of the homes' caches, shape (U, width)."""
-        remembered: Tensor = self.caches(sight.caches)
-        return remembered
+    def memory(self, sight: Sight, opening: Tensor | None = None) -> Tensor:
+        """Return the features of the homes' caches, shape (U, width).
+
+        Parameters
+        ----------
+        opening
+            Homes of whole episodes as in `Actor.recall`: then what a cache held a slot before is
+            what it held in the last slot, all ages one slot less.
+        """
+        if opening is None:
+            return cast("Tensor", self.caches(sight.caches))
+        now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
+        steps, nothing = (self.caches.steps(x) for x in (now, torch.zeros_like(now[:problems])))
+        aged = self.caches.lstm.weight_ih_l0[:, 1::NUM_META] / self.shape.slots
+        older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
+        outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
+        return outputs[1].index_select(0, places_of(sight, opening))
+
+
+def places_of(sight: Sight, opening: Tensor) -> Tensor:
+    """Return slot and problem of each home as their place in `opening`, flat, shape (U,)."""
+    home, problems = torch.arange(len(sight.state)), opening.shape[1]
+    slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
+    return slot * problems + home % problems
 
 
 class Largest(torch.autograd.Function):
@@ -242,7 +262,7 @@ class Actor(nn.Module):
         """Return what is remembered before the first slot, shape (2, P, width)."""
         return self.own.new_zeros(2, problems, self.shape.width)
 
-    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor) -> Tensor:
+    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Return the features of all homes' caches, shape (U, width).
 
         The recurrent memory goes through the slots in chunks, each from what was remembered when
@@ -255,19 +275,17 @@ class Actor(nn.Module):
         hidden
             What was remembered before each slot, shape (T, 2, P, width).
         """
-        if not self.shape.chunk:
-            return self.features.memory(sight)
+        if hidden is None or not self.shape.chunk:
+            return self.features.memory(sight, opening)
         now, slots = sight.caches[:, 1][opening], len(opening)
         chunk = min(self.shape.chunk, slots)  # all chunks side by side, the last one filled up
         now = nn.functional.pad(now, (0, 0, 0, 0, 0, -slots % chunk))
         steps = now.unflatten(0, (-1, chunk)).transpose(0, 1).flatten(1, 2)
         before = hidden[::chunk].transpose(0, 1).flatten(1, 2)
-        outputs = self.features.caches.unroll(steps, before)[0]
+        caches = self.features.caches
+        outputs = caches.follow(caches.steps(steps), before)[0]
         outputs = outputs.unflatten(1, (-1, opening.shape[1])).transpose(0, 1).flatten(0, 2)
-        home = torch.arange(len(sight.state))
-        slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
-        place = slot * opening.shape[1] + home % opening.shape[1]
-        return outputs.index_select(0, place)
+        return outputs.index_select(0, places_of(sight, opening))
 
     def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
         """Return logits before the mask, shape (n, T + 1); see `forward`."""
@@ -305,11 +323,11 @@ class Critic(nn.Module):
         self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
         self.head_value = nets.linear(shape.width, 1, rng)
 
-    def of_homes(self, sight: Sight, chosen: Tensor) -> Tensor:
-        """Return the value of some users in some turns, of the shape of `chosen`, their homes."""
-        remembered = self.features.memory(sight)
+    def of_homes(self, sight: Sight, opening: Tensor) -> Tensor:
+        """Return the value of all users when a slot began, of the shape of `opening`, (T, P)."""
+        remembered = self.features.memory(sight, opening)
         company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
-        seen = torch.cat([remembered[chosen], company[chosen], sight.state[chosen]], dim=-1)
+        seen = torch.cat([x[opening] for x in (remembered, company, sight.state)], dim=-1)
         value: Tensor = self.home_value(self.home(seen))[..., 0]
         return value
 
