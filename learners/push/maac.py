@@ -224,13 +224,13 @@ class MaacCritic(nn.Module):
         self.attention = AttentionCritic(*sizes, rng)
 
     def forward(self, x: Lesson, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return table (n, A), base (B, K) and scores for actions of all heads, shape (n,)."""
+        """Return table (n, A), base (B, K) and strain for actions of all heads, shape (n,)."""
         memory = self.features.memory(x.sight, x.opening)
         rows = self.features(x.sight, memory)
         homes = torch.cat([memory, x.sight.state], dim=1)[x.opening]
         homes = homes.unflatten(1, (-1, self.features.shape.users)).mean(dim=2).flatten(0, 1)
         valued = self.attention(rows, action, x.crowd, homes)
-        return valued.table, valued.base, valued.scores
+        return valued.table, valued.base, valued.strain
 
 
 def soft_targets(
@@ -385,13 +385,11 @@ class MaacCourse(PushCourse):
             steps = (*reward.shape, x.crowd.agents)
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
-        table, base, scores = self.judge(x, x.action)
+        table, base, strain = self.judge(x, x.action)
         value = _total(x, table, base, x.action)
         error = value - target.flatten(0, 1)
         self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
-        loss = error[x.active].square().mean()
-        if len(scores):
-            loss = loss + _PENALTY * scores.square().mean()
+        loss = error[x.active].square().mean() + _PENALTY * strain
         self.take(1, self.judge, loss, _CRITIC_CLIP)
 
 
