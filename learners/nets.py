@@ -210,13 +210,22 @@ class GatedFusion(nn.Module):
 
     def weights(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weight of each modality, shape (..., modalities)."""
-        score: Tensor = self.score(torch.cat(tuple(features), dim=-1))
+        first, *others = self.score
+        parts = first.weight.split([x.shape[-1] for x in features], dim=1)
+        score = nn.functional.linear(features[0], parts[0], first.bias)
+        for feature, part in zip(features[1:], parts[1:], strict=True):
+            score = score.add_(nn.functional.linear(feature, part))
+        for layer in others:
+            score = layer(score)
         return score.softmax(-1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weighted sum, shape (..., width), of one (..., width) per modality."""
-        weights = self.weights(features).unsqueeze(-1)
-        return (weights * torch.stack(tuple(features), dim=-2)).sum(-2)
+        weights = self.weights(features).split(1, dim=-1)
+        fused = weights[0] * features[0]
+        for weight, feature in zip(weights[1:], features[1:], strict=True):
+            fused = torch.addcmul(fused, weight, feature)
+        return fused
 
 
 class FactoredHead(nn.Module):

@@ -138,9 +138,18 @@ class HeadEncoder(nn.Module):
         feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
         feature = self.taste(feature, sight.content[:, :NUM_META], sight.user)
         if self.shape.images:
-            image = self.image_taste(self.image(sight.code), sight.code, sight.user)
+            image = self._images(sight).index_select(0, sight.what)
+            image = self.image_taste(image, sight.code, sight.user)
             feature = self.gate([image, feature])
         return feature
+
+    def _images(self, sight: Sight) -> Tensor:
+        """Return what is common to all users in the images of the contents seen."""
+        head = torch.arange(len(sight.what), device=sight.what.device)
+        number = int(sight.what.max()) + 1 if len(head) else 0
+        any_head = torch.zeros_like(head[:number]).scatter_(0, sight.what, head)
+        image: Tensor = self.image(sight.code.index_select(0, any_head))
+        return image
 
     def memory(self, sight: Sight, opening: Tensor | None = None) -> Tensor:
         """Return the features of the homes' caches, shape (U, width).
