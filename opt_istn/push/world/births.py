@@ -48,7 +48,7 @@ class Births:
     image_seed: IntArray
 
 
-def births(
+def draw_births(
     scenario: Scenario, position_m: Array, rng: Chance, released: IntArray | None = None
 ) -> Births:
     """Draw the contents of an instance.

@@ -11,7 +11,7 @@ from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array, great_circle_m
 from opt_istn.push.instance import ABSENT, IntArray
 from opt_istn.push.outside import places, trace
-from opt_istn.push.world.births import Births, births
+from opt_istn.push.world.births import Births, draw_births
 from opt_istn.push.world.constellation import Constellation, constellation_of, positions_m
 from opt_istn.push.world.delivery import SlotNetwork, link_up, slot_delays_s, slot_network
 from opt_istn.push.world.parameters import Scenario
@@ -121,14 +121,14 @@ def slot_borders_s(scenario: Scenario) -> Array:
     return borders
 
 
-def draw(scenario: Scenario, entropy: Entropy) -> Draw:
+def draw_world(scenario: Scenario, entropy: Entropy) -> Draw:
     """Draw satellites, contents and storage of a scenario."""
     users = users_of(scenario)
     constellation = constellation_of(scenario)
     start_s = round(float(stream(scenario, entropy, _START).uniform(0, scenario.start_window_s)), 3)
     remote = positions_m(constellation.remote(), start_s, slot_borders_s(scenario))
     released = trace.of(scenario).release if scenario.trace else None
-    found = births(scenario, remote, stream(scenario, entropy, _BIRTHS), released)
+    found = draw_births(scenario, remote, stream(scenario, entropy, _BIRTHS), released)
     rng = stream(scenario, entropy, _STORAGE)
     stored = store(scenario, found, constellation.cluster, remote[:-1], rng)
     return Draw(scenario, entropy, users, constellation, start_s, found, stored)

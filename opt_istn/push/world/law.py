@@ -18,7 +18,7 @@ from opt_istn.physics.frames import Array
 from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.world import demand, parameters
 from opt_istn.push.world.demand import Demand, demand_of, request_probability
-from opt_istn.push.world.draw import Draw, Entropy, draw
+from opt_istn.push.world.draw import Draw, Entropy, draw_world
 from opt_istn.push.world.parameters import Scenario, files_of
 from opt_istn.push.world.users import users_of
 
@@ -85,7 +85,9 @@ def _calibrated(scenario: Scenario, _stamps: tuple[tuple[str, int, int], ...]) -
     uncalibrated = demand_of(scenario, users, base=1.0)
     # Bursts change how births cluster, not how many a slot has on average: leave out the noise.
     even = replace(scenario, burst=0.0)
-    draws = [draw(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)]
+    draws = [
+        draw_world(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)
+    ]
     slots = scenario.num_slots
     exposures = [
         demand.exposure(uncalibrated, x.births.traits, x.births.release, x.roi, slots)
@@ -127,7 +129,7 @@ def redrawn(document: dict[str, Any]) -> Draw:
     if not isinstance(behind, dict):  # a scenario is free text as far as the format goes
         raise InputError("scenario.files", "expected an object of hashes by parameter")
     hashing.check(files_of(scenario), behind)
-    return draw(scenario, entropy_of(int(document["seed"])))
+    return draw_world(scenario, entropy_of(int(document["seed"])))
 
 
 def entropy_of(seed: int) -> Entropy:
