@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError
 
 SUFFIX = "#sha256"  # after the name of a parameter, names the hash of its file
@@ -58,6 +58,19 @@ def check(parameters: Mapping[str, Any], expected: Mapping[str, str]) -> None:
             now = found[name][:12] if name in found else "no file"
             rule = f"expected the file with the hash {digest[:12]}, found {now}: it has changed"
             raise InputError(name.removesuffix(SUFFIX), rule)
+
+
+def check_kept(path: str | Path) -> None:
+    """Check that what is at a path can be read again, and hashed: no pipe and no device.
+
+    Raises
+    ------
+    InputError
+        If it cannot. What is not there is for its reader to say.
+    """
+    if placing.is_there(path) and not (placing.is_file(path) or placing.is_folder(path)):
+        rule = "expected a file or a folder, found a pipe or a device, which cannot be read twice"
+        raise InputError("", rule, str(path))
 
 
 def _files(value: Any) -> list[Path]:

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
+from opt_istn import hashing
 from opt_istn.files import InputError
 from opt_istn.jutap.checks import MAX_GRID
 from opt_istn.jutap.instance import Association
@@ -222,6 +223,8 @@ def _settled(scenario: Scenario, given: Collection[str]) -> Scenario:
     """Return a scenario with as many stations as its files name."""
     if not scenario.files:
         return scenario
+    for path in scenario.files.values():
+        hashing.check_kept(path)
     number = number_of_stations(scenario.stations, scenario.radio_map, scenario.grid)
     if "num_mbs" in given and number != scenario.num_mbs:
         files = " and ".join(scenario.files.values())

@@ -1,6 +1,7 @@
 """Files of one's own, from `generate` to `export`, and the one line for those that are wrong."""
 
 import json
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -27,7 +28,7 @@ KINDS: dict[str, tuple[str, ...]] = {  # name of the instance: preset, settings
         *("push-tiny-v2", *SHORT, "remote_constellation=data/sensing.oem"),
         "constellation=data/relays",
     ),
-    "users": ("push-tiny-v2", "user_places=data/users.csv", "requests_per_user=3"),
+    "users": ("push-tiny-v2", "requests_per_user=3", "user_places=data/users.csv"),
     "geojson": ("push-tiny-v2", "user_places=data/users.geojson", "requests_per_user=3"),
     "ground": ("push-tiny-v2", "ground_stations=data/ground.csv"),
     "trace": ("push-tiny-v2", "trace=data/trace.csv"),
@@ -158,6 +159,16 @@ def test_no_file_is_no_traceback(
     assert said.count("\n") == (0 if alone and "sensing/" in file else 1)
     assert "Traceback" not in said
     assert alone or file in said
+
+
+@pytest.mark.parametrize("name", ["oem", "trace", "users", "ground", "stations", "measured"])
+def test_pipes_are_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be read twice has no hash to be known by, and nobody waits for it."""
+    file = KINDS[name][-1].partition("=")[2]
+    Path(file).unlink()
+    os.mkfifo(file)
+    assert _generate(name) == 2
+    assert f"{file}: expected a file or a folder, found a pipe" in capsys.readouterr().err
 
 
 Reader = Callable[[str], object]

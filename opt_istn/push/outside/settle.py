@@ -23,6 +23,8 @@ def settled(scenario: Scenario, given: Collection[str]) -> Scenario:
     InputError
         If a file is wrong, or says something else than what was given.
     """
+    for path in files_of(scenario).values():
+        hashing.check_kept(path)
     sizes: dict[str, Any] = {}
     if scenario.user_places:
         sizes["num_users"] = len(places.users(scenario.user_places))
