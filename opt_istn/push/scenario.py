@@ -17,7 +17,7 @@ from opt_istn.push.world import parameters
 from opt_istn.push.world.births import contents
 from opt_istn.push.world.constellation import heads, utc
 from opt_istn.push.world.demand import request_probability
-from opt_istn.push.world.draw import REQUESTS, Draw, draw_world, stream
+from opt_istn.push.world.draw import REQUESTS, Draw, draw, stream
 from opt_istn.push.world.law import Law, entropy_of, fastest_us, law_of
 from opt_istn.push.world.parameters import Scenario
 
@@ -106,7 +106,7 @@ def generate(
     progress
         Called with the share of the slots done, 0..1.
     """
-    drawn = draw_world(scenario, entropy_of(seed))
+    drawn = draw(scenario, entropy_of(seed))
     law = law_of(scenario)
     births = drawn.births
     known = (births.traits, births.release, drawn.roi, scenario.num_slots)

@@ -14,7 +14,7 @@ from opt_istn.physics.frames import Array, geodetic_to_ecef
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.world import parameters
 from opt_istn.push.world.constellation import ground_track, positions_m, utc
-from opt_istn.push.world.draw import Draw, draw_world
+from opt_istn.push.world.draw import Draw, draw
 from opt_istn.push.world.law import entropy_of
 
 SIDES = ("south", "north", "west", "east")
@@ -75,7 +75,7 @@ def redrawn(instance: Instance) -> Draw:
     if not isinstance(seed, int) or seed < 0:
         rule = "expected the parameters and the seed of a generated instance"
         raise InputError("scenario", f"{rule}; others have no map")
-    drawn = draw_world(parameters.from_document(instance.scenario), entropy_of(seed))
+    drawn = draw(parameters.from_document(instance.scenario), entropy_of(seed))
     same = (
         np.array_equal(drawn.births.release, instance.release)
         and np.array_equal(drawn.roi, instance.roi)

@@ -48,7 +48,7 @@ class Births:
     image_seed: IntArray
 
 
-def draw_births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
+def births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
     """Draw the contents of an instance.
 
     Parameters

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from opt_istn.physics.chance import Chance
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import ABSENT, IntArray
-from opt_istn.push.world.births import Births, draw_births
+from opt_istn.push.world.births import Births, births
 from opt_istn.push.world.constellation import Constellation, constellation_of, positions_m
 from opt_istn.push.world.delivery import SlotNetwork, link_up, slot_delays_s, slot_network
 from opt_istn.push.world.parameters import Scenario
@@ -106,13 +106,13 @@ def slot_borders_s(scenario: Scenario) -> Array:
     return borders
 
 
-def draw_world(scenario: Scenario, entropy: Entropy) -> Draw:
+def draw(scenario: Scenario, entropy: Entropy) -> Draw:
     """Draw satellites, contents and storage of a scenario."""
     users = users_of(scenario)
     constellation = constellation_of(scenario)
     start_s = round(float(stream(scenario, entropy, _START).uniform(0, scenario.start_window_s)), 3)
     remote = positions_m(constellation.remote(), start_s, slot_borders_s(scenario))
-    found = draw_births(scenario, remote, stream(scenario, entropy, _BIRTHS))
+    found = births(scenario, remote, stream(scenario, entropy, _BIRTHS))
     rng = stream(scenario, entropy, _STORAGE)
     stored = store(scenario, found, constellation.cluster, remote[:-1], rng)
     return Draw(scenario, entropy, users, constellation, start_s, found, stored)

@@ -17,7 +17,7 @@ from opt_istn.physics.frames import Array
 from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.world import demand, parameters
 from opt_istn.push.world.demand import Demand, demand_of, request_probability
-from opt_istn.push.world.draw import Draw, Entropy, draw_world
+from opt_istn.push.world.draw import Draw, Entropy, draw
 from opt_istn.push.world.parameters import Scenario
 from opt_istn.push.world.users import users_of
 
@@ -71,9 +71,7 @@ def law_of(scenario: Scenario) -> Law:
     uncalibrated = demand_of(scenario, users, base=1.0)
     # Bursts change how births cluster, not how many a slot has on average: leave out the noise.
     even = replace(scenario, burst=0.0)
-    draws = [
-        draw_world(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)
-    ]
+    draws = [draw(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)]
     slots = scenario.num_slots
     exposures = [
         demand.exposure(uncalibrated, x.births.traits, x.births.release, x.roi, slots)
@@ -95,7 +93,7 @@ def expectation(instance: Instance) -> Expectation:
     if not {"seed", "law"} <= set(document):
         raise InputError("scenario", "expected the seed and the law of a generated instance")
     scenario = parameters.from_document(document)
-    drawn = draw_world(scenario, entropy_of(int(document["seed"])))
+    drawn = draw(scenario, entropy_of(int(document["seed"])))
     law = demand.from_document(document["law"])
     traits = demand.features(instance.contents)
     known = (instance.release, instance.roi, instance.num_slots)
