@@ -52,10 +52,7 @@ def test_the_access_satellite_is_the_nearest_one_that_works() -> None:
     """With one access satellite a user sees the nearest remote-sensing one with a working link."""
     for outage in (0.0, 0.4):
         scenario = replace(SECOND, outage=outage)
-        single, every = (
-            draw(scenario, (3, 0)),
-            draw(replace(scenario, access="any"), (3, 0)),
-        )
+        single, every = draw(scenario, (3, 0)), draw(replace(scenario, access="any"), (3, 0))
         users = single.users
         place = geodetic_to_ecef(users.lat_deg, users.lon_deg)
         further = 0
