@@ -9,7 +9,7 @@ ROOT = Path(opt_istn.__file__).parents[1]
 SOURCES = [
     p for room in ("opt_istn", "formulations", "learners") for p in (ROOT / room).rglob("*.py")
 ]
-SHARED = {"births", "evaluate", "play", "compare", "draw", "prove", "weights"}  # one function, one module
+SHARED = {"evaluate", "play", "compare", "draw", "prove", "weights"}  # one function, one module
 LONGEST = {"opt_istn/verifier.py": 720}  # docs/decisions/certificates.md
 
 

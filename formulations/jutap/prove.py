@@ -6,6 +6,7 @@ a budget the labels are: those that a search has to look into once it knows the 
 
 import heapq
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ def prove(
     instance: Instance,
     budget: Budget,
     plan: Plan | None = None,  # noqa: ARG001 - the search finds its own
+    keep: Path | None = None,  # noqa: ARG001 - it is over before it could be killed
 ) -> tuple[Document | None, Plan | None]:
     """Return a certificate and the plan whose cost it bounds; None for what is not found.
 
@@ -36,6 +38,8 @@ def prove(
         Limits the search for the optimum; a bound that is known when it ends is certified.
     plan
         Not needed here; other problems begin with it.
+    keep
+        Not needed here; folder from which other problems go on with a search.
     """
     claims = Labels().solve(instance, budget)
     found: Document | None

@@ -1,13 +1,14 @@
 """What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 from learners import agent
+from learners.agent import Agent
 from learners.elsewhere import of_seed
+from learners.plateau import Told
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -44,7 +45,7 @@ class Flyer:
 
 
 @dataclass(frozen=True)
-class AgentSolver(Flyer):
+class AgentSolver(Flyer, Told):
     """A solver that flies what an agent file says.
 
     Parameters
@@ -56,6 +57,9 @@ class AgentSolver(Flyer):
     sha256
         Hash of the agent file (of all of them); by default taken from it. It makes a run with
         another agent of the same name another run.
+    weights
+        Which weights of the file fly: the ``last`` ones, the ``best`` on the STARTs used for
+        validation, or ``untrained``: what the training began with.
 
     Raises
     ------
@@ -66,6 +70,7 @@ class AgentSolver(Flyer):
     agent: Path
     elsewhere: bool = False
     sha256: str = ""
+    weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
@@ -74,9 +79,7 @@ class AgentSolver(Flyer):
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
     @abstractmethod
-    def actions(
-        self, table: Table, config: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> IntArray:
+    def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
 
     def policy(self, instance: Instance, seed: int) -> tuple[Table, IntArray]:
@@ -96,7 +99,8 @@ class AgentSolver(Flyer):
                 "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)
             )
         table = table_of(strongest(instance))
-        return table, self.actions(table, loaded.config, loaded.state)
+        self.remember(loaded, self.weights)
+        return table, self.actions(table, loaded)
 
     def fly(self, instance: Instance, seed: int) -> Plan:
         """Return the agent's flight from START."""

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from learners import agent
-from learners.agent import Agent
 from learners.elsewhere import FromFile, of_seed
-from learners.plateau import steps_of
+from learners.plateau import Told
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
+from opt_istn.push.world.parameters import OUTSIDE
 from opt_istn.solver import Claims, Status
 
 
 @dataclass(frozen=True)
-class PushAgent(FromFile):
+class PushAgent(FromFile, Told):
     """A solver that plays a trained agent.
 
     Parameters
@@ -38,16 +38,6 @@ class PushAgent(FromFile):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
-
-    @property
-    def steps(self) -> dict[str, Any] | None:
-        """How far the agent that was loaded last was trained; None before one was."""
-        found: dict[str, Any] | None = vars(self).get("_steps")
-        return found
-
-    def remember(self, found: Agent, weights: str) -> None:
-        """Keep how far an agent was trained whose weights are to play."""
-        object.__setattr__(self, "_steps", steps_of(found, weights))
 
     @property
     def knows(self) -> str:
@@ -88,5 +78,6 @@ def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
     """Return whether an instance is the one of the training, or of its scenario."""
     if "instance" in trained_on:
         return bool(instance.sha256 == trained_on["instance"])
-    document = instance.scenario
-    return all(document.get(name) == value for name, value in trained_on["scenario"].items())
+    none = dict.fromkeys(OUTSIDE, "")  # files that documents name only where there are any
+    expected, found = none | trained_on["scenario"], none | instance.scenario
+    return all(found.get(name) == value for name, value in expected.items())

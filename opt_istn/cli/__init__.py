@@ -18,6 +18,7 @@ from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
     frontier,
+    generating,
     instances,
     library,
     lists,
@@ -61,6 +62,7 @@ def _options(
 
 
 lists.register(app)
+generating.register(app)
 instances.register(app)
 runs.register(app)
 referee.register(app)

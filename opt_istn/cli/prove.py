@@ -1,10 +1,12 @@
 """Commands about certificates: prove, certify, and what `verify` says of one."""
 
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import placing
+from opt_istn import placing, platforms
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Processes that prove at the same time.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +45,11 @@ def prove(
     *,
     json: Json = False,
 ) -> int:
-    """Write a certificate of the best bound that is found; it is checked before it is written."""
+    """Write a certificate of the best bound that is found; it is checked before it is written.
+
+    With -o a long search is kept in the folder CERT.search until it has met the best plan: killed,
+    or out of time, and started again, it goes on.
+    """
     from opt_istn import files, problems, registry, verifier
     from opt_istn.cli import runs
 
@@ -50,7 +58,8 @@ def prove(
     if known and problems.get(loaded.problem).evaluate(loaded, known).violations:
         raise InputError("", "expected a feasible plan", plan)
     budget = runs.allowed(time_limit, None, None, jobs)
-    certificate, best = registry.prover(loaded.problem)(loaded, budget, known)
+    keep = _search_of(out)
+    certificate, best = registry.prover(loaded.problem)(loaded, budget, known, keep)
     if certificate is None:
         output.complain(f"{instance}: no bound was found in time")
         return 3
@@ -63,10 +72,31 @@ def prove(
         files.write_document(out, certificate)
     if plan_out and best is not None:
         best.write(plan_out)
+    kept = "" if found.get("optimal", True) else _kept(keep)
+    if not kept:
+        _forget(keep)
     output.as_json(found) if json else _print_found(found, loaded.problem)
     if not json:
-        output.wrote(*filter(None, (out, plan_out if best is not None else "")))
+        output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
     return 0
+
+
+def _search_of(out: str) -> Path | None:
+    """Return the folder that keeps a search; None where the certificate is no file."""
+    return Path(f"{out}.search") if out and placing.is_replaced(Path(out)) else None
+
+
+def _kept(folder: Path | None) -> str:
+    return str(folder) if folder is not None and placing.is_folder(folder) else ""
+
+
+def _forget(folder: Path | None) -> None:
+    """Remove what a search has written; whatever else is in its folder stays."""
+    if folder is not None and placing.is_folder(folder):
+        for path in folder.glob("user-*.json.gz"):
+            path.unlink()
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def certify(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from opt_istn import platforms
 from opt_istn.cli import output
 from opt_istn.files import InputError
 
@@ -28,12 +29,15 @@ def reproduce(
         str, typer.Option(metavar="FOLDER", help="Agent files that are trained already.")
     ] = "",
     maps: Annotated[
-        int | None, typer.Option(min=1, help="Maps of a distribution; 100, or 40 with --quick.")
+        int | None,
+        typer.Option(min=1, max=10**6, help="Maps of a distribution; 100, or 40 with --quick."),
     ] = None,
     trainings: Annotated[
         int | None, typer.Option(min=0, help="Maps that get an agent; all, or 2 with --quick.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Runs at the same time.")
+    ] = 1,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of hours.")] = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn import placing
+from opt_istn import placing, platforms
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
@@ -35,7 +35,7 @@ Startup = Annotated[
         help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
+Threads = Annotated[int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Threads a run may use.")]
 RunsFiles = Annotated[
     list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records, or folders of them.")
 ]
@@ -129,7 +129,9 @@ def compare(
     memory: Memory = None,
     threads: Threads = 1,
     startup: Startup = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Runs at the same time.")
+    ] = 1,
     shard: clusters.Part = "",
     executor: clusters.Named = "",
     dask: clusters.Address = "",

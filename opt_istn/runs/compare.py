@@ -29,6 +29,8 @@ from opt_istn.solver import Budget, Status
 
 __all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "load", "run_one"]
 
+MAX_SEEDS, MAX_RUNS = 10**9, 10**15
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -69,7 +71,8 @@ class Comparison:
     Raises
     ------
     InputError
-        If a source cannot be read, or a solver is unknown or applies to none of the instances.
+        If a source cannot be read, a solver is unknown or applies to none of the instances, or
+        there are more seeds than `MAX_SEEDS`, or more runs than `MAX_RUNS`.
     """
 
     def __init__(
@@ -89,8 +92,15 @@ class Comparison:
         names = sorted({problem for _, problem in self._sources})
         self._solvers = _describe_all(choices, names, startup_s)
         self._seeds, self._solver_seeds = seeds, solver_seeds
+        if max(seeds, solver_seeds or 1) > MAX_SEEDS:
+            raise InputError("seeds", f"expected at most {MAX_SEEDS}")
+        if (total := self._counted()) > MAX_RUNS:
+            raise InputError("seeds", f"expected at most {MAX_RUNS} runs, found {total}")
 
     def __len__(self) -> int:
+        return self._counted()
+
+    def _counted(self) -> int:
         return sum(
             len(self._seeds_of(next(self._seeded(source)), solver))
             * (1 if source.file else self._seeds)

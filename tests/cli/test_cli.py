@@ -94,6 +94,9 @@ def test_no_plan_has_an_exit_code(cli: Cli) -> None:
     assert cli("solve", "tiny.json", "--solver", f"{PLANTED}NoPlan", "--json")[0] == 3
 
 
+COMPARE = ["compare", "jutap-planted", "--solvers", f"{PLANTED}Detour", "-o", "x"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -120,6 +123,10 @@ def test_no_plan_has_an_exit_code(cli: Cli) -> None:
         (["compare", "tiny.json", "--solvers", "labels", "-o", "tiny.json"], "tiny.json:1"),
         (["compare", "tiny.json", "--solvers", "labels", "-o", "x", "--set", "a=1"], "--set"),
         (["compare", "a.json", "--solvers", "labels", "-o", "x"], "a.json: cannot be read"),
+        ([*COMPARE, "--seeds", "9" * 20], "seeds: expected at most 1000000000"),
+        ([*COMPARE, "--seeds", "1000000000", "--solver-seeds", "1000000000"], "seeds: expected at"),
+        ([*COMPARE, "--jobs", "1000000000"], "--jobs"),
+        ([*COMPARE, "--threads", "1000000000"], "--threads"),
         (["train", "jutap.dqn", "tiny.json", "--seed", "0", "-o", "/dev/null"], "regular file"),
         (["table", "missing.jsonl"], "missing.jsonl"),
         (["table", "tiny.json", "--format", "word"], "--format"),

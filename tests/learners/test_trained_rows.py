@@ -171,8 +171,9 @@ def test_untrained_weights_are_those_that_the_training_began_with(tmp_path: Path
         }
 
 
+@pytest.mark.usefixtures("indoors")
 def test_records_of_runs_tell_the_training(learned: Path) -> None:
-    """A run in a process of its own keeps counts, and why there is no plateau."""
+    """The record of a run keeps counts, and why there is no plateau."""
     instance, given = generate(TINY, 0, "x"), {"agent": str(learned)}
     found = run_one(instance, Source(), "push.mappo", given, 1, Budget())
     assert found.steps is not None

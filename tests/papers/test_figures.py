@@ -21,6 +21,7 @@ from opt_istn.registry import make
 from opt_istn.runs import ledger
 
 Cli = Callable[..., tuple[int, str, str]]
+pytestmark = pytest.mark.usefixtures("indoors")
 
 
 def _work(tmp_path: Path, **changes: Any) -> Work:

@@ -20,6 +20,7 @@ from queue import Empty, SimpleQueue
 from uuid import uuid4
 
 from opt_istn.files import InputError
+from opt_istn.platforms import MAX_JOBS
 from opt_istn.problems import Instance
 from opt_istn.runs import single
 from opt_istn.runs.fleet import remote
@@ -342,7 +343,15 @@ def site(
     budget: Budget,
     startup_s: float | None,
 ) -> Local | Remote:
-    """Return where runs are done: in `jobs` threads, or by an executor."""
+    """Return where runs are done: in `jobs` threads, or by an executor.
+
+    Raises
+    ------
+    InputError
+        If there are to be more threads than `opt_istn.platforms.MAX_JOBS`.
+    """
     if executor is None:
+        if not 1 <= jobs <= MAX_JOBS:
+            raise InputError("jobs", f"expected 1 to {MAX_JOBS}, found {jobs}")
         return Local(jobs, budget, startup_s)
     return Remote(executor, budget, startup_s)

@@ -37,8 +37,10 @@ STARTUP_S = 60.0  # allowed to a run for its imports unless said otherwise
 COMPILE_S = 300.0  # allowed for `prepare`, which compiles kernels the first time
 SLACK_S = 15.0  # a supervisor that has not answered this long after its deadline is killed
 NURSERY_S = 60.0  # time for a nursery to fork a supervisor, and to import before its first
+_FORKS, _DYING_S = 3, 0.05  # attempts where the nursery is killed, and how long that takes
 _LOOK_S = 1.0  # interval between two looks at a supervisor that says nothing
 GRACE_S = 5.0  # a run is killed this long (or a tenth of its limit) after its time limit
+_Told = tuple[Ending, bytes, bytes]  # what was seen of a run, its answer, its last plan
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -46,7 +48,6 @@ _THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
-
 
 _START = (
     "import sys; sys.path[:] = sys.argv[2:]; "
@@ -186,9 +187,9 @@ def describe(
     if ending.failure:
         return crashed
     answer = files.decode(data, Answer, solver)
-    if answer.bad_input:
-        raise InputError(*answer.bad_input)
-    return answer.description or crashed
+    if answer.bad_input is None:
+        return answer.description or crashed
+    raise InputError(*answer.bad_input)
 
 
 def cancel_all(whose: str | None = None) -> None:
@@ -204,9 +205,8 @@ def cancel_all(whose: str | None = None) -> None:
 
 def hard_limit_s(budget: Budget) -> float | None:
     """Return the seconds after which a run is killed."""
-    if budget.time_s is None:
-        return None
-    return budget.time_s + max(GRACE_S, budget.time_s / 10)
+    limit_s = budget.time_s
+    return None if limit_s is None else limit_s + max(GRACE_S, limit_s / 10)
 
 
 def _job(
@@ -304,39 +304,43 @@ def _close_nurseries() -> None:
     _nurseries.clear()
 
 
-def _adopt(connection: socket.socket, threads: int) -> None:
-    try:
-        _nursery(threads).adopt(connection)
-    except OSError:  # it ended just now: the next one will do
-        _nursery(threads).adopt(connection)
+def _converse(job: Job, parts: Sequence[bytes]) -> _Told:
+    """Hand a job to a fresh supervisor and wait for its three messages.
+
+    If the nursery was killed before it forked one, nothing has begun, and it is tried again.
+    """
+    for _ in range(_FORKS):
+        if told := _converse_once(job, parts):
+            return told
+        time.sleep(_DYING_S)
+    return _lost(f"what forks its process was killed {_FORKS} times"), b"", b""
 
 
-def _converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes, bytes]:
-    """Hand a job to a fresh supervisor and wait for its three messages."""
-    ours, theirs = socket.socketpair()
+def _converse_once(job: Job, parts: Sequence[bytes]) -> _Told | None:
+    (ours, theirs), supervisor = socket.socketpair(), None
     with ours:
         with _lock:
             _connections[ours] = owner.get()
         try:
             with theirs:
-                _adopt(theirs, job.threads)
-            return _talk(ours, job, parts)
+                _nursery(job.threads).adopt(theirs)
+            _await(ours, None, NURSERY_S, job.threads)
+            supervisor = int(receive(ours))
+            return _talk(ours, supervisor, job, parts)
         except _Silent as error:
             return _lost(str(error)), b"", b""
         except (EOFError, OSError):
             if ours not in _connections:
                 raise Cancelled from None
             text = "its supervising process ended: killed by the solver or for lack of memory"
-            return _lost(text), b"", b""
+            return None if supervisor is None else (_lost(text), b"", b"")
         finally:
             with _lock:
                 _connections.pop(ours, None)
 
 
-def _talk(ours: socket.socket, job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes, bytes]:
+def _talk(ours: socket.socket, supervisor: int, job: Job, parts: Sequence[bytes]) -> _Told:
     """Speak with a supervisor; kill it if it is stopped or long past its deadline."""
-    _await(ours, None, NURSERY_S, job.threads)
-    supervisor = int(receive(ours))
     send(ours, msgspec.json.encode(job, enc_hook=str), *parts)
     runs_on = bool(parts) and job.hard_s is None
     before_s = job.make_s + (job.prepare_s if parts else 0.0)

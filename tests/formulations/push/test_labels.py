@@ -54,7 +54,7 @@ def test_agrees_with_highs(places: int) -> None:
         assert evaluate(instance, found.plan).cost == found.cost
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=30, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(0, 3))
 def test_every_price_bounds(seed: int, places: int, dear: int) -> None:
     """Whatever prices it starts from, pricing stays within 0..saving and its bound is true."""
@@ -112,7 +112,7 @@ def test_linear_bound_is_true(seed: int, places: int) -> None:
     assert lp.relax_order(optimum.problem).saved_us >= best
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(1, 4), st.integers(0, 3))
 def test_tuples_bound_at_every_price(seed: int, places: int, dear: int) -> None:
     """At any prices the best path is worth what the tables say, and bounds the saving."""

@@ -3,6 +3,7 @@
 import concurrent.futures
 import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -240,6 +241,32 @@ def test_a_killed_nursery_is_replaced(parts: list[bytes]) -> None:
     nursery.kill()
     nursery.wait()
     assert _run("Honest", parts).failure is None
+
+
+def test_a_nursery_that_is_killed_before_it_forks_is_nobodys_fault(parts: list[bytes]) -> None:
+    """A run that has not begun when the forking process is killed is begun again, by another."""
+    worker.warm_up(1)
+    nursery = worker._nurseries[os.getpid(), 1]._process
+    nursery.send_signal(signal.SIGSTOP)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        future = pool.submit(_run, "Honest", parts)
+        time.sleep(0.3)  # the stopped process has been asked
+        nursery.kill()
+        assert future.result(timeout=60).failure is None
+
+
+def test_a_run_that_nobody_forks_is_given_up(
+    parts: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If whatever forks is killed each time, the run fails, and says so."""
+
+    def killed(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(worker._Nursery, "adopt", killed)
+    outcome = _run("Honest", parts)
+    assert (outcome.failure, outcome.claims) == (Failure.CRASHED, None)
+    assert outcome.error == "what forks its process was killed 3 times"
 
 
 def test_runs_go_side_by_side(parts: list[bytes]) -> None:
