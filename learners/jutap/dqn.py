@@ -246,11 +246,10 @@ class DqnCourse:
         self.note()
 
     def _stalled(self) -> bool:
-        patience = self.config.patience
-        if patience is None or len(self.history) <= patience:
+        patience, costs = self.config.patience, [row["validation"] for row in self.history]
+        if patience is None or len(costs) <= patience:
             return False
-        costs: list[float] = [row["validation"] for row in self.history]
-        return min(costs[-patience:]) >= min(costs[:-patience])
+        return bool(min(costs[-patience:]) >= min(costs[:-patience]))
 
     def summary(self) -> str:
         """Return how training stands."""

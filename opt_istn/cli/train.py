@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -155,6 +153,9 @@ def _trained(
             for s, path in targets.items():
                 yield s, course.train(s, path, partial(report, s))
             return
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from multiprocessing import get_context  # together an eighth of the start of any command
+
         context = get_context("spawn")
         numbers = context.Queue()
         for number in range(jobs):

@@ -110,9 +110,7 @@ def random_jutap(
     """
     n = int(rng.integers(2, 4)) if grid is None else grid
     mbs = int(rng.integers(1, 4)) if num_mbs is None else num_mbs
-    start, *others = rng.integers(n * n, size=3).tolist()
-    end = start if start_is_end else max(others, key=lambda cell: _apart(cell, start, n))
-    end = start // n * n + end % n if one_row else end
+    start, end = _ends(rng, n, start_is_end=start_is_end, one_row=one_row)
     closed = rng.random(n * n) < no_fly
     closed |= _closed(n, start, end, one_row=one_row, cut_off=cut_off)
     closed[start] = False
@@ -141,6 +139,15 @@ def random_jutap(
     )
     kinds: tuple[BudgetKind, ...] = ("none", "binding", "tight", "infeasible", "loose")
     return _limit(rng, instance, budget or kinds[int(rng.integers(5))])
+
+
+def _ends(
+    rng: np.random.Generator, n: int, *, start_is_end: bool, one_row: bool
+) -> tuple[int, int]:
+    """Return START, and of two other cells the one farther away as END."""
+    start, *others = rng.integers(n * n, size=3).tolist()
+    end = start if start_is_end else max(others, key=lambda cell: _apart(cell, start, n))
+    return start, start // n * n + end % n if one_row else end
 
 
 def _closed(n: int, start: int, end: int, *, one_row: bool, cut_off: bool) -> NDArray[np.bool]:

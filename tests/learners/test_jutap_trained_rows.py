@@ -12,6 +12,7 @@ import torch
 from formulations.jutap.heuristics import Straight
 from formulations.jutap.labels import Labels
 from learners import agent
+from learners.elsewhere import of_seed
 from learners.jutap.curve import Measure
 from learners.jutap.dqn import Dqn, DqnAgent, DqnCourse
 from learners.jutap.qlearning import QAgent, QLearning, untaught
@@ -55,7 +56,7 @@ def learned(method: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("agents") / "a-{seed}.pt"
     for seed in SEEDS:
         task = Task("jutap", "tiny", instance=MAP)
-        METHODS[method].train(task, seed, agent.of_seed(path, seed), lambda *_: None)
+        METHODS[method].train(task, seed, of_seed(path, seed), lambda *_: None)
     return path
 
 
@@ -64,11 +65,11 @@ def plant(method: str, learned: Path, folder: Path, steps: int, *, learning: boo
     out = folder / "p-{seed}.pt"
     name = "gradient_steps" if method == "jutap.dqn" else "environment_steps"
     for seed in SEEDS:
-        found = agent.load(agent.of_seed(learned, seed), method)
+        found = agent.load(of_seed(learned, seed), method)
         flat = [{name: k * steps // 29, "saving": 0.2} for k in range(30)]
         state = found.state if learning else begun(method, seed)
         planted = replace(found, history=flat, counts={"rollouts": 7, name: steps}, state=state)
-        agent.save(agent.of_seed(out, seed), planted)
+        agent.save(of_seed(out, seed), planted)
     return out
 
 
@@ -151,7 +152,7 @@ def test_untrained_weights_are_those_that_the_training_began_with(
     """They are drawn once more from the seed in the file, and fly alike from every state."""
     table = table_of(strongest(MAP))
     for seed in SEEDS:
-        file = agent.of_seed(learned, seed)
+        file = of_seed(learned, seed)
         if method == "jutap.dqn":
             config = METHODS[method]
             assert isinstance(config, Dqn)
@@ -170,7 +171,7 @@ def test_curves_begin_untrained_and_tell_what_is_saved(method: str, learned: Pat
     optimum = [Labels().solve(replace(x, association="strongest"), Budget(), 0) for x in INSTANCES]
     straight = [evaluate(x, Straight().solve(x, Budget(), 0).plan).cost or 0 for x in INSTANCES]
     least = sum(claims.cost or 0 for claims in optimum)
-    found = agent.load(agent.of_seed(learned, 1), method)
+    found = agent.load(of_seed(learned, 1), method)
     first, last = found.history[0], found.history[-1]
     assert (first[name], last[name]) == (0, found.counts[name])
     assert found.measured["untrained"] == [first["saving"]]

@@ -3,8 +3,7 @@
 A solver may crash, hang, eat memory, print, fork or exit as it likes: what reaches the caller is an
 `Outcome`. No object of a solver is unpickled here and no solver module is imported. The processes
 behind it are described in `opt_istn.runs.nursery.supervisor`; they need a POSIX system. They are
-not trusted to keep the deadline either: it is kept here once more, and a supervisor that was
-stopped is killed.
+not trusted to keep the deadline either: it is kept here once more.
 """
 
 import atexit
@@ -246,7 +245,7 @@ class _Nursery:
     """
 
     def __init__(self, threads: int) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._used = threading.Lock(), False
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -266,10 +265,13 @@ class _Nursery:
     def adopt(self, connection: socket.socket) -> None:
         """Have a supervisor forked that talks over `connection`."""
         with self._lock:
+            self._used = True
             socket.send_fds(self._control, [b"!"], [connection.fileno()])
 
     def close(self) -> None:
         """End the process; running supervisors go on until their runs end."""
+        if not self._used:  # nobody waits for it to be ready
+            self.kill()
         self._control.close()
         self._process.wait()
 
@@ -378,8 +380,7 @@ def _await(
 
 def _kill_run(supervisor: int) -> None:
     """Kill a supervisor and all its processes; the nursery cleans up what forked meanwhile."""
-    tree = [supervisor, *processes.descendants(supervisor)]
-    processes.kill(tree)
+    processes.kill([supervisor, *processes.descendants(supervisor)])
 
 
 def _lost(error: str) -> Ending:

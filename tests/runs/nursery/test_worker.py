@@ -234,6 +234,13 @@ def test_refused_inputs_are_kept_apart(parts: list[bytes]) -> None:
     assert (outcome.failure, outcome.error) == (Failure.INPUT, "agent: expected a trained agent")
 
 
+def test_a_nursery_that_nobody_used_is_not_waited_for() -> None:
+    """A command that fails before its run does not wait for imports that nobody needs."""
+    nursery = worker._Nursery(1)
+    nursery.close()
+    assert nursery._process.returncode == -signal.SIGKILL
+
+
 def test_a_killed_nursery_is_replaced(parts: list[bytes]) -> None:
     """If the process that forks the runs is killed, the next run starts another one."""
     worker.warm_up(1)
