@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,10 +163,15 @@ def _trained(
             futures = {
                 pool.submit(course.train, s, path, _silent): s for s, path in targets.items()
             }
-            for future in as_completed(futures):
-                result = future.result()
-                report(futures[future], 1.0, "done")
-                yield futures[future], result
+            try:
+                for future in as_completed(futures):
+                    result = future.result()
+                    report(futures[future], 1.0, "done")
+                    yield futures[future], result
+            except (KeyboardInterrupt, GeneratorExit):  # SIGTERM reaches this process alone
+                for child in active_children():
+                    child.terminate()
+                raise
 
 
 def _silent(share: float, text: str) -> None:

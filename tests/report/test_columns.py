@@ -124,7 +124,7 @@ def test_a_certificate_is_that_of_the_only_instance() -> None:
 
 
 def test_primal_integrals_of_what_was_told() -> None:
-    """Up to the limit, of runs with a trace or without a plan; what was refuted tells nothing."""
+    """Up to the limit, of runs with a trace or without a plan; no more than the judged plan is believed."""
     best = run("labels", 100, 100)
     told = ((2.0, 200, None), (4.0, 100, 100))
     cases: list[tuple[dict[str, Any], float | None]] = [
@@ -132,6 +132,8 @@ def test_primal_integrals_of_what_was_told() -> None:
         ({"trace": told, "limits": Limits(time_s=3.0)}, 2.5),
         ({"trace": told, "limits": Limits()}, None),
         ({"trace": ()}, None),
+        ({"trace": ((0.0, 100, None),), "cost": 200}, 5.0),  # it never had that plan
+        ({"trace": ((0.0, 100, None),), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": (), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": told, "status": Status.FAILED, "failure": Failure.TIME}, 3.0),
         ({"trace": told, "status": Status.FAILED, "failure": Failure.REFUTED}, None),
