@@ -315,7 +315,8 @@ def _scaled(
 def integrals(series: Series) -> list[float]:
     """Return the primal integral up to the time limit, of runs that have both.
 
-    No incumbent counts for more than the judged plan at the run's end. Runs that were killed or crashed count with what they had reported.
+    No incumbent counts for more than the judged plan at the run's end. Runs that were killed or
+    crashed count with what they had reported.
     """
     found = []
     for run in series.runs:

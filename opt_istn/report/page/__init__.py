@@ -5,9 +5,9 @@ from pathlib import Path
 
 from opt_istn import files, problems
 from opt_istn.pictures import canvas
-from opt_istn.report import anytime, charts, columns, groups, profiles, statistics
+from opt_istn.report import anytime, charts, groups, profiles, statistics
 from opt_istn.report.aggregates import Series
-from opt_istn.report.columns import Table
+from opt_istn.report.columns import Table, integrals
 from opt_istn.report.incidents import Incident
 from opt_istn.report.page import backing, html, sketches
 from opt_istn.report.page.html import Node, Row, node
@@ -225,7 +225,7 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
 
 def _integrals(every: Sequence[Series]) -> list[Node]:
     """Return the table of primal integrals; nothing where no run has one."""
-    found = [(series, columns.integrals(series)) for series in every]
+    found = [(series, integrals(series)) for series in every]
     rows = [
         Row([series.group, series.label, str(len(own)), f"{statistics.mean(own):.3g}"])
         for series, own in found
