@@ -151,7 +151,8 @@ def compare(
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
     runs, thin, total = [], Thinner(), len(comparison)
     part, pool = clusters.part(shard), clusters.pool(executor, dask)
-    with speaking.comparison(out, part.of(total) if part else total, quiet=json) as heard:
+    own = part.of(total) if part else total
+    with speaking.comparison(out, own, quiet=json, roughly=part is not None) as heard:
         for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
             runs.append(thin(run))
             heard(run)
