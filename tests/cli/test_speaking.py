@@ -52,7 +52,7 @@ def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[s
     with speaking.comparison("r.jsonl", 1, quiet=False, roughly=True) as heard:
         heard(detour)
         heard(detour)
-    ends = [line.partition("s  ")[2] for line in capsys.readouterr().err.splitlines()]
+    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()]
     assert ends == ["(1 of about 1)", "(2 of about 2)"]
 
 

@@ -164,6 +164,8 @@ def without_engine(instance: Instance, proof: str) -> Claims | None:
 
 def report(instance: Instance, budget: Budget, plan: Plan | None, bound: int | None) -> None:
     """Report a plan, if it is feasible to the last millijoule, and a bound."""
+    if budget.listener is None:
+        return
     judged = None if plan is None else evaluate(instance, plan)
     if judged is not None and judged.feasible:
         budget.report(plan, bound, judged.cost)
