@@ -27,6 +27,7 @@ WRONG = {
 LARGEST = 10**12  # objectives up to here are certified: the slack of `round_up` stays below 1
 _MAX_SEED = 2**31 - 1
 _lock = threading.Lock()
+Heard = Callable[[float, bool], None]  # a float bound, and whether the model holds a solution
 # Pyomo logs an error for every component whose rule gives up in time, which is none
 logging.getLogger("pyomo.core").addFilter(lambda row: "OutOfTimeError" not in row.getMessage())
 
@@ -70,10 +71,40 @@ def alone() -> Iterator[None]:
         yield
 
 
-def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Results:
+class _Heard(Highs):
+    """Pyomo's HiGHS, which tells of plans and bounds while it searches."""
+
+    told: tuple[pyo.ConcreteModel, Heard]  # set from outside: Pyomo makes it anew by itself
+
+    def _solve(self) -> Results:
+        engine, columns = self._solver_model, self._pyomo_var_to_solver_var_map
+        model, heard = self.told
+        every = model.component_data_objects(pyo.Var)
+        variables = [one for one in every if id(one) in columns]
+
+        def improved(event: Any) -> None:
+            found = event.data_out.mip_solution
+            for one in variables:
+                one.set_value(found[columns[id(one)]], skip_validation=True)
+            heard(event.data_out.mip_dual_bound, True)
+
+        engine.cbMipImprovingSolution.subscribe(improved)
+        engine.cbMipLogging.subscribe(lambda e: heard(e.data_out.mip_dual_bound, False))
+        return super()._solve()
+
+
+def solve(
+    model: pyo.ConcreteModel, budget: Budget, seed: int, heard: Heard | None = None
+) -> Results:
     """Solve a Pyomo model with both gaps at 0; `Budget.work` limits the nodes.
 
     The budget's clock has run since before the model was built.
+
+    Parameters
+    ----------
+    heard
+        Told of the bound whenever it may be better, and whether there is a better solution, which
+        the model's variables then hold; not called if nobody listens to the budget.
 
     Raises
     ------
@@ -86,8 +117,12 @@ def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Results:
     options: dict[str, Any] = {"random_seed": seed % _MAX_SEED}
     if budget.work is not None:
         options["mip_max_nodes"] = budget.work
+    engine = Highs()
+    if heard is not None and budget.listener is not None:
+        engine = _Heard()
+        engine.told = model, heard
     with alone():
-        return Highs().solve(
+        return engine.solve(
             model,
             time_limit=budget.left_s(),
             threads=budget.threads,

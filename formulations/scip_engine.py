@@ -16,7 +16,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from formulations import exporting
-from formulations.highs_engine import OutOfTimeError
+from formulations.highs_engine import Heard, OutOfTimeError
 from opt_istn.solver import Budget
 
 PROOF = "scip"
@@ -68,10 +68,17 @@ def prepare() -> None:
         importlib.import_module("pyscipopt")
 
 
-def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Outcome:
+def solve(
+    model: pyo.ConcreteModel, budget: Budget, seed: int, heard: Heard | None = None
+) -> Outcome:
     """Solve a Pyomo model with both gaps at 0; `Budget.work` limits the nodes.
 
     The budget's clock has run since before the model was built.
+
+    Parameters
+    ----------
+    heard
+        As in `highs_engine.solve`.
 
     Raises
     ------
@@ -92,8 +99,45 @@ def solve(model: pyo.ConcreteModel, budget: Budget, seed: int) -> Outcome:
         symbols = exporting.write(model, path)
         engine.readProblem(str(path))
     engine.setParams(_options(budget, seed))
+    if heard is not None and budget.listener is not None:
+        _listen(engine, model, symbols, heard)
     engine.optimizeNogil()
     return _outcome(engine, symbols)
+
+
+def _listen(
+    engine: Any, model: pyo.ConcreteModel, symbols: Mapping[int, str], heard: Heard
+) -> None:
+    """Have SCIP tell of better solutions, and of its bound after every node."""
+    import pyscipopt
+
+    kinds = pyscipopt.SCIP_EVENTTYPE
+    events = (kinds.BESTSOLFOUND, kinds.NODESOLVED)
+    columns = {x.name: x for x in engine.getVars()}
+    own = [
+        (one, columns[symbols[id(one)]])
+        for one in model.component_data_objects(pyo.Var)
+        if symbols.get(id(one)) in columns
+    ]
+
+    class Handler(pyscipopt.Eventhdlr):  # type: ignore[misc]
+        def eventinit(self) -> None:
+            for event in events:
+                self.model.catchEvent(event, self)
+
+        def eventexit(self) -> None:
+            for event in events:
+                self.model.dropEvent(event, self)
+
+        def eventexec(self, event: Any) -> None:
+            found = event.getType() == kinds.BESTSOLFOUND
+            best = self.model.getBestSol() if found else None
+            for one, column in own if found else ():
+                one.set_value(self.model.getSolVal(best, column), skip_validation=True)
+            bound = self.model.getDualbound()
+            heard(-math.inf if self.model.isInfinity(abs(bound)) else bound, found)
+
+    engine.includeEventhdlr(Handler(), "report", "tells of solutions and bounds")
 
 
 def round_up(bound: float | None) -> int | None:
@@ -102,7 +146,7 @@ def round_up(bound: float | None) -> int | None:
     Twice what it takes for equal is taken off first, and a hundredth: up to `LARGEST` that costs
     nothing, as the bound of a solved model is off by less.
     """
-    if bound is None:
+    if bound is None or not math.isfinite(bound):
         return None
     return math.ceil(bound - (0.01 + 2 * _EPSILON * abs(bound)))
 

@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 
 _TOLERATED_S = 0.25  # beyond a time limit, where nothing could be returned otherwise
-Listener = Callable[[Any, int | None, int | None], None]  # told of plan, bound, cost; or None
+Listener = Callable[[Any, float | None, float | None], None]  # told of plan, bound, cost; or None
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,12 @@ class Budget:
             _TOLERATED_S, self.time_s / 20
         )
 
-    def report(self, plan: Any, bound: int | None, cost: int | None = None) -> None:
+    def report(self, plan: Any, bound: float | None, cost: float | None = None) -> None:
         """Tell the listener of a better plan (None if there is none) or of a better bound.
 
         Whoever runs the solver may keep it, should the solver be killed before it returns. `cost`
-        is the solver's own word for the plan's, as in its `trace`.
+        is the solver's own word for the plan's, as in its `trace`. A bound or cost that is not
+        finite, or beyond all costs there can be, is as good as None.
         """
         if self.listener is not None:
             self.listener(plan, bound, cost)

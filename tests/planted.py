@@ -6,6 +6,7 @@ lies presuppose `tiny`: a row of three cells, whose optimum costs 200.
 # ruff: noqa: ARG002, D102 - they ignore their arguments, and their classes say what they do
 
 import ctypes
+import math
 import os
 import random
 import signal
@@ -558,12 +559,23 @@ class Reporter(Planted):
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         budget.report(None, 100)
         budget.report(long_plan(instance), None, 282)
+        for bound in range(30_000 if self.how == "flood" else 0):
+            budget.report(None, 100 + bound // 1000)
+        if self.how == "numbers":
+            for odd in (math.nan, math.inf, -math.inf, 2**63, 10**400):
+                budget.report(None, odd)
+                budget.report(long_plan(instance), odd, odd)
         if self.how != "early":
             budget.report(best_plan(instance), 201 if self.how == "lie" else 150, OPTIMUM)
         if self.how == "foreign":
             budget.report(Plan("0" * 64, (0, 1, 2), (0, 0, 0)), None)
         if self.how == "crash":
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self.how == "flood":
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "word":
+            budget.report("a plan", None)
         if self.how == "raise":
             raise RuntimeError("no luck")
         while self.how != "end":

@@ -37,15 +37,20 @@ class Anneal:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Anneal the users one after the other, each for an equal part of the time left."""
-        rows, budget = [], budget.start()
-        for user in range(instance.num_users):
-            problem, left = instance.user(user), budget.left_s()
+        rows, budget = list[tuple[int, int, int]](), budget.start()
+        problems = [instance.user(user) for user in range(instance.num_users)]
+        costs = [problem.base_us for problem in problems]
+        budget.report(Plan(instance.sha256, ()), None, sum(costs))
+        for user, problem in enumerate(problems):
+            left = budget.left_s()
             if budget.expired() or not len(problem.content):
                 continue
             time_s = left and max(left / (instance.num_users - user), _LEAST_S)
             rng = np.random.default_rng([seed, user])
             bound = problem.base_us - relaxed_bound(problem)
-            plan, _ = incumbent(problem, rng, Budget(time_s).start(), _ROUNDS, bound)
+            plan, saved_us = incumbent(problem, rng, Budget(time_s).start(), _ROUNDS, bound)
+            costs[user] -= saved_us
             for f in np.flatnonzero(plan < instance.num_slots):
                 rows.append((user, int(problem.content[f]), int(plan[f])))
+            budget.report(Plan(instance.sha256, tuple(rows)), None, sum(costs))
         return claims_of(instance, Plan(instance.sha256, tuple(rows)))

@@ -2,8 +2,8 @@
 
 Exit codes: 0 done (also where nobody reads on, as after ``| head``), 1 the solver or opt-istn
 itself crashed, 2 bad input or an output that is full, 3 a limit hit without a plan, 4 a claim
-refuted, 130 interrupted. Every error is one line on stderr. What a command needs is imported when
-it runs, so that the command line itself starts fast.
+refuted, 130 interrupted, 143 terminated (SIGTERM). Every error is one line on stderr. What a
+command needs is imported when it runs, so that the command line itself starts fast.
 """
 
 import sys
@@ -17,6 +17,7 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
+    ending,
     frontier,
     generating,
     instances,
@@ -32,8 +33,6 @@ from opt_istn.cli import (
     train,
 )
 from opt_istn.files import DialectWarning, InputError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Exact baselines, heuristics and learned agents for integrated satellite-terrestrial "
@@ -85,7 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         warnings.showwarning = _warn
         warnings.simplefilter("always", DialectWarning)
         try:
-            return _run(given or ["--help"])
+            with ending.listening() as listener:
+                code = _run(given or ["--help"])
+            if code != ending.INTERRUPTED:
+                return code
+            if listener.heard:
+                return _fail(ending.TERMINATED, "terminated")
+            return _fail(code, "interrupted")
         except MemoryError:
             return _fail(2, "expected input that fits into memory")
         except Exception as error:  # the last resort: whatever else there is is our own fault
@@ -105,7 +110,7 @@ def _run(arguments: Sequence[str]) -> int:
     except InputError as error:
         return _fail(2, str(error))
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = ending.INTERRUPTED
     except BrokenPipeError:  # nobody reads on, as after `| head`
         streams.silence()
         code = 0
@@ -119,8 +124,6 @@ def _run(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # typer and rich exit with 1
             streams.silence()
             code = 0
-    if code == INTERRUPTED:
-        return _fail(INTERRUPTED, "interrupted")
     return code if isinstance(code, int) else 0
 
 

@@ -1,7 +1,7 @@
 """Comparisons on many machines: the options of shards and executors, and the command `status`."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,12 +52,25 @@ def pool(executor: str, dask: str) -> Callable[[], Executor] | None:
     return clusters.named(executor) if executor else None
 
 
-def tell_missing(records: Iterable["Record"]) -> None:
-    """Say on stderr which shards of the comparisons are missing."""
+def tell(records: Collection["Record"]) -> None:
+    """Say on stderr what is missing, and whether different versions of opt-istn made `records`."""
+    for line in _warnings(records):
+        output.complain(line)
+
+
+def _warnings(records: Collection["Record"]) -> list[str]:
     from opt_istn.runs.fleet import shards
 
-    for line in shards.missing(records):
-        output.complain(line)
+    lines = shards.missing(records)
+    if not records:
+        lines.append("no records: nothing has ended yet, or the files are empty")
+    return lines + _versions(records)
+
+
+def _versions(records: Collection["Record"]) -> list[str]:
+    versions = sorted({run.packages["opt-istn"] for run in records if "opt-istn" in run.packages})
+    told = f"the records are of different versions of opt-istn: {', '.join(versions)}"
+    return [told] if len(versions) > 1 else []
 
 
 def status(
@@ -68,12 +81,12 @@ def status(
     json: Json = False,
 ) -> None:
     """Say how comparisons stand, from any shell or machine; nothing is locked or written."""
-    from opt_istn.runs import ledger
     from opt_istn.runs.fleet import status
 
     views = status.look(files)
-    latest = {ledger.digest(run.key): run for view in views for run in view.records}
-    records = list(latest.values())
+    records = status.of_all(views)
+    for line in _versions(records):
+        output.complain(line)
     rows = [_row(view) for view in views]
     facts = _facts(records)
     if json:
@@ -82,7 +95,7 @@ def status(
     output.as_table([tuple(row.values()) for row in rows], tuple(rows[0]))
     output.as_table(output.pairs({name: _words(value) for name, value in facts.items()}))
     for view in views:
-        for run in view.notice.running if view.notice else ():
+        for run in view.notice.running if view.notice and view.notice.alive is not False else ():
             print(output.printable(_said(run.instance, run.solver, run.seed, _ago(run.since))))
 
 
@@ -117,11 +130,12 @@ def _facts(records: list["Record"]) -> dict[str, Any]:
     gaps = status.gaps(records)
     timed = [run for run in records if run.seconds is not None]
     slowest = sorted(timed, key=lambda run: -(run.seconds or 0.0))[:_SLOWEST]
-    shown = f"{100 * gaps[0][0]:.3g} % on {gaps[0][1]}" if gaps else None
+    shown = [f"{100 * value:.3g} % on {name}" for value, name in gaps] or [None]
     return {
         "instances": len({run.sha256 for run in records}),
         "closed": sum(gap == 0 for gap, _ in gaps),
-        "largest gap left": shown,
+        "best gap so far": shown[-1],
+        "largest gap left": shown[0],
         "slowest": [
             _said(run.instance, run.solver, run.seed, f"{run.seconds:.3g} s") for run in slowest
         ],

@@ -59,7 +59,7 @@ def verify(
         instance, certificate, *plan = files
         return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
     records = ledger.read_all(files)
-    clusters.tell_missing(records)
+    clusters.tell(records)
     proofs = _proofs(records, files, time_limit, quiet=json) if prove_ else {}
     checks = []
     for check in checking.verify_records(records, folder or None, files, proofs):
@@ -140,7 +140,7 @@ def bundle(
     from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
-    clusters.tell_missing(ledger.read_all(files, plans=False))
+    clusters.tell(ledger.read_all(files, plans=False))
     made = asdict(bundling.write(files, out, folder))
     if json:
         output.as_json(made | {"file": output.printable(out)})

@@ -142,15 +142,17 @@ def compare(
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
     from opt_istn.cli import prove, speaking
-    from opt_istn.runs import audit, ledger
+    from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
+    from opt_istn.runs.thinner import Thinner
 
     budget = allowed(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
-    runs, thin, total = [], ledger.Thinner(), len(comparison)
+    runs, thin, total = [], Thinner(), len(comparison)
     part, pool = clusters.part(shard), clusters.pool(executor, dask)
-    with speaking.comparison(out, part.of(total) if part else total, quiet=json) as heard:
+    own = part.of(total) if part else total
+    with speaking.comparison(out, own, quiet=json, roughly=part is not None) as heard:
         for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
             runs.append(thin(run))
             heard(run)
@@ -191,7 +193,7 @@ def table(
         return _print_benchmarks(benchmarks.rows_of(files[0]), format_)
     by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
     records = ledger.read_all(files, plans=False)
-    clusters.tell_missing(records)
+    clusters.tell(records)
     _print_table(records, format_, by, against, raw=raw, cite=cite)
     return None
 
@@ -206,7 +208,7 @@ def report(
     from opt_istn.runs import ledger
 
     records = ledger.read_all(files)
-    clusters.tell_missing(records)
+    clusters.tell(records)
     page.write_page(records, out, title=title)
     output.wrote(out)
 

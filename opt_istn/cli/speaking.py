@@ -26,9 +26,14 @@ class Speaker:
         printed for each run instead.
     quiet
         Whether nothing is said.
+    roughly
+        Whether there may be a few runs more or less, as in a shard.
     """
 
-    def __init__(self, path: str, total: int, draw: Draw | None, *, quiet: bool) -> None:
+    def __init__(
+        self, path: str, total: int, draw: Draw | None, *, quiet: bool, roughly: bool = False
+    ) -> None:
+        self._roughly = roughly
         self._path, self._total, self._draw, self._quiet = path, total, draw, quiet
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
         self._bounds: dict[str, int] = {}
@@ -45,15 +50,20 @@ class Speaker:
         if not old:
             self._text = self._line(run)
             if self._draw is None and not self._quiet:
-                output.complain(f"{self._text}  ({self.kept} of {self._total})")
+                output.complain(f"{self._text}  ({self.kept} of {self._of})")
         if self._draw and (not old or self.kept % 100 == 0):  # what was there goes by fast
             best = "" if self._smallest is None else f"best gap {100 * self._smallest:.3g} %"
             self._draw(self.kept, best, output.printable(self._text))
 
     def interrupted(self) -> None:
         """Say what is kept."""
-        kept = f"{self.kept} of {self._total} runs are kept in {self._path}"
+        kept = f"{self.kept} of {self._of} runs are kept in {self._path}"
         output.complain(f"{kept}; the same command goes on with the others")
+
+    @property
+    def _of(self) -> str:
+        """How many runs there are; a shard only knows that about."""
+        return f"about {max(self._total, self.kept)}" if self._roughly else str(self._total)
 
     def _note(self, run: Record) -> None:
         if run.bound is not None and run.status != Status.FAILED:
@@ -73,7 +83,7 @@ class Speaker:
 
 
 @contextmanager
-def comparison(path: str, total: int, *, quiet: bool) -> Iterator[Speaker]:
+def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> Iterator[Speaker]:
     """Yield who is told of every run; an interrupt ends with what is kept."""
     from rich import progress as bars
     from rich.console import Console
@@ -92,9 +102,9 @@ def comparison(path: str, total: int, *, quiet: bool) -> Iterator[Speaker]:
         row = shown.add_task("", total=total, best="", last="-")
 
         def draw(done: int, best: str, last: str) -> None:
-            shown.update(row, completed=done, best=best, last=last)
+            shown.update(row, completed=done, total=max(total, done), best=best, last=last)
 
-        speaker = Speaker(path, total, draw if drawn else None, quiet=quiet)
+        speaker = Speaker(path, total, draw if drawn else None, quiet=quiet, roughly=roughly)
         try:
             yield speaker
         except KeyboardInterrupt:

@@ -154,7 +154,7 @@ def _trained(
                 yield s, course.train(s, path, partial(report, s))
             return
         from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import get_context  # together an eighth of the start of any command
+        from multiprocessing import active_children, get_context  # an eighth of the start of any command
 
         context = get_context("spawn")
         numbers = context.Queue()
@@ -164,10 +164,15 @@ def _trained(
             futures = {
                 pool.submit(course.train, s, path, _silent): s for s, path in targets.items()
             }
-            for future in as_completed(futures):
-                result = future.result()
-                report(futures[future], 1.0, "done")
-                yield futures[future], result
+            try:
+                for future in as_completed(futures):
+                    result = future.result()
+                    report(futures[future], 1.0, "done")
+                    yield futures[future], result
+            except (KeyboardInterrupt, GeneratorExit):  # SIGTERM reaches this process alone
+                for child in active_children():
+                    child.terminate()
+                raise
 
 
 def _silent(share: float, text: str) -> None:

@@ -38,11 +38,9 @@ def reached(run: Record, best: int) -> list[float]:
     best
         Cost of the best plan known of its instance.
     """
-    if run.cost is None or run.failure == Failure.REFUTED:
-        return [math.inf] * len(TARGETS)
-    rows = [(s, max(cost, run.cost)) for s, cost, _ in run.trace if cost is not None]
     end = math.inf if run.seconds is None else run.seconds
-    rows = [(min(s, end), cost) for s, cost in rows] + [(end, run.cost)]
+    believed = run.failure != Failure.REFUTED
+    rows = statistics.incumbents(run.trace, run.cost, end) if believed else []
     gaps = [(s, statistics.primal_gap(cost, best)) for s, cost in rows]
     return [min((s for s, gap in gaps if gap <= target), default=math.inf) for target in TARGETS]
 

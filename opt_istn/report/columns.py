@@ -160,7 +160,7 @@ def _averages(series: Series, seed: int) -> dict[str, Any]:
         "cost_mean": series.mean_cost,
         "time_sgm_s": statistics.shifted_geometric_mean(series.seconds, SHIFT_S),
         "time_median_s": statistics.median(series.seconds),
-        "primal_integral_s": statistics.mean(_integrals(series)),
+        "primal_integral_s": statistics.mean(integrals(series)),
         "peak_memory_mb": max(memory, default=None),
     }
 
@@ -312,10 +312,11 @@ def _scaled(
     return Column(name, title, show, block)
 
 
-def _integrals(series: Series) -> list[float]:
+def integrals(series: Series) -> list[float]:
     """Return the primal integral up to the time limit, of runs that have both.
 
-    Runs that were killed or crashed count with what they had reported.
+    No incumbent counts for more than the judged plan at the run's end. Runs that were killed or
+    crashed count with what they had reported.
     """
     found = []
     for run in series.runs:
@@ -323,7 +324,9 @@ def _integrals(series: Series) -> list[float]:
         told = run.trace or run.cost is None
         kept = run.status != Status.FAILED or (run.trace and run.failure != Failure.REFUTED)
         if best is not None and horizon is not None and told and kept:
-            found.append(statistics.primal_integral(run.trace, best, horizon))
+            end = math.inf if run.seconds is None else run.seconds
+            rows = statistics.incumbents(run.trace, run.cost, end)
+            found.append(statistics.primal_integral(rows, best, horizon))
     return found
 
 

@@ -132,9 +132,30 @@ def primal_gap(cost: int | None, best: int) -> float:
     return min(1.0, abs(cost - best) / max(abs(cost), abs(best)))
 
 
-def primal_integral(
-    trace: Sequence[tuple[float, int | None, int | None]], best: int, horizon_s: float
-) -> float:
+def incumbents(
+    trace: Sequence[tuple[float, int | None, int | None]], cost: int | None, end_s: float
+) -> list[tuple[float, int]]:
+    """Return when a run had which incumbents, in order of time, as far as its word is believed.
+
+    No incumbent counts for more than the judged plan at the end, and none comes after the end. When
+    it came is the solver's own word.
+
+    Parameters
+    ----------
+    trace
+        ``(seconds, incumbent cost or None, bound or None)`` as claimed.
+    cost
+        Of the judged plan; None without one, and then nothing is believed.
+    end_s
+        When the run ended; infinite if that is not known.
+    """
+    if cost is None:
+        return []
+    told = sorted((min(s, end_s), max(value, cost)) for s, value, _ in trace if value is not None)
+    return [*told, (end_s, cost)]
+
+
+def primal_integral(trace: Sequence[tuple[float, int]], best: int, horizon_s: float) -> float:
     """Return the integral of the primal gap over [0, horizon_s], in seconds.
 
     Source: Berthold, Measuring the impact of primal heuristics, Operations Research Letters 41(6),
@@ -143,15 +164,13 @@ def primal_integral(
     Parameters
     ----------
     trace
-        ``(seconds, incumbent cost or None, bound or None)`` in order of time.
+        ``(seconds, cost)`` of `incumbents`, in order of time; a dearer one than before is no news.
     best
         Cost of the best plan known.
     """
     total, since, current = 0.0, 0.0, 1.0
-    for seconds, cost, _ in trace:
+    for seconds, cost in trace:
         now = min(max(seconds, since), horizon_s)
         total += current * (now - since)
-        since = now
-        if cost is not None:
-            current = primal_gap(cost, best)
+        since, current = now, min(current, primal_gap(cost, best))
     return total + current * (horizon_s - since)

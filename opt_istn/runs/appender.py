@@ -14,11 +14,11 @@ from pathlib import Path
 from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.runs import ledger
+from opt_istn.runs.folders import RESCUED
 from opt_istn.runs.ledger import Record
 from opt_istn.runs.locks import locked
 
 BAD = ".bad"  # ending of the file that takes the lines which `repair` moves aside
-RESCUED = ".rescued"  # ending of the file that takes what would be lost
 _CHUNK = 1 << 20
 
 

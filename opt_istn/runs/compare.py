@@ -10,14 +10,14 @@ from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, ledger
+from opt_istn.runs import appender, ledger, stamps
 from opt_istn.runs.fleet import executors
 from opt_istn.runs.fleet.shards import Shard
 from opt_istn.runs.fleet.status import Board
@@ -25,11 +25,13 @@ from opt_istn.runs.ledger import Record, Source
 from opt_istn.runs.nursery import worker
 from opt_istn.runs.nursery.child import Description
 from opt_istn.runs.single import Task, check_source, describe, judged, limits, load, run_one
+from opt_istn.runs.stamps import Stamp
 from opt_istn.solver import Budget, Status
 
 __all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "load", "run_one"]
 
 MAX_SEEDS, MAX_RUNS = 10**9, 10**15
+_TOGETHER = 256  # records that are written at once where they were in the file before
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Comparison:
         worker.warm_up(self.budget.threads)
         for source in sources:
             check_source(source)
-        self._sources = [(source, _problem_name(source)) for source in sources]
+        self._places = _places(sources)
+        self._sources = [(place.source, place.problem) for place in self._places]
         names = sorted({problem for _, problem in self._sources})
         self._solvers = _describe_all(choices, names, startup_s)
         self._seeds, self._solver_seeds = seeds, solver_seeds
@@ -167,14 +170,16 @@ class Comparison:
             or replaced meanwhile; names where the records are kept then. If an executor takes no
             more runs.
         """
-        stamp = {} if shard is None else shard.stamp(self._identity(), len(self))
+        stamp = () if shard is None else (shard.stamp(self._identity(), self._wanted()),)
         with appender.appending(path) as file:
             site = executors.site(executor, jobs, self.budget, self.startup_s)
+            later: list[Record] = []  # what was there already, and is of this comparison, too
             with closing(site), Board(path, shard.of(len(self)) if shard else len(self)) as board:
 
                 def kept() -> list[Record]:
                     runs = [_stamped(run, stamp) for run in site.finished()]
-                    file.append(*runs)
+                    file.append(*runs, *later)
+                    later.clear()
                     board.note(runs, site.out)
                     return runs
 
@@ -182,7 +187,12 @@ class Comparison:
                     known = file.find(self._key(instance, task))
                     if known and not (retry_failed and known.status == Status.FAILED):
                         board.reused()
-                        yield known
+                        if (marked := _stamped(known, stamp)).extra != known.extra:
+                            later.append(marked)
+                        if len(later) >= _TOGETHER:
+                            file.append(*later)
+                            later.clear()
+                        yield marked
                         continue
                     while site.full:
                         yield from kept()
@@ -190,6 +200,7 @@ class Comparison:
                     board.note([], site.out)
                 while len(site):
                     yield from kept()
+                file.append(*later)
 
     def _new_tasks(self, shard: Shard | None) -> Iterator[tuple[Instance, Task]]:
         """Yield the tasks of a shard with their instances; a run asked for twice comes once."""
@@ -208,11 +219,29 @@ class Comparison:
         allowed = limits(self.budget)
         return ledger.run_key(instance.sha256, solver.solver, solver.parameters, task.seed, allowed)
 
+    def _wanted(self) -> int:
+        """Return the number of runs, each counted once even if a file holds a preset's instance."""
+        files = {place.problem for place in self._places if place.source.file}
+        presets = {place.problem for place in self._places if not place.source.file}
+        return sum(1 for _ in self._new_tasks(None)) if files & presets else len(self)
+
     def _identity(self) -> str:
-        """Return what tells this comparison from others: a hash of all that was asked for."""
-        numbers = self._seeds, self._solver_seeds, limits(self.budget)
-        text = msgspec.json.encode((self._sources, self._solvers, *numbers), order="sorted")
-        return ledger.digest(text.decode()).hex()
+        """Return what tells this comparison from others: a hash of its runs, however written."""
+        own = self._solver_seeds is None
+        asked = {
+            _canonical(
+                place.identity,
+                1 if place.source.file else self._seeds,
+                solver.solver,
+                solver.parameters,
+                None
+                if own and not place.source.file
+                else len(self._seeds_of(place.source, solver)),
+            )
+            for place in self._places
+            for solver in self._solvers[place.problem]
+        }
+        return ledger.digest(_canonical(sorted(asked), limits(self.budget))).hex()
 
 
 def compare(
@@ -233,19 +262,43 @@ def compare(
     return comparison.run(path, jobs, executor, shard=shard, retry_failed=retry_failed)
 
 
-def _stamped(run: Record, stamp: dict[str, Any]) -> Record:
-    return msgspec.structs.replace(run, extra=run.extra | stamp) if stamp else run
+def _stamped(run: Record, stamp: Sequence[Stamp]) -> Record:
+    extra = stamps.united(run.extra, stamp) if stamp else run.extra
+    return run if extra == run.extra else msgspec.structs.replace(run, extra=extra)
 
 
-def _problem_name(source: Source) -> str:
-    """Return the problem of a source, which is read or checked now rather than hours later."""
+def _canonical(*parts: Any) -> str:
+    """Return the same text for the same values."""
+    return msgspec.json.encode(parts, order="sorted", enc_hook=str).decode()
+
+
+class _Place(NamedTuple):
+    """A source, its problem, and what tells its instances from others, whatever they are called."""
+
+    source: Source
+    problem: str
+    identity: str
+
+
+def _places(sources: Sequence[Source]) -> list[_Place]:
+    """Return the sources that are not the same as an earlier one."""
+    found: dict[str, _Place] = {}
+    for source in sources:
+        place = _place(source)
+        found.setdefault(place.identity, place)
+    return list(found.values())
+
+
+def _place(source: Source) -> _Place:
+    """Return a source with its problem; it is read or checked now rather than hours later."""
     if source.file is not None:
-        return problems.read_instance(source.file).problem
+        instance = problems.read_instance(source.file)
+        return _Place(source, instance.problem, instance.sha256)
     if source.preset is None:
         raise InputError("source", "expected a file or a preset")
     problem = problems.of_preset(source.preset)
-    problem.scenario(source.preset, source.overrides)
-    return problem.name
+    scenario = problem.scenario(source.preset, source.overrides)
+    return _Place(source, problem.name, _canonical(source.preset, scenario))
 
 
 def _describe_all(
@@ -256,5 +309,7 @@ def _describe_all(
     for choice in choices:
         fits = [name for name in names if registry.applies(choice.solver, name)]
         for name in fits or names:
-            described[name].append(describe(choice.solver, name, choice.parameters, startup_s))
+            solver = describe(choice.solver, name, choice.parameters, startup_s)
+            if solver not in described[name]:
+                described[name].append(solver)
     return described

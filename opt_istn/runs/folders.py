@@ -6,7 +6,8 @@ from pathlib import Path
 from opt_istn import placing
 from opt_istn.files import InputError
 
-ENDINGS = (".jsonl", ".jsonl.gz")  # of files of records in a folder
+RESCUED = ".rescued"  # of what was saved of a file that was deleted or replaced
+ENDINGS = (".jsonl", ".jsonl.gz", RESCUED)  # of files of records in a folder
 
 
 def files_of(paths: Iterable[str | Path]) -> list[Path]:

@@ -1,8 +1,7 @@
 """The record of a run: one JSON line, appended with fsync, never rewritten.
 
-A record keeps what is judged of its run alone; what runs say of each other is derived when they
-are read (`opt_istn.runs.audit`). A later line with the same key replaces an earlier one. Version 1
-is read for ever.
+A record keeps what is judged of its run alone; what runs say of each other is derived when they are
+read (`opt_istn.runs.audit`). A later line with the same key replaces an earlier one.
 """
 
 import gzip
@@ -18,8 +17,10 @@ import msgspec
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.runs import stamps
 from opt_istn.runs.cores import core_of
 from opt_istn.runs.folders import files_of
+from opt_istn.runs.thinner import Thinner
 from opt_istn.solver import Status
 
 FORMAT = "opt-istn/run"
@@ -326,39 +327,42 @@ def read(path: str | Path, *, plans: bool = True) -> list[Record]:
 
 
 def read_all(paths: Iterable[str | Path], *, plans: bool = True) -> list[Record]:
-    """Return the records of several files or folders, the last one of each key; see `read`."""
-    latest: dict[bytes, Record] = {}
+    """Return the records of several files or folders, one of each key; see `read`.
+
+    Across files a run that is done counts more than a failed one, then one with a certificate, then
+    a later one: the order of the files does not matter.
+    """
     thin = Thinner()
-    for path in files_of(paths):
-        for line in lines(path):
-            latest[digest(line.record.key)] = line.record if plans else thin(line.record)
-    return list(latest.values())
+    return together(_latest(path, None if plans else thin) for path in files_of(paths))
 
 
-class Thinner:
-    """Takes plans out of records and lets them share equal values, so that many fit into memory."""
+def _latest(path: str | Path, thin: Thinner | None) -> Iterable[Record]:
+    """Return the last record of each key in a file, without its plan if it is to be thin."""
+    own: dict[bytes, Record] = {}
+    for line in lines(path):
+        own[digest(line.record.key)] = thin(line.record) if thin else line.record
+    return own.values()
 
-    def __init__(self) -> None:
-        self._shared: dict[Any, Any] = {}
 
-    def __call__(self, run: Record) -> Record:
-        """Return `run` without its plan."""
-        share = self._shared.setdefault
-        source, limits = run.source, run.limits
-        named = (source.preset, source.seed, source.file, *source.overrides.items())
-        texts = ("problem", "instance", "sha256", "solver", "cpu", "commit", "folder_commit")
-        shared = {name: share(text := getattr(run, name), text) for name in texts}
-        return msgspec.structs.replace(
-            run,
-            plan=None,
-            source=share((Source, named), source),
-            limits=share(limits, limits),
-            parameters=share((dict, _SORTING.encode(run.parameters)), run.parameters),
-            packages=share((str, *run.packages.items()), run.packages),
-            detail=run.detail or share((dict, b"{}"), run.detail),
-            extra=run.extra or share((dict, b"{}"), run.extra),
-            **shared,
-        )
+def together(files_: Iterable[Iterable[Record]]) -> list[Record]:
+    """Return the records of several files, one of each key; see `read_all`."""
+    found: dict[bytes, Record] = {}
+    for records in files_:
+        for run in records:
+            key = digest(run.key)
+            found[key] = _better(run, found[key]) if key in found else run
+    return list(found.values())
+
+
+def _better(one: Record, other: Record) -> Record:
+    """Return the record of two files that counts, with what both say of their comparisons."""
+
+    def rank(run: Record) -> tuple[Any, ...]:
+        return run.status != Status.FAILED, run.certificate is not None, run.time, encode(run)
+
+    second, best = sorted((one, other), key=rank)
+    extra = stamps.united(best.extra, stamps.of(second.extra))
+    return msgspec.structs.replace(best, extra=extra)
 
 
 def _next_line(data: BinaryIO, source: str) -> bytes:

@@ -24,6 +24,7 @@ from opt_istn.files import InputError
 LOCK = ".lock"  # ending of the lock file
 _REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _LOCAL = {"nolock", "local_lock=all", "local_lock=flock", "localflock", "nobrl"}  # mount options
+_HELD = "is appending to it; if that has ended, delete"
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -110,15 +111,17 @@ def _lock_file(lock: Path, path: str | Path) -> Iterator[None]:
 def _refuse_if_held(lock: Path, path: str | Path, host: str) -> None:
     """Delete a lock file of a process of this host that is gone; raise `InputError` otherwise."""
     try:
-        holder = msgspec.json.decode(lock.read_bytes(), type=_Holder)
+        holder: _Holder | None = msgspec.json.decode(lock.read_bytes(), type=_Holder)
     except FileNotFoundError:  # its holder ended just now
         return
     except (OSError, msgspec.DecodeError):
-        holder = _Holder("another host", 0)
+        holder = None
+    if holder is None:
+        who = "somebody who is not named there"
+        raise InputError("", f"{who} {_HELD} {lock}", str(path))
     if holder.host == host and not psutil.pid_exists(holder.pid):
         with suppress(FileNotFoundError):
             lock.unlink()
         return
     who = f"process {holder.pid} on {holder.host}"
-    expected = f"{who} is appending to it; if that has ended, delete {lock}"
-    raise InputError("", expected, str(path))
+    raise InputError("", f"{who} {_HELD} {lock}", str(path))

@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import psutil
 import pytest
 
 from opt_istn.cli import main, train
 from opt_istn.runs import ledger
-from opt_istn.runs.fleet import status
+from opt_istn.runs.fleet import shards, status
 from opt_istn.runs.fleet.status import Notice, Running
 from tests.planted import tiny
 
@@ -52,26 +56,93 @@ def test_shards_and_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(ledger.read_all(["runs"])) == len(ledger.read("whole.jsonl")) == 13
 
 
-def test_a_recipe_for_an_array_of_jobs() -> None:
-    """The script in docs/scale.md does the shard that its environment names, array by array."""
+def _recipe(name: str, *also: tuple[str, str]) -> str:
+    """Return a block of docs/scale.md for a small comparison, as the test's own command."""
     text = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
-    script = text.partition("```bash title=array.sh\n")[2].partition("```")[0]
-    assert "SLURM_ARRAY_TASK_ID" in script
+    found = re.search(rf"```\w+ title={name}\n(.*?)```", text, re.DOTALL)
+    assert found is not None
     command = shlex.join([sys.executable, "-m", "opt_istn"])
-    Path("array.sh").write_text(
-        script.replace("opt-istn compare", f"{command} compare")
-        .replace("jutap-paper-v2", "tiny.json")
-        .replace("labels,pyomo", SOLVERS)
-        .replace("--seeds 100", "--seeds 4")
+    script = found[1]
+    for old, new in (
+        ("opt-istn compare jutap-paper-v2", f"{command} compare tiny.json"),
+        ("opt-istn table", f"{command} table"),
+        ("labels,pyomo", SOLVERS),
+        ("--seeds 100", "--seeds 4"),
+        *also,
+    ):
+        assert old in script or old == "opt-istn table"
+        script = script.replace(old, new)
+    return script
+
+
+def _shell(script: str, *words: str, **env: str) -> int:
+    path = os.pathsep.join([str(ROOT), *sys.path])
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, "script", *words],
+        env=os.environ | env | {"PYTHONPATH": path},
+        capture_output=True,
     )
-    for index in (1, 2):
-        env = {"SLURM_ARRAY_TASK_ID": str(index), "SLURM_ARRAY_TASK_COUNT": "2"}
-        path = os.pathsep.join([str(ROOT), *sys.path])
-        env |= os.environ | env | {"PYTHONPATH": path, "SLURM_CPUS_PER_TASK": "1"}
-        done = subprocess.run(["bash", "array.sh"], env=env, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-    assert sorted(os.listdir("runs")) == ["1.jsonl", "2.jsonl"]  # noqa: PTH208 - names
-    assert len(ledger.read_all(["runs"])) == 5
+    return done.returncode
+
+
+def _is_whole(folder: str = "runs") -> bool:
+    found = ledger.read_all([folder])
+    return len(found) == 5 and not shards.missing(found)
+
+
+@pytest.mark.slow
+def test_a_recipe_for_an_array_of_jobs() -> None:
+    """The script does the shard that its environment names; some of them can be sent again."""
+    script = _recipe("array.sh", ("N=100", "N=2"))
+    for tasks in (["1", "2"], ["2"]):  # the second array has one task
+        for index in tasks:
+            count = {"SLURM_ARRAY_TASK_ID": index, "SLURM_ARRAY_TASK_COUNT": str(len(tasks))}
+            assert _shell(script, SLURM_CPUS_PER_TASK="1", **count) == 0
+        assert _is_whole()
+
+
+@pytest.mark.slow
+def test_a_recipe_for_jobs_that_count_from_0() -> None:
+    """The script does shard 1 where the queue says 0, and so on."""
+    script = _recipe("shard.sh", ("/100", "/2"))
+    for process in ("0", "1"):
+        assert _shell(script, process) == 0
+    assert _is_whole(".")
+
+
+PARALLEL = """
+rest=0; words=()
+for word in "$@"; do
+  case $word in --resume-failed) ;; --joblog) skip=1 ;; jobs.log) ;; :::) rest=1 ;;
+  *) [ $rest = 1 ] && items="$items $word" || words+=("$word") ;; esac
+done
+for item in $items; do eval "${words[*]//\\{\\}/$item}" || exit 1; done
+"""
+
+
+@pytest.mark.slow
+def test_a_recipe_for_gnu_parallel() -> None:
+    """What it calls for each of its items, in a folder that is not there yet, is a shard."""
+    script = _recipe("parallel.sh", ("/8", "/2"), ("seq 8", "seq 2"))
+    assert "--resume-failed --joblog" in script
+    assert _shell(f"items=; skip=; parallel() {{ {PARALLEL} }}\n{script}") == 0
+    assert _is_whole()
+
+
+@pytest.mark.slow
+def test_a_recipe_for_snakemake() -> None:
+    """The rule's command accepts every exit code with which all records are written, no other."""
+    rule = _recipe("Snakefile").partition("rule shard:")[2]
+    command = "".join(re.findall(r'^ +(?:shell: )?"(.*)"$', rule, re.MULTILINE))
+    assert command.startswith(shlex.quote(sys.executable))
+    for index in ("1", "2"):
+        shard = command.replace("{wildcards.i}", index).replace("{params.n}", "2")
+        Path("runs").mkdir(exist_ok=True)
+        assert _shell(shard) == 0
+    assert _is_whole()
+    after = command[command.index(" || ") :]
+    codes = {code: _shell(f"(exit {code}){after}") for code in (0, 1, 2, 3, 4, 130, 137, 143)}
+    assert [code for code, found in codes.items() if found == 0] == [0, 1, 3, 4]
 
 
 def test_runs_on_an_executor(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +170,7 @@ def test_status_reads_only(capsys: pytest.CaptureFixture[str]) -> None:
         out=1,
         running=(Running("tiny", "push.labels", 3, time.time() - 9),),
     )
-    Path("runs.jsonl.status").write_bytes(status.msgspec.json.encode(notice))
+    Path("runs.jsonl.status").write_bytes(msgspec.json.encode(notice))
     for one in ("runs.jsonl", "runs.jsonl.status"):
         Path(one).chmod(0o444)
     before = {one.name: (one.stat().st_mtime_ns, one.read_bytes()) for one in Path().iterdir()}
@@ -118,33 +189,119 @@ def test_status_reads_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert after == before
 
 
-def test_a_comparison_that_runs_can_be_watched() -> None:
-    """While a comparison runs and holds its file, status says so from another process."""
+def _endless() -> subprocess.Popen[str]:
+    """Start a comparison that does not end, and wait until it is at its endless run."""
     command = [sys.executable, "-m", "opt_istn", "compare", "tiny.json"]
     command += ["--solvers", "tests.planted:Endless,tests.planted:Honest", "-o", "runs.jsonl"]
     path = os.pathsep.join([str(ROOT), *sys.path])
     process = subprocess.Popen(
         [*command, "--jobs", "2", "--time-limit", "600"],
         env=os.environ | {"PYTHONPATH": path},
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        view = status.look(["runs.jsonl"])[0]
+        if view.notice and view.notice.running and view.records:
+            break
+        time.sleep(0.2)
+    return process
+
+
+def test_a_comparison_that_runs_can_be_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    """While a comparison runs, status says so from another process; of a dead one it does not."""
+    process = _endless()
     try:
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            view = status.look(["runs.jsonl"])[0] if Path("runs.jsonl").exists() else None
-            if view and view.notice and view.notice.running and view.records:
-                break
-            time.sleep(0.2)
-        assert view is not None
+        (view,) = status.look(["runs.jsonl"])
         assert view.notice is not None
         assert (view.notice.pid, view.notice.alive) == (process.pid, True)
         assert "tests.planted:Endless" in [one.solver for one in view.notice.running]
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
     (view,) = status.look(["runs.jsonl"])
     assert view.notice is not None
     assert view.notice.alive is False
+    assert main(["status", "runs.jsonl"]) == 0
+    assert "out for" not in capsys.readouterr().out
+
+
+def test_a_word_to_end_is_an_interrupt() -> None:
+    """SIGTERM ends the runs, takes the board away and leaves a file to go on in: exit code 143."""
+    process = _endless()
+    try:
+        tree = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 143
+    assert err.splitlines()[-2].endswith(
+        "kept in runs.jsonl; the same command goes on with the others"
+    )
+    assert err.splitlines()[-1] == "opt-istn: terminated"
+    assert psutil.wait_procs(tree, timeout=20)[1] == []
+    assert sorted(path.name for path in Path().glob("runs*")) == ["runs.jsonl"]
+    assert [run.status for run in ledger.read("runs.jsonl")] == ["optimal"]
+
+
+def test_what_is_not_there_yet_has_no_records(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status of a file that is to come says nothing done; a table of empty files says so."""
+    assert main(["status", "runs.jsonl", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["files"][0]["done"], told["best gap so far"]) == (0, None)
+    Path("runs").mkdir()
+    for name in ("1.jsonl", "2.jsonl"):
+        Path("runs", name).touch()
+    assert main(["table", "runs"]) == 0
+    assert "no records: nothing has ended yet, or the files are empty" in capsys.readouterr().err
+
+
+def test_records_of_different_versions_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """What reads records says in one line that they are not of one version."""
+    assert _compare("-o", "new.jsonl") == 0
+    runs = ledger.read("new.jsonl")
+    old = [
+        msgspec.structs.replace(run, seed=99, packages=run.packages | {"opt-istn": "0.0.1"})
+        for run in runs[:1]
+    ]
+    Path("old.jsonl").write_bytes(b"".join(ledger.encode(run) + b"\n" for run in old))
+    for command in ("table", "status", "verify", "report"):
+        capsys.readouterr()
+        more = ["-o", "page.html"] if command == "report" else []
+        assert main([command, "new.jsonl", "old.jsonl", *more]) == 0
+        found = [line for line in capsys.readouterr().err.splitlines() if "versions" in line]
+        (line,) = found
+        assert line.startswith(
+            "opt-istn: the records are of different versions of opt-istn: 0.0.1,"
+        )
+        assert main([command, "new.jsonl", *more]) == 0
+        assert "versions" not in capsys.readouterr().err
+
+
+def test_what_was_rescued_is_read_with_its_folder() -> None:
+    """The file that keeps what would have been lost is one of its folder's files of records."""
+    Path("runs").mkdir()
+    assert _compare("-o", "runs/1.jsonl") == 0
+    Path("runs/1.jsonl").rename("runs/1.jsonl.ab_c1.rescued")
+    assert len(ledger.read_all(["runs"])) == 13
+
+
+def test_an_interrupt_while_it_is_imported_is_one_line() -> None:
+    """Ctrl-C before the command line is there is no traceback."""
+    code = (
+        "import sys, signal, os; from opt_istn.__main__ import main\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(main())"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "opt-istn: interrupted\n")
 
 
 def test_agents_by_pattern(capsys: pytest.CaptureFixture[str]) -> None:

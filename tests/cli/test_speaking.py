@@ -46,6 +46,16 @@ def test_a_line_tells_solver_instance_status_gap_and_seconds(
     assert (heard.kept, heard.reused) == (5, 1)
 
 
+def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shard may have more runs than its part of all: it never says 2 of 1."""
+    detour = msgspec.structs.replace(_run("Detour"), time="2999-01-01T00:00:00+00:00")
+    with speaking.comparison("r.jsonl", 1, quiet=False, roughly=True) as heard:
+        heard(detour)
+        heard(detour)
+    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()]
+    assert ends == ["(1 of about 1)", "(2 of about 2)"]
+
+
 def test_json_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     """Who asks for JSON gets nothing else."""
     words = ["compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "r.jsonl", "--json"]

@@ -55,7 +55,7 @@ def test_killed_runs_count_with_what_they_reported() -> None:
     found = anytime.curves(_field(records))
     assert set(found["jutap.cpsat"][0].tolist()) == {5.0}
     series = {s.label: s for s in groups.every_series(records)}
-    assert columns._integrals(series["jutap.cpsat"]) == pytest.approx([5.0])
+    assert columns.integrals(series["jutap.cpsat"]) == pytest.approx([5.0])
 
 
 def test_curves_are_distribution_functions() -> None:

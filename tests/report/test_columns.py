@@ -124,7 +124,7 @@ def test_a_certificate_is_that_of_the_only_instance() -> None:
 
 
 def test_primal_integrals_of_what_was_told() -> None:
-    """Up to the limit, of runs with a trace or without a plan; what was refuted tells nothing."""
+    """Up to the limit, of runs with a trace or without a plan; the judged plan is the best."""
     best = run("labels", 100, 100)
     told = ((2.0, 200, None), (4.0, 100, 100))
     cases: list[tuple[dict[str, Any], float | None]] = [
@@ -132,16 +132,19 @@ def test_primal_integrals_of_what_was_told() -> None:
         ({"trace": told, "limits": Limits(time_s=3.0)}, 2.5),
         ({"trace": told, "limits": Limits()}, None),
         ({"trace": ()}, None),
+        ({"trace": ((0.0, 100, None),), "cost": 200}, 5.0),  # it never had that plan
+        ({"trace": ((0.0, 100, None),), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": (), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": told, "status": Status.FAILED, "failure": Failure.TIME}, 3.0),
         ({"trace": told, "status": Status.FAILED, "failure": Failure.REFUTED}, None),
         ({"trace": (), "cost": None, "status": Status.FAILED, "failure": Failure.TIME}, None),
     ]
     for changes, expected in cases:
-        record = changed(run("greedy", 100), **changes)
+        record = changed(run("greedy", 100, wall_s=9.0), **changes)
         found = _row(record, best)["primal_integral_s"]
         assert found == (None if expected is None else pytest.approx(expected)), changes
-    assert _row(changed(run("greedy", 100), trace=told, bound=None))["primal_integral_s"] == 3.0
+    alone = run("greedy", 100, trace=told, bound=None, wall_s=9.0)
+    assert _row(alone)["primal_integral_s"] == 3.0
 
 
 def _shown(name: str, **values: Any) -> str:

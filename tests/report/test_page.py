@@ -57,6 +57,17 @@ def page(tmp_path: Path) -> Any:
     return write
 
 
+def test_both_measures_of_what_was_found_when_are_on_the_page(page: Any) -> None:
+    """Of runs that told of incumbents the page has the share of targets and primal integrals."""
+    trace = ((2.0, 200, None), (4.0, 100, 100))
+    told = page([run("labels", 100, 100, trace=trace, wall_s=4.0), run("greedy", 150, wall_s=1.0)])
+    assert "41 gaps to the best plan known" in told.text
+    (table,) = re.findall(r'aria-label="Primal integral".*?</table>', told.source, re.DOTALL)
+    assert re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]>", table)[4:][1:] == ["jutap.labels", "1", "3"]
+    silent = page([run("greedy", 150, wall_s=1.0)])
+    assert 'aria-label="Primal integral"' not in silent.source
+
+
 def test_page_holds_everything(page: Any) -> None:
     """Headline, failures, groups, charts, bounds, citation, environment and all runs are there."""
     made = page(comparison())

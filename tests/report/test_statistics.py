@@ -138,11 +138,20 @@ def test_primal_gap_by_hand() -> None:
     assert statistics.primal_gap(7, 0) == 1
 
 
+def test_incumbents_are_believed_up_to_the_judged_plan() -> None:
+    """Better plans than the judged one, times after the end and bounds are left out of a trace."""
+    trace = [(5.0, 100, None), (1.0, None, 50), (2.0, 300, 60), (99.0, 200, None)]
+    told = statistics.incumbents(trace, 200, 9.0)
+    assert told == [(2.0, 300), (5.0, 200), (9.0, 200), (9.0, 200)]
+    assert statistics.incumbents(trace, None, 9.0) == []
+    assert statistics.incumbents([], 7, math.inf) == [(math.inf, 7)]
+
+
 def test_primal_integral_by_hand() -> None:
-    """2 s at gap 1, 3 s at gap 1/2, then the optimum: 3.5; bounds in the trace change nothing."""
-    trace = [(1.0, None, 50), (2.0, 200, None), (4.0, None, 60), (5.0, 100, 100)]
+    """2 s at gap 1, 3 s at gap 1/2, then the optimum: 3.5; a dearer plan later changes nothing."""
+    trace = [(2.0, 200), (4.0, 300), (5.0, 100)]
     assert statistics.primal_integral(trace, 100, 10.0) == pytest.approx(3.5)
     assert statistics.primal_integral(trace, 100, 3.0) == pytest.approx(2.5)
     assert statistics.primal_integral(trace[:2], 100, 10.0) == pytest.approx(2 + 8 / 2)
     assert statistics.primal_integral([], 100, 10.0) == 10.0
-    assert statistics.primal_integral([(99.0, 100, None)], 100, 10.0) == 10.0
+    assert statistics.primal_integral([(99.0, 100)], 100, 10.0) == 10.0

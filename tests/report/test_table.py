@@ -190,7 +190,8 @@ def test_terms_cannot_replace_columns() -> None:
 
 def test_primal_integral_needs_a_trace_and_a_limit() -> None:
     """The primal integral is that of the trace up to the time limit."""
-    traced = run("labels", 100, 100, trace=((2.0, 200, None), (4.0, 100, 100)))
+    trace = ((2.0, 200, None), (4.0, 100, 100))
+    traced = run("labels", 100, 100, trace=trace, wall_s=4.0)
     assert _row([traced], "labels")["primal_integral_s"] == pytest.approx(2 + 1)
     untraced = _row([run("labels", 100, 100)], "labels")
     assert untraced["primal_integral_s"] is None

@@ -52,9 +52,15 @@ def test_a_lock_file_of_a_dead_process_is_replaced(tmp_path: Path) -> None:
     lock.write_text(f'{{"host":"{socket.gethostname()}","pid":{dead.pid}}}')
     with locked(path):
         pass
-    for held in ('{"host":"elsewhere","pid":1}', "", "not ours"):
+    somebody = "somebody who is not named there"
+    for held, who in (
+        ('{"host":"elsewhere","pid":1}', "process 1 on elsewhere"),
+        ("", somebody),
+        ("not ours", somebody),
+    ):
         lock.write_text(held)
-        with pytest.raises(InputError, match=r"if that has ended, delete .*lock"), locked(path):
+        reason = rf"{who} is appending to it; if that has ended, delete .*lock"
+        with pytest.raises(InputError, match=reason), locked(path):
             pass
 
 

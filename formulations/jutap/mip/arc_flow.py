@@ -4,6 +4,7 @@ Problem (4) with (5a) of arXiv:2603.22127 on the graph of (cell, link) states: a
 START to END. Right only without negative cycles, so such instances are refused.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import TerminationCondition
 
 from formulations import exporting, highs_engine
+from formulations.highs_engine import Heard
 from formulations.jutap.mip import flow
 from formulations.jutap.passes.ranges import dearest
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.plan import Plan
 from opt_istn.solver import Budget, Claims
 
 MAX_PATH_COST = 10**10  # beyond it HiGHS's tolerances were seen to cost a proof 12 units
@@ -119,18 +122,39 @@ class ArcFlow(OnArcs):
         return trivial or flow.claims(instance, _run(instance, budget.start(), seed), PROOF)
 
 
+def decoded(instance: Instance, model: pyo.ConcreteModel) -> Plan:
+    """Return the plan that the values of the model's variables stand for."""
+    chosen = np.array([(model.x[a].value or 0.0) > 0.5 for a in model.ARCS])
+    return flow.decode(instance, graph.state_arcs(instance), chosen)
+
+
+def hearing(
+    instance: Instance,
+    model: pyo.ConcreteModel,
+    budget: Budget,
+    round_up: Callable[[float | None], int | None],
+) -> Heard:
+    """Return what is told by an engine while it searches, and reports it."""
+
+    def heard(bound: float, found: bool) -> None:
+        plan = decoded(instance, model) if found else None
+        flow.report(instance, budget, plan, round_up(bound))
+
+    return heard
+
+
 def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
     try:
         model = build(instance, budget)
-        outcome = highs_engine.solve(model, budget, seed)
+        heard = hearing(instance, model, budget, highs_engine.round_up)
+        outcome = highs_engine.solve(model, budget, seed, heard)
     except highs_engine.OutOfTimeError:
         return flow.Result(seconds=budget.used_s())
     result = flow.Result(bound=highs_engine.round_up(outcome.objective_bound))
     result.infeasible = outcome.termination_condition == TerminationCondition.provenInfeasible
     if outcome.incumbent_objective is not None:
         outcome.solution_loader.load_vars()
-        chosen = np.array([model.x[a].value > 0.5 for a in model.ARCS])
-        result.plan = flow.decode(instance, graph.state_arcs(instance), chosen)
+        result.plan = decoded(instance, model)
     result.detail = {
         "arcs": len(model.x),
         "nodes": int(getattr(outcome.extra_info, "mip_node_count", None) or 0),

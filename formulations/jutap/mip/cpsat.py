@@ -125,6 +125,7 @@ def _run(instance: Instance, budget: Budget, seed: int, *, guided: bool) -> flow
             togo, walk = _guide(instance, budget)
         if walk:
             result.plan = _flown(instance, walk)
+            flow.report(instance, budget, result.plan, None)
         _solve(instance, _build(instance, arcs, togo, walk, budget), budget, seed, result)
     result.seconds = budget.used_s()
     return result

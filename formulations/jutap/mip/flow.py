@@ -14,7 +14,7 @@ from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.graph import Arcs
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
-from opt_istn.solver import Claims, Status
+from opt_istn.solver import Budget, Claims, Status
 
 _ROOM = 1e-3  # least distance of walks within and beyond the energy budget, to a move's energy
 
@@ -160,6 +160,17 @@ def without_engine(instance: Instance, proof: str) -> Claims | None:
     if not graph.reachable_cells(instance)[instance.end]:
         return Claims(Status.INFEASIBLE, proof=proof)
     return None
+
+
+def report(instance: Instance, budget: Budget, plan: Plan | None, bound: int | None) -> None:
+    """Report a plan, if it is feasible to the last millijoule, and a bound."""
+    if budget.listener is None:
+        return
+    judged = None if plan is None else evaluate(instance, plan)
+    if judged is not None and judged.feasible:
+        budget.report(plan, bound, judged.cost)
+    else:
+        budget.report(None, bound)
 
 
 def claims(instance: Instance, result: Result, proof: str) -> Claims:

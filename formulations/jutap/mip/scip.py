@@ -11,7 +11,7 @@ import numpy as np
 from formulations import scip_engine
 from formulations.highs_engine import OutOfTimeError
 from formulations.jutap.mip import flow
-from formulations.jutap.mip.arc_flow import OnArcs, build
+from formulations.jutap.mip.arc_flow import OnArcs, build, hearing
 from formulations.jutap.passes.ranges import dearest
 from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
@@ -62,7 +62,8 @@ def _dearest_optimum(instance: Instance) -> int:
 def _run(instance: Instance, budget: Budget, seed: int) -> flow.Result:
     try:
         model = build(instance, budget)
-        found = scip_engine.solve(model, budget, seed)
+        heard = hearing(instance, model, budget, scip_engine.round_up)
+        found = scip_engine.solve(model, budget, seed, heard)
     except OutOfTimeError:
         return flow.Result(seconds=budget.used_s())
     result = flow.Result(bound=scip_engine.round_up(found.bound), infeasible=found.infeasible)

@@ -126,7 +126,7 @@ class Interval(OnIntervals):
             names = [renamed(name, numbers) for name in found.names]
             return build_user(problem, task.budget, names)
 
-        return modelling.solve(model, task, _pushes)
+        return modelling.solve(model, task, pushes_of)
 
 
 def fill(
@@ -302,7 +302,7 @@ def _add_served(block: Any, claims: list[_Claim], watch: _Watch) -> None:
     block.SERVED = pyo.Constraint(block.REQUESTS, rule=watch(served))
 
 
-def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
+def pushes_of(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
     """Read the pushes off the chosen claims."""
     index = {f: i for i, f in enumerate(task.problem.content.tolist())}
-    return tuple((index[f], s) for f, s, e in model.CLAIMS if model.z[f, s, e].value > 0.5)
+    return tuple((index[f], s) for f, s, e in model.CLAIMS if (model.z[f, s, e].value or 0.0) > 0.5)

@@ -182,7 +182,7 @@ def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
         (index, slot)
         for index, f in enumerate(task.problem.content.tolist())
         for slot in range(num_slots)
-        if p[f, slot].value > 0.5
+        if (p[f, slot].value or 0.0) > 0.5
     )
 
 

@@ -6,6 +6,7 @@ import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import TerminationCondition
 
 from formulations import highs_engine
+from formulations.highs_engine import Heard
 from formulations.push import users
 from formulations.push.users import Task, UserResult
 
@@ -31,7 +32,8 @@ def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> U
     budget = task.budget
     try:
         model = build()
-        outcome = highs_engine.solve(model, budget, task.seed)
+        heard = hearing(model, task, read, highs_engine.round_up)
+        outcome = highs_engine.solve(model, budget, task.seed, heard)
     except highs_engine.OutOfTimeError:
         return UserResult()
     if outcome.termination_condition not in _STOPPED:
@@ -48,3 +50,17 @@ def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> U
         work=max(int(nodes), 0),
         counts={"columns": model.nvariables(), "rows": model.nconstraints()},
     )
+
+
+def hearing(
+    model: pyo.ConcreteModel,
+    task: Task,
+    read: Reader,
+    round_up: Callable[[float | None], int | None],
+) -> Heard:
+    """Return what is told by an engine while it searches, and reports it of the task's user."""
+
+    def heard(bound: float, found: bool) -> None:
+        task.budget.report(read(model, task) if found else None, round_up(bound))
+
+    return heard

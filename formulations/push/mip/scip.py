@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from formulations import scip_engine
 from formulations.highs_engine import OutOfTimeError
 from formulations.push import users
-from formulations.push.mip.interval import OnIntervals, build_user
+from formulations.push.mip import modelling
+from formulations.push.mip.interval import OnIntervals, build_user, pushes_of
 from formulations.push.mip.intervals import refusal, too_long
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance
@@ -40,7 +41,8 @@ class Scip(OnIntervals):
 def _user(task: Task) -> UserResult:
     try:
         model = build_user(task.problem, task.budget)
-        found = scip_engine.solve(model, task.budget, task.seed)
+        heard = modelling.hearing(model, task, pushes_of, scip_engine.round_up)
+        found = scip_engine.solve(model, task.budget, task.seed, heard)
     except OutOfTimeError:
         return UserResult()
     index = {f: i for i, f in enumerate(task.problem.content.tolist())}

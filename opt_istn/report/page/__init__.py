@@ -5,9 +5,9 @@ from pathlib import Path
 
 from opt_istn import files, problems
 from opt_istn.pictures import canvas
-from opt_istn.report import anytime, charts, groups, profiles
+from opt_istn.report import anytime, charts, groups, profiles, statistics
 from opt_istn.report.aggregates import Series
-from opt_istn.report.columns import Table
+from opt_istn.report.columns import Table, integrals
 from opt_istn.report.incidents import Incident
 from opt_istn.report.page import backing, html, sketches
 from opt_istn.report.page.html import Node, Row, node
@@ -218,8 +218,28 @@ def _charts(every: Sequence[Series], seed: int) -> list[Node]:
             "Time and quality",
             _figure(source, f"{caption} {_PROFILES}"),
             _figure(canvas.data_uri(anytime.anytime_chart(every), ".svg"), anytime.CAPTION),
+            *_integrals(every),
         ),
     ]
+
+
+def _integrals(every: Sequence[Series]) -> list[Node]:
+    """Return the table of primal integrals; nothing where no run has one."""
+    found = [(series, integrals(series)) for series in every]
+    rows = [
+        Row([series.group, series.label, str(len(own)), f"{statistics.mean(own):.3g}"])
+        for series, own in found
+        if own
+    ]
+    heads = ["group", "solver", "runs", "primal integral s"]
+    return [html.table("Primal integral", heads, rows, caption=_INTEGRAL)] if rows else []
+
+
+_INTEGRAL = (
+    "Mean primal integral up to the time limit (Berthold 2013), in seconds: small is good, no plan "
+    "in all the time counts as the limit, the best plan known at once as 0. Of runs with a time "
+    "limit that told of their incumbents, or that have no plan."
+)
 
 
 _GAPS = (

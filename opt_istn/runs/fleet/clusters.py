@@ -12,6 +12,7 @@ from typing import Any, cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
+from opt_istn import registry
 from opt_istn.files import InputError
 from opt_istn.runs.fleet import remote
 
@@ -21,7 +22,10 @@ _OPEN = {"running", "connecting"}  # of a client
 
 
 def named(text: str) -> Callable[[], Executor]:
-    """Return what makes the executor ``module:factory``.
+    """Return what makes the executor ``module:factory``, or ``path/to/file.py:factory``.
+
+    A module may be in the current folder, too. What is returned raises `InputError` if it makes no
+    executor.
 
     Raises
     ------
@@ -32,20 +36,31 @@ def named(text: str) -> Callable[[], Executor]:
     if not (module and colon and name):
         raise InputError("--executor", f"expected module:factory, found {text!r}")
     try:
-        factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise InputError("--executor", f"expected what can be imported: {error}") from None
+        factory = registry.load_attribute(text)
+    except InputError as error:
+        raise InputError("--executor", f"expected what can be imported: {error.expected}") from None
+    except Exception as error:  # a foreign module may raise anything
+        raise InputError("--executor", f"expected what can be imported: {_why(error)}") from None
     if not callable(factory):
         raise InputError("--executor", f"expected something to call, found {text!r}")
 
     def make() -> Executor:
-        made = factory()
+        try:
+            made = factory()
+        except InputError:
+            raise
+        except Exception as error:  # so may a foreign factory
+            raise InputError("--executor", f"{text} makes none: {_why(error)}") from None
         if not callable(getattr(made, "submit", None)):
             kind = type(made).__name__
             raise InputError("--executor", f"expected an executor of {text}, it made a {kind}")
         return cast("Executor", made)  # it has submit, which is all that is needed
 
     return make
+
+
+def _why(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
 
 
 def dask(address: str) -> Callable[[], Executor]:

@@ -1,9 +1,11 @@
 """Where the runs of a comparison are done: threads here, or an executor on other machines.
 
 A run that is lost, because its worker died or could not do it, is sent again `RETRIES` times; then
-its record says that it crashed, and why. An instance travels with the first run on it, and again to
-a worker that says it has not got it. What waits at an executor is bounded by `QUEUE` and `ROOM`
-alone, so that the parent's memory does not grow with the comparison.
+its record says that it crashed, and why. An executor that sends again on its own account, as Dask
+does, says how often in its error's ``allowed_failures``, and that counts, too. Of the runs that
+such a worker took with it, the one that was handed out first is to blame. An instance travels with
+the first run on it, and again to a worker that says it has not got it. What waits at an executor is
+bounded by `QUEUE` and `ROOM` alone, so that the parent's memory does not grow with the comparison.
 
 A future may never end: a client that lost its scheduler drops some without a word. So after each
 `SILENCE_S` in which nothing came back, an executor that has a method `unknown_runs(futures)` is
@@ -25,7 +27,7 @@ from opt_istn.problems import Instance
 from opt_istn.runs import single
 from opt_istn.runs.fleet import remote
 from opt_istn.runs.fleet.remote import Lacking, Parcel
-from opt_istn.runs.ledger import Record
+from opt_istn.runs.ledger import Record, run_key
 from opt_istn.runs.nursery import worker
 from opt_istn.runs.single import Task
 from opt_istn.solver import Budget
@@ -165,6 +167,7 @@ class Remote(Site):
         self._denied: set[Future[Record | Lacking]] = set()  # what it did not know when last asked
         self._heard_s = time.monotonic()
         self._ended: InputError | None = None
+        self._took: list[tuple[Sent, BaseException]] = []  # by workers that died again and again
 
     def __len__(self) -> int:
         return super().__len__() + (self._ended is not None)  # so that `finished` says so
@@ -195,6 +198,7 @@ class Remote(Site):
         back = self._back(min(_TICK_S, SILENCE_S))
         for sent, future in back:
             self._take(sent, future, records, broken)
+        self._blame(records)
         if back:
             self._heard_s = time.monotonic()
         elif time.monotonic() - self._heard_s >= SILENCE_S:
@@ -224,17 +228,49 @@ class Remote(Site):
     ) -> None:
         """Add the record of a run, or send it again."""
         self._size -= sent.size
-        try:
-            answer = future.result()
-        except _BROKEN as error:
+        error = future.exception() if not future.cancelled() else CancelledError()
+        if isinstance(error, _BROKEN):
             broken.append((sent, error))
-        except Exception as error:  # whatever a foreign executor, or a machine of it, may raise
+        elif isinstance(error, KeyboardInterrupt):
+            raise error
+        elif hasattr(error, "allowed_failures"):
+            self._took.append((sent, error))
+        elif error is not None:  # whatever a foreign executor, or a machine of it, may raise
             records += self._lost(sent, error)
+        elif isinstance(answer := future.result(), Lacking):
+            self._bring(sent, answer.worker)
+        elif self._is_of(sent, answer):
+            records.append(answer)
+
+    def _is_of(self, sent: Sent, answer: object) -> bool:
+        """Return whether an answer is the record of the run; else the executor is given up."""
+        task, budget = sent.task, self._limits[0]
+        solver, allowed = task.solver, single.limits(budget)
+        sha256, seed = sent.instance.sha256, task.seed
+        key = run_key(sha256, solver.solver, solver.parameters, seed, allowed)
+        name = f"{solver.solver}, seed {seed}, on {sent.instance.name}"
+        if not isinstance(answer, Record):
+            found = f"{type(answer).__name__} {answer!r:.60}"
+        elif answer.key != key:
+            found = f"that of {answer.solver}, seed {answer.seed}, on {answer.instance}"
         else:
-            if isinstance(answer, Lacking):
-                self._bring(sent, answer.worker)
+            return True
+        expected = f"expected of {self._who()} the record of {name}, found {found}"
+        self._ended = self._ended or InputError("executor", expected)
+        return False
+
+    def _blame(self, records: list[Record]) -> None:
+        """Count what was lost with workers that died for it again and again."""
+        seen: set[str] = set()
+        for sent, error in sorted(self._took, key=lambda one: one[0].number):
+            worker = str(getattr(error, "last_worker", sent.number))
+            if worker in seen:
+                self._send(sent, bring=True)
             else:
-                records.append(answer)
+                sent.lost += int(getattr(error, "allowed_failures", 0))
+                records += self._lost(sent, error)
+            seen.add(worker)
+        self._took.clear()
 
     def _ask(self, records: list[Record], broken: list[tuple[Sent, BaseException]]) -> None:
         """Take back what the executor does not know any more; all of it, if it does not answer."""
@@ -281,6 +317,7 @@ class Remote(Site):
         while self._pending and (back := self._back(_QUIET_S)):
             for sent, future in back:
                 self._take(sent, future, records, broken)
+        self._blame(records)
         self._breaks = 0 if records else self._breaks + 1
         self._brought.clear()
         broken.sort(key=lambda one: one[0].number)
@@ -331,8 +368,13 @@ class Remote(Site):
         except InputError as reason:
             self._ended = reason
 
+    def _who(self) -> str:
+        kind = type(self._pool)
+        return f"{kind.__module__}.{kind.__qualname__}"
+
     def _end(self, error: BaseException) -> None:
         why = f"{type(error).__name__}: {error}".rstrip(": ")
+        why += f"; {self._who()}"
         expected = f"it takes no more runs ({why}); what is done is kept: the same command goes on"
         self._ended = InputError("executor", expected)
 

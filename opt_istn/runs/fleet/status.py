@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 import psutil
 
-from opt_istn import files
+from opt_istn import files, placing
 from opt_istn.files import InputError
 from opt_istn.runs import audit, folders, ledger
 from opt_istn.runs.fleet.executors import Sent
@@ -156,8 +156,14 @@ def look(paths: Iterable[str | Path]) -> list[View]:
     found = []
     for path in folders.files_of(paths):
         notice = _read(Path(f"{path}{BOARD}"))
-        found.append(View(str(path), ledger.read(path, plans=False), notice))
+        records = ledger.read(path, plans=False) if placing.is_there(path) else []
+        found.append(View(str(path), records, notice))
     return found
+
+
+def of_all(views: Iterable[View]) -> list[Record]:
+    """Return the records of all files, one of each key."""
+    return ledger.together(view.records for view in views)
 
 
 def gaps(records: Sequence[Record]) -> list[tuple[float, str]]:

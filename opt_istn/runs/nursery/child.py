@@ -18,11 +18,12 @@ import msgspec
 from opt_istn import registry
 from opt_istn.files import InputError, explain
 from opt_istn.runs.ledger import Steps
-from opt_istn.runs.nursery.messages import MADE, READY, Cost, News, Row, news, said
+from opt_istn.runs.nursery.messages import MADE, MAX_CLAIM, READY, Cost, News, Row, news, said
 from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
 REPORTED = "reported"  # stands for a proof in a run that did not live to name it
 SHARE, BURST_S = 0.05, 0.05  # of the time that telling of plans may take, beyond a first moment
+LATE_S = 0.05  # after which what was held back is told
 MAX_DETAIL = 1000  # entries of a solver's detail
 MAX_TRACE = 100_000  # entries of its trace
 
@@ -185,7 +186,13 @@ def _solve(job: Job, parts: Sequence[bytes], say: Say) -> Answer:
     reason = solver.supports(instance)
     if reason is not None:
         return Answer(unsupported=str(reason))
-    claims = _raw(solver.solve(instance, budget, job.seed))
+    try:
+        found = solver.solve(instance, budget, job.seed)
+    except BaseException:
+        reporter.close(tell=True)  # nothing else is kept of it
+        raise
+    reporter.close(tell=False)
+    claims = _raw(found)
     steps = getattr(solver, "steps", None)
     return Answer(claims=claims, steps=None if steps is None else msgspec.convert(steps, Steps))
 
@@ -193,35 +200,80 @@ def _solve(job: Job, parts: Sequence[bytes], say: Say) -> Answer:
 class _Reporter:
     """Tells the supervisor of plans and bounds as they improve, in a twentieth of the time at most.
 
-    What there is no time for is told with the next report, so that the latest is never far behind.
-    Solvers may report from several threads.
+    What there is no time for is told by a thread of its own, which begins when it is needed first:
+    `LATE_S` later, or twenty times as long as the last telling took if that is more. A solver that
+    holds Python's lock all that time holds up the thread as well. Solvers may report from several
+    threads; what processes that they fork report is not heard, as it would mix with ours.
     """
 
     def __init__(self, say: Say) -> None:
-        self._say, self._lock = say, threading.Lock()
+        self._say, self._lock, self._pid = say, threading.Lock(), os.getpid()
         self._began, self._spent = time.monotonic(), 0.0
         self._plan: Any = None
         self._cost: int | None = None
         self._bound: int | None = None
+        self._held = self._closed = False
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    def __call__(self, plan: Any, bound: int | None, cost: int | None) -> None:
+    def __call__(self, plan: Any, bound: float | None, cost: float | None) -> None:
+        if os.getpid() != self._pid:
+            return
+        if plan is not None and not callable(getattr(plan, "document", None)):
+            raise TypeError(f"Budget.report: {type(plan).__name__} is not a plan")
+        known, own = _number(bound), _number(cost)
         with self._lock:
+            if self._closed:
+                return
             if plan is not None:
-                self._plan, self._cost = plan, cost
-            if bound is not None:
-                self._bound = bound if self._bound is None else max(bound, self._bound)
-            start = time.monotonic()
-            if self._spent <= BURST_S + SHARE * (start - self._began):
+                self._plan, self._cost = plan, own
+            if known is not None:
+                self._bound = known if self._bound is None else max(known, self._bound)
+            if plan is None and known is None:
+                return
+            self._held = True
+            if self._wait_s() <= 0:
                 self._tell()
-                self._spent += time.monotonic() - start
+                return
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._tell_later, daemon=True)
+                self._thread.start()
+            self._wake.set()
+
+    def close(self, *, tell: bool) -> None:
+        """Say no more, so that the answer can follow; before, `tell` what was held back."""
+        with self._lock:
+            if tell and self._held:
+                self._tell()
+            self._closed, self._held = True, False
+
+    def _wait_s(self) -> float:
+        """Return the seconds until there is time to tell something again."""
+        return self._began + (self._spent - BURST_S) / SHARE - time.monotonic()
+
+    def _tell_later(self) -> None:
+        """Tell what was held back; runs on a thread until the process ends."""
+        while self._wake.wait():
+            self._wake.clear()
+            while self._held:
+                time.sleep(max(LATE_S, self._wait_s()))
+                with self._lock:
+                    if self._held and self._wait_s() <= 0:
+                        self._tell()
 
     def _tell(self) -> None:
-        document = b""
+        start, document = time.monotonic(), b""
+        self._held = False
         if self._plan is not None:
             document = msgspec.json.encode(self._plan.document(), enc_hook=_plain)
-        numbers = (None if x is None else int(x) for x in (self._cost, self._bound))
-        self._say(news(News(*numbers), document))
+        self._say(news(News(self._cost, self._bound), document))
         self._plan = None
+        self._spent += time.monotonic() - start
+
+
+def _number(value: float | None) -> int | None:
+    """Return a cost or bound as an integer, None for what is not finite or beyond all costs."""
+    return int(value) if value is not None and abs(value) <= MAX_CLAIM else None
 
 
 def _raw(claims: Any) -> RawClaims:

@@ -72,6 +72,7 @@ class Ending(msgspec.Struct, frozen=True):
 def serve(control_fd: int) -> None:
     """Run the nursery: fork a supervisor for each connection received over `control_fd`."""
     control = socket.socket(fileno=control_fd)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all processes of a job: the parent ends
     if LINUX:
         preload()
     processes.adopt_orphans()
@@ -162,6 +163,7 @@ def _become_child(job: dict[str, Any], parts: list[bytes], printed: int, answers
     status = 1
     try:
         os.setpgid(0, 0)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _limit_the_damage()
         null = os.open(os.devnull, os.O_RDONLY)
         for source, target in ((null, 0), (printed, 1), (printed, 2)):

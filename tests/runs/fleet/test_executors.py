@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psutil
 import pytest
@@ -101,6 +101,48 @@ def test_a_run_lost_three_times_is_recorded_as_crashed(source: Source, tmp_path:
     assert last.error == "lost 3 times where it was sent to: OSError: no such machine"
     assert all("lost" not in run.error for run in others)
     assert ledger.read(tmp_path / "there") == [*others, last]
+
+
+class Killed(Exception):  # noqa: N818 - as Dask calls it
+    """What Dask says when so many workers and one more have died."""
+
+    def __init__(self, worker: str) -> None:
+        super().__init__(worker)
+        self.last_worker, self.allowed_failures = worker, 3
+
+
+def test_a_run_that_kills_its_workers_takes_no_more_of_them(
+    source: Source, tmp_path: Path, here: list[tuple[Any, ...]]
+) -> None:
+    """Four workers of Dask died for it: it is not sent again, and those beside it are.
+
+    Whatever died with it was handed out later, on the same worker.
+    """
+    sent: list[int] = []
+
+    class Cluster(Executor):
+        held: ClassVar[list[Future[Any]]] = []
+
+        def submit(self, call: Any, /, *given: Any, **named: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            task = given[1]
+            poisoned = "Detour" in task.solver.solver and task.seed == 1
+            sent.append(poisoned)
+            if poisoned:
+                self.held.append(future)
+            elif len(self.held) == 1:
+                self.held.append(future)
+                for one in self.held:
+                    one.set_exception(Killed("tcp://there"))
+            else:
+                future.set_result(call(*given, **named))
+            return future
+
+    runs = _records(source, tmp_path / "there", executor=Cluster())
+    lost = [run for run in runs if run.error.startswith("lost")]
+    assert [run.error for run in lost] == ["lost 4 times where it was sent to: Killed: tcp://there"]
+    assert sum(sent) == 1
+    assert len(_said(runs)) == len(here)
 
 
 def test_an_executor_that_breaks_is_made_again(

@@ -1,5 +1,6 @@
 """Parts of a comparison: together they are the whole, and what is missing is said."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from opt_istn.runs import compare, ledger, single
 from opt_istn.runs.compare import Choice
 from opt_istn.runs.fleet import shards
 from opt_istn.runs.fleet.shards import Shard
-from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.ledger import Failure, Record, Source
 from tests.planted import tiny
 
 RUNS = 12
@@ -27,7 +28,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     told = compare.run_one(tiny(), source, "tests.planted:Detour", {}, 0, compare.Budget())
 
     def run_task(_: Any, task: compare.Task, *__: Any) -> Record:
-        return msgspec.structs.replace(told, seed=task.seed)
+        return msgspec.structs.replace(told, seed=task.seed, solver=task.solver.solver)
 
     monkeypatch.setattr(single, "run_task", run_task)
     return source
@@ -95,10 +96,12 @@ def test_other_comparisons_are_told_apart(source: Source, tmp_path: Path) -> Non
     assert len(shards.missing([*first, *second, stranger])) == 2
 
 
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/3", " 1/3"])
+@pytest.mark.parametrize(
+    "text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/3", " 1/3", f"1/{10**9}"]
+)
 def test_what_is_no_shard_is_refused(text: str) -> None:
     """A shard is i/n with i from 1 to n; all else is refused by name."""
-    with pytest.raises(InputError, match="--shard: expected i/n"):
+    with pytest.raises(InputError, match=r"--shard: expected i/n.* n at most 999999999"):
         shards.parse(text)
 
 
@@ -106,3 +109,117 @@ def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     """A folder that holds no file of records is a mistake, and said to be one."""
     with pytest.raises(InputError, match=r"expected files of records in it: \*.jsonl"):
         ledger.read_all([tmp_path])
+
+
+def _missing(sources: list[list[Source]], folder: Path, *options: dict[str, Any]) -> list[str]:
+    """Run shards of 2, the k-th with the k-th of everything, and return what is said of them."""
+    for index, (places, named) in enumerate(zip(sources, options, strict=True)):
+        path, part = folder / f"runs.{index % 2}.jsonl", Shard(index % 2 + 1, 2)
+        list(compare.compare(places, path=path, shard=part, **named))
+    return shards.missing(ledger.read_all([folder]))
+
+
+DETOUR, HONEST = Choice("tests.planted:Detour"), Choice("tests.planted:Honest")
+
+
+def test_what_is_there_is_not_missing_after_more_seeds(source: Source, tmp_path: Path) -> None:
+    """Runs that were there count in the larger comparison, too; what it still lacks is said."""
+    few, many = ({"choices": [DETOUR], "seeds": seeds} for seeds in (3, 12))
+    (tmp_path / "runs").mkdir()
+    (line,) = _missing([[source]] * 3, tmp_path / "runs", few, few, many)
+    assert "of 12 runs are there" in line
+    assert _missing([[source]] * 4, tmp_path / "runs", few, few, many, many) == []
+    size = sum(path.stat().st_size for path in tmp_path.glob("runs/*"))
+    assert _missing([[source]] * 4, tmp_path / "runs", few, few, many, many) == []
+    assert sum(path.stat().st_size for path in tmp_path.glob("runs/*")) == size
+
+
+def test_how_a_comparison_is_written_does_not_matter(source: Source, tmp_path: Path) -> None:
+    """Names of files, the order of everything and what is named twice do not tell shards apart."""
+    (tmp_path / "runs").mkdir()
+    other = tmp_path / "other name.json"
+    assert source.file is not None
+    other.write_bytes(Path(source.file).read_bytes())
+    one = {"choices": [DETOUR, HONEST, DETOUR], "seeds": 5}
+    two = {"choices": [HONEST, DETOUR], "seeds": 5}
+    again = Source(file=str(other))
+    assert _missing([[source], [again, source]], tmp_path / "runs", one, two) == []
+    stamps_found = {run.extra["shard"]["runs"] for run in ledger.read_all([tmp_path / "runs"])}
+    assert stamps_found == {6}
+
+
+def test_a_file_of_a_preset_s_instance_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a preset and a file are the same instance, its runs are counted once."""
+    preset = Source(preset="jutap-tiny")
+    instance = compare.load(msgspec.structs.replace(preset, seed=0))
+    instance.write(tmp_path / "it.json")
+    told = compare.run_one(instance, preset, "straight", {}, 0, compare.Budget())
+
+    def run_task(it: Any, task: compare.Task, *_: Any) -> Record:
+        return msgspec.structs.replace(told, seed=task.seed, sha256=it.sha256)
+
+    monkeypatch.setattr(single, "run_task", run_task)
+    (tmp_path / "runs").mkdir()
+    given = [preset, Source(file=str(tmp_path / "it.json"))]
+    named = {"choices": [Choice("straight")], "seeds": 2}
+    assert _missing([given] * 2, tmp_path / "runs", named, named) == []
+    assert {run.extra["shard"]["runs"] for run in ledger.read_all([tmp_path / "runs"])} == {2}
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        {"comparison": "a", "index": 1, "count": -3, "runs": 9},
+        {"comparison": "a", "index": 0, "count": 3, "runs": 9},
+        {"comparison": "a", "index": 4, "count": 3, "runs": 9},
+        {"comparison": "a", "index": 1, "count": 10**9, "runs": 9},
+        {"comparison": "a", "index": 1, "count": 3, "runs": 0},
+        {"comparison": "a" * 65, "index": 1, "count": 3, "runs": 9},
+        {"index": 1},
+        [[]],
+        7,
+    ],
+)
+def test_what_is_no_stamp_is_ignored(source: Source, tmp_path: Path, stamp: Any) -> None:
+    """A stamp that no shard can have written is somebody else's word."""
+    (run, *_) = _shard(source, tmp_path, 1, 1)
+    assert shards.missing([msgspec.structs.replace(run, extra={"shard": stamp})]) == []
+
+
+def test_a_comparison_of_very_many_shards_takes_no_memory(source: Source, tmp_path: Path) -> None:
+    """Which of 300 million shards are missing is said by the first twenty."""
+    import tracemalloc
+
+    (run, *_) = _shard(source, tmp_path, 1, 1)
+    stamp = {"comparison": "a", "index": 2, "count": 300_000_000, "runs": 9}
+    tracemalloc.start()
+    (line,) = shards.missing([msgspec.structs.replace(run, extra={"shard": stamp})])
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert line.endswith(
+        "no record of shard " + ", ".join(str(i) for i in (1, *range(3, 22))) + ", ... of 300000000"
+    )
+
+
+def test_the_order_of_files_does_not_matter(source: Source, tmp_path: Path) -> None:
+    """Of a run in several files, done counts more than failed, certified more, later more."""
+    (run, *_) = _shard(source, tmp_path, 1, 1, runs=1)
+    change = msgspec.structs.replace
+    failed = change(run, status="failed", failure=Failure.CRASHED, cost=None, time="2030")
+    old, new = change(run, time="2020"), change(run, time="2025", extra={})
+    proven = change(run, time="2019", certificate="0" * 64)
+    for best, *others in ([old, failed], [new, old, failed], [proven, new, failed]):
+        for runs in itertools.permutations([best, *others]):
+            for number, one in enumerate(runs):
+                (tmp_path / f"{number}.jsonl").write_bytes(ledger.encode(one) + b"\n")
+            paths = [tmp_path / f"{number}.jsonl" for number in range(len(runs))]
+            (found,) = ledger.read_all(paths)
+            assert (found.status, found.time, found.certificate) == (
+                best.status,
+                best.time,
+                best.certificate,
+            )
+            assert shards.missing([found]) == []
+            assert found.extra["shard"]["runs"] == 1  # also where only a lesser one says so

@@ -15,8 +15,8 @@ from opt_istn.runs.nursery.messages import ANSWER, READY, Ear, News, news, said
 from tests.planted import OPTIMUM, tiny
 
 
-def _run(how: str, source: str = "x") -> Record:
-    budget = Budget(time_s=0.2)
+def _run(how: str, source: str = "x", time_s: float = 0.2) -> Record:
+    budget = Budget(time_s=time_s)
     return compare.run_one(
         tiny(), Source(file=source), "tests.planted:Reporter", {"how": how}, 0, budget
     )
@@ -52,6 +52,27 @@ def test_what_was_reported_first_is_kept_too() -> None:
     """A run that reported a plan and hangs keeps that plan, though it is not the best."""
     run = _run("early")
     assert (run.failure, run.cost, run.bound) == (Failure.TIME, 282, 100)
+
+
+def test_the_last_report_of_many_is_kept() -> None:
+    """Of so many reports that most are held back the last one is told all the same, by itself."""
+    run = _run("flood", time_s=60)
+    assert (run.failure, run.cost, run.bound) == (Failure.CRASHED, OPTIMUM, 150)
+
+
+def test_numbers_beyond_all_costs_say_nothing() -> None:
+    """What is not finite or out of range means that nothing is known, and spoils nothing else."""
+    run = _run("numbers")
+    assert (run.failure, run.cost, run.bound) == (Failure.TIME, OPTIMUM, 150)
+    assert {row[2] for row in run.trace} == {100, 150}
+    assert {row[1] for row in run.trace} == {None, 282, OPTIMUM}
+
+
+def test_a_reported_word_is_no_plan() -> None:
+    """A solver that reports something else than a plan hears so where it does."""
+    run = _run("word")
+    assert (run.failure, run.cost) == (Failure.CRASHED, OPTIMUM)
+    assert "TypeError: Budget.report: str is not a plan" in run.error
 
 
 def test_the_bound_of_a_failed_run_settles_nothing() -> None:
@@ -114,6 +135,38 @@ def test_reports_are_bounded() -> None:
         ear.take(news(News(None, bound), b""))
     assert len(ear.rows) == messages._MAX_ROWS
     assert ear.rows[-1] == (1.0, None, messages._MAX_ROWS + 4)
+
+
+def test_what_is_held_back_is_told_without_another_report() -> None:
+    """What there was no time for is told soon, from a thread; once closed, nothing is any more."""
+    from opt_istn.runs.nursery.child import LATE_S, _Reporter
+
+    told: list[bytes] = []
+    reporter = _Reporter(told.append)
+    reporter(None, 1, None)
+    reporter._spent = 0.053  # at 0.05 s in every s, 0.06 s have to pass
+    reporter(None, 2, None)
+    assert told == [news(News(None, 1), b"")]
+    end = time.monotonic() + 100 * LATE_S
+    while len(told) < 2 and time.monotonic() < end:
+        time.sleep(LATE_S / 10)
+    assert told[1:] == [news(News(None, 2), b"")]
+    reporter._spent = 1e6
+    reporter(None, 3, None)
+    reporter.close(tell=True)
+    reporter(None, 4, None)
+    assert told[2:] == [news(News(None, 3), b"")]
+
+
+def test_what_a_fork_reports_is_not_heard() -> None:
+    """A process that a solver forked says nothing: its words would fall into ours."""
+    from opt_istn.runs.nursery.child import _Reporter
+
+    told: list[bytes] = []
+    reporter = _Reporter(told.append)
+    reporter._pid += 1
+    reporter(None, 1, None)
+    assert told == []
 
 
 def test_reporting_takes_a_small_part_of_the_time() -> None:
