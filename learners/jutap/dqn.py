@@ -266,7 +266,7 @@ class DqnCourse:
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
         contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
-        known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history, {})
+        known: Any = (METHOD, asdict(self.config), self.about, self.seed, state, self.history, {})
         return Agent(*known, counts, measured(self.history), contract)
 
     @torch.no_grad()

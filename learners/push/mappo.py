@@ -38,7 +38,20 @@ from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.scene import Sight, part_of
 from learners.push.training import PLAY, Observed, PushCourse, explained
 from learners.push.vision import Images
-from learners.training import BY_PROFILE, COUNT, POSITIVE, RATE, SECONDS, SHARE, WIDTH
+from learners.training import (
+    BY_PROFILE,
+    COUNT,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SHARE,
+    WIDTH,
+    by_profile,
+    check_device,
+    check_one,
+    check_ranges,
+    timed,
+)
 from opt_istn.files import InputError
 from opt_istn.training import Report, Task
 
@@ -142,7 +155,7 @@ class Mappo:
     method: ClassVar[str] = "push.mappo"
 
     def __post_init__(self) -> None:
-        training.check_device(self.device)
+        check_device(self.device)
         names = ("steps", "episodes", "epochs", "minibatches", "redraws", "chunk")
         counts = dict.fromkeys(names, COUNT)
         shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
@@ -158,11 +171,10 @@ class Mappo:
             **entropy,
             "time_s": SECONDS,
         }
-        training.check_ranges(self, **every)
-        training.check_one(self, "time_s", "steps")
+        check_ranges(self, **every)
+        check_one(self, "time_s", "steps")
         episodes, minibatches, credit = (
-            training.by_profile(self, PROFILES, x)
-            for x in ("episodes", "minibatches", "reward_credit")
+            by_profile(self, PROFILES, x) for x in ("episodes", "minibatches", "reward_credit")
         )
         if self.minibatches is not None and minibatches > episodes:
             rule = f"expected at most as many as episodes, {episodes}, found {minibatches}"
@@ -173,13 +185,13 @@ class Mappo:
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        filled = {name: training.by_profile(self, PROFILES, name) for name in FAIR}
+        filled = {name: by_profile(self, PROFILES, name) for name in FAIR}
         given = vars(self)
         if given["minibatches"] is None:
             filled["minibatches"] = min(filled["minibatches"], filled["episodes"])
         if given["reward_log"] is None and filled["reward_credit"] == "head":
             filled["reward_log"] = False
-        return training.timed(replace(self, **filled))
+        return timed(replace(self, **filled))
 
     def supports(self, task: Task) -> str | None:
         """Instances and scenarios of PUSH are supported."""
