@@ -84,9 +84,7 @@ def test_value_norm_is_the_debiased_running_moments() -> None:
     assert torch.allclose(norm.denormalize(norm.normalize(batches[0])), batches[0], atol=1e-5)
 
 
-def reference(
-    critic: AttentionCritic, obs: Tensor, action: Tensor, scores: list[Tensor]
-) -> Tensor:
+def reference(critic: AttentionCritic, obs: Tensor, action: Tensor, scores: list[Tensor]) -> Tensor:
     """Return Q_i(o, .) of MAAC for one observation and action an agent, in loops over agents.
 
     Equations (5) to (7) of Iqbal and Sha 2019, with the critic's own matrices.

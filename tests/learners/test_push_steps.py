@@ -1,4 +1,4 @@
-"""Steps of the paper's agents, done cheaply, against the same with plain networks and optimisers."""
+"""Steps of the paper's agents against the same with plain networks and optimisers."""
 
 import copy
 from itertools import pairwise
@@ -117,7 +117,8 @@ def compare(course: Any, other: Any) -> None:
     """Check that two courses have learned the same."""
     assert course.entropy == pytest.approx(other.entropy, abs=1e-4)
     for name, net in course.learned.items():
-        for (place, a), b in zip(net.named_parameters(), other.learned[name].parameters(), strict=True):
+        pairs = zip(net.named_parameters(), other.learned[name].parameters(), strict=True)
+        for (place, a), b in pairs:
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5, msg=f"{name}.{place}")
 
 
