@@ -160,11 +160,13 @@ class AttentionCritic(nn.Module):
     def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return e, shape (B, K, width), and the mean square of the scores that count."""
         size = seen.shape[-1] // self.attend
-        split = (*seen.shape[:2], self.attend, size)
-        query, key = self.query(seen).view(split), self.key(act).view(split)
-        value = _leaky(self.value(act)).view(split)
+        split, blank = (*seen.shape[:2], self.attend, size), torch.zeros_like(seen).flatten(0, 1)
+        there = present.flatten().nonzero()[:, 0]  # few are; the others' scores are 0 or not asked
+        seen, act = (x.flatten(0, 1).index_select(0, there) for x in (seen, act))
+        told = (self.query(seen), self.key(act), _leaky(self.value(act)))
+        query, key, value = (blank.index_copy(0, there, x).view(split) for x in told)
         score = torch.einsum("bihd,bjhd->bhij", query, key) / size**0.5
-        other = ~torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
+        other = ~torch.eye(split[1], dtype=torch.bool, device=seen.device)
         there = (present[:, None, :] & other)[:, None]
         number = there.sum() * self.attend
         strain = score.masked_fill(~there, 0.0).square().sum() / number.clamp_min(1)

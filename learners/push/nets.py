@@ -231,8 +231,9 @@ def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Te
     mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
     spread = (square - mean.square()).clamp_min(0)
     theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
-    mixed = _plus(theirs, feature, weight[:, :split]) * (spread + norm.eps).rsqrt()
-    result = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
+    mixed = _plus(theirs, feature, weight[:, :split])
+    bias = nn.functional.linear(norm.bias, first.weight, first.bias)
+    result: Tensor = torch.addcmul(bias, mixed, (spread + norm.eps).rsqrt())
     for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
         result = layer(result)
     return result
