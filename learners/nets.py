@@ -106,10 +106,15 @@ class CacheMemory(nn.Module):
         outputs, _ = self.follow(self.steps(history.flatten(0, -3).transpose(0, 1)))
         return outputs[-1].unflatten(0, history.shape[:-2])
 
+    @property
+    def bias(self) -> Tensor:
+        """What comes to the gates without input and memory, shape (4 width,)."""
+        bias: Tensor = self.lstm.bias_ih_l0 + self.lstm.bias_hh_l0
+        return bias
+
     def steps(self, rows: Tensor) -> Tensor:
         """Return what inputs (..., inputs) bring to the gates, shape (..., 4 width)."""
-        of_input, _, *biases = self.lstm.all_weights[0]
-        return nn.functional.linear(rows, of_input, biases[0] + biases[1])
+        return nn.functional.linear(rows, self.lstm.weight_ih_l0, self.bias)
 
     def follow(self, steps: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the output after every step, shape (steps, n, width), and what is left after it.

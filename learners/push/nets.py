@@ -163,7 +163,8 @@ class HeadEncoder(nn.Module):
         if opening is None:
             return cast("Tensor", self.caches(sight.caches))
         now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
-        steps, nothing = (self.caches.steps(x) for x in (now, torch.zeros_like(now[:problems])))
+        steps = self.caches.steps(now)
+        nothing = self.caches.bias.expand(problems, -1)  # in the first slot
         aged = self.caches.lstm.weight_ih_l0[:, 1::NUM_META] / self.shape.slots
         older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
         outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
