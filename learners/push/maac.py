@@ -295,9 +295,9 @@ class MaacCourse(PushCourse):
         self.learned = {"actor": self.actor, "judge": self.judge}
         self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
         self.optimizers = [
-            torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=True),
+            torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=self.fused),
             torch.optim.Adam(
-                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=True
+                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
             ),
         ]
         self._kept: dict[int, Episode] = {}

@@ -173,9 +173,9 @@ class HeadEncoder(nn.Module):
 
 def places_of(sight: Sight, opening: Tensor) -> Tensor:
     """Return slot and problem of each home as their place in `opening`, flat, shape (U,)."""
-    home, problems = torch.arange(len(sight.state)), opening.shape[1]
+    home, problems = torch.arange(len(sight.state), device=opening.device), opening.shape[1]
     slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
-    return slot * problems + home % problems
+    return (slot * problems + home % problems).to(sight.state.device)
 
 
 class Largest(torch.autograd.Function):
