@@ -151,3 +151,18 @@ def test_steps_of_maac_are_the_plain_ones() -> None:
             one._learn(lesson, -lesson.delay, torch.Generator().manual_seed(k))
     assert course.explained == pytest.approx(other.explained, abs=1e-3)
     compare(course, other)
+
+
+@pytest.mark.parametrize("method", ["push.mappo", "push.maac"])
+def test_a_checkpoint_of_before_goes_on_like_a_new_one(method: str) -> None:
+    """Optimisers that took steps parameter by parameter go on in one pass, with equal numbers."""
+    first, second = course_of(method), course_of(method)
+    for optimizer in first.optimizers:
+        optimizer.param_groups[0]["fused"] = None
+    first.improve(1.0)
+    first.step = 1
+    second.restore(copy.deepcopy(first.state()))
+    assert all(x.param_groups[0]["fused"] for x in second.optimizers)
+    for course in (first, second):
+        course.improve(0.5)
+    compare(first, second)
