@@ -158,7 +158,7 @@ class HeadEncoder(nn.Module):
         ----------
         opening
             Homes of whole episodes as in `Actor.recall`: then what a cache held a slot before is
-            what it held in the last slot, all ages one slot less.
+            what it held in the last slot, a slot older.
         """
         if opening is None:
             return cast("Tensor", self.caches(sight.caches))
