@@ -228,7 +228,7 @@ class MaacCritic(nn.Module):
         memory = self.features.memory(x.sight, x.opening)
         rows = self.features(x.sight, memory)
         homes = torch.cat([memory, x.sight.state], dim=1)[x.opening]
-        homes = homes.unflatten(1, (-1, self.features.shape.users)).mean(dim=2).flatten(0, 1)
+        homes = homes.view(-1, self.features.shape.users, homes.shape[2]).mean(dim=1)
         valued = self.attention(rows, action, x.crowd, homes)
         return valued.table, valued.base, valued.strain
 

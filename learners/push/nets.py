@@ -136,7 +136,7 @@ class HeadEncoder(nn.Module):
         hidden = _plus(state.index_select(0, home), sight.content, first.weight[:, :width]).relu_()
         hidden = second(hidden).relu_()
         feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
-        feature = self.taste(feature, sight.content[:, :NUM_META], sight.user)
+        feature = cast("Tensor", self.taste(feature, sight.content[:, :NUM_META], sight.user))
         if self.shape.images:
             image = self._images(sight).index_select(0, sight.what)
             image = self.image_taste(image, sight.code, sight.user)
@@ -165,7 +165,7 @@ class HeadEncoder(nn.Module):
         now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
         steps = self.caches.steps(now)
         nothing = self.caches.bias.expand(problems, -1)  # in the first slot
-        aged = self.caches.lstm.weight_ih_l0[:, 1::NUM_META] / self.shape.slots
+        aged = self.caches.lstm.all_weights[0][0][:, 1::NUM_META] / self.shape.slots
         older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
         outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
         return outputs[1].index_select(0, places_of(sight, opening))
@@ -291,11 +291,12 @@ class Actor(nn.Module):
         now, slots = sight.caches[:, 1][opening], len(opening)
         chunk = min(self.shape.chunk, slots)  # all chunks side by side, the last one filled up
         now = nn.functional.pad(now, (0, 0, 0, 0, 0, -slots % chunk))
-        steps = now.unflatten(0, (-1, chunk)).transpose(0, 1).flatten(1, 2)
+        steps = now.view(-1, chunk, *now.shape[1:]).transpose(0, 1).flatten(1, 2)
         before = hidden[::chunk].transpose(0, 1).flatten(1, 2)
         caches = self.features.caches
         outputs = caches.follow(caches.steps(steps), before)[0]
-        outputs = outputs.unflatten(1, (-1, opening.shape[1])).transpose(0, 1).flatten(0, 2)
+        outputs = outputs.view(chunk, -1, opening.shape[1], outputs.shape[2])
+        outputs = outputs.transpose(0, 1).flatten(0, 2)
         return outputs.index_select(0, places_of(sight, opening))
 
     def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
