@@ -12,7 +12,7 @@ torch's global one.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -104,12 +104,17 @@ class CacheMemory(nn.Module):
         The oldest step comes first.
         """
         outputs, _ = self.follow(self.steps(history.flatten(0, -3).transpose(0, 1)))
-        return outputs[-1].unflatten(0, history.shape[:-2])
+        return outputs[-1].view(*history.shape[:-2], -1)
+
+    @property
+    def bias(self) -> Tensor:
+        """What comes to the gates without input and memory, shape (4 width,)."""
+        _, _, *biases = self.lstm.all_weights[0]
+        return biases[0] + biases[1]
 
     def steps(self, rows: Tensor) -> Tensor:
         """Return what inputs (..., inputs) bring to the gates, shape (..., 4 width)."""
-        of_input, _, *biases = self.lstm.all_weights[0]
-        return nn.functional.linear(rows, of_input, biases[0] + biases[1])
+        return nn.functional.linear(rows, self.lstm.all_weights[0][0], self.bias)
 
     def follow(self, steps: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the output after every step, shape (steps, n, width), and what is left after it.
@@ -122,7 +127,8 @@ class CacheMemory(nn.Module):
             Output and cell before the first step, shape (2, n, width), to which no gradient goes;
             None for zeros.
         """
-        found: tuple[Tensor, Tensor] = Recurrence.apply(steps, self.lstm.weight_hh_l0, hidden)  # type: ignore[no-untyped-call]  # torch's
+        weight = self.lstm.all_weights[0][1]
+        found: tuple[Tensor, Tensor] = Recurrence.apply(steps, weight, hidden)  # type: ignore[no-untyped-call]  # torch's
         return found
 
 
@@ -210,18 +216,17 @@ class GatedFusion(nn.Module):
 
     def weights(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weight of each modality, shape (..., modalities)."""
-        first, *others = self.score
-        parts = first.weight.split([x.shape[-1] for x in features], dim=1)
-        score = nn.functional.linear(features[0], parts[0], first.bias)
+        first = cast("nn.Linear", self.score[0])
+        parts = torch.split(first.weight, [x.shape[-1] for x in features], dim=1)
+        hidden = nn.functional.linear(features[0], parts[0], first.bias)
         for feature, part in zip(features[1:], parts[1:], strict=True):
-            score = score.add_(nn.functional.linear(feature, part))
-        for layer in others:
-            score = layer(score)
+            hidden = hidden.add_(nn.functional.linear(feature, part))
+        score: Tensor = self.score[2](self.score[1](hidden))
         return score.softmax(-1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weighted sum, shape (..., width), of one (..., width) per modality."""
-        weights = self.weights(features).split(1, dim=-1)
+        weights = torch.split(self.weights(features), 1, dim=-1)
         fused = weights[0] * features[0]
         for weight, feature in zip(weights[1:], features[1:], strict=True):
             fused = torch.addcmul(fused, weight, feature)

@@ -19,7 +19,7 @@ With one head an agent and no base b this is MAAC. Encoders are shared by all ag
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -140,7 +140,7 @@ class AttentionCritic(nn.Module):
         act = _leaky(torch.addmm(done, rows, of_row.T))
         seen, acted = crowd.mean(head), crowd.mean(act)
         others, strain = self._attend(seen, acted, crowd.number > 0)
-        first, _, last = self.table
+        first, last = cast("nn.Linear", self.table[0]), self.table[2]
         own, theirs = _split(first, head.shape[1])
         company = nn.functional.linear(others.flatten(0, 1), theirs, first.bias)
         hidden = _leaky(torch.addmm(company.index_select(0, crowd.cell), head, own.T))
@@ -150,7 +150,7 @@ class AttentionCritic(nn.Module):
         """Return the part of the values that agents do not change, shape (B, K)."""
         if self.base is None:
             return seen.new_zeros(seen.shape[:2])
-        first, _, last = self.base
+        first, last = cast("nn.Linear", self.base[0]), self.base[2]
         own, theirs, common = _split(first, seen.shape[2], others.shape[2])
         told = nn.functional.linear(context, common, first.bias).unsqueeze(1)
         hidden = nn.functional.linear(seen, own) + nn.functional.linear(others, theirs) + told
@@ -160,11 +160,13 @@ class AttentionCritic(nn.Module):
     def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Return e, shape (B, K, width), and the mean square of the scores that count."""
         size = seen.shape[-1] // self.attend
-        split = (*seen.shape[:2], self.attend, size)
-        query, key = self.query(seen).view(split), self.key(act).view(split)
-        value = _leaky(self.value(act)).view(split)
+        split, blank = (*seen.shape[:2], self.attend, size), torch.zeros_like(seen).flatten(0, 1)
+        there = present.flatten().nonzero()[:, 0]  # few are; the others' scores are 0 or not asked
+        seen, act = (x.flatten(0, 1).index_select(0, there) for x in (seen, act))
+        told = (self.query(seen), self.key(act), _leaky(self.value(act)))
+        query, key, value = (blank.index_copy(0, there, x).view(split) for x in told)
         score = torch.einsum("bihd,bjhd->bhij", query, key) / size**0.5
-        other = ~torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
+        other = ~torch.eye(split[1], dtype=torch.bool, device=seen.device)
         there = (present[:, None, :] & other)[:, None]
         number = there.sum() * self.attend
         strain = score.masked_fill(~there, 0.0).square().sum() / number.clamp_min(1)
@@ -182,4 +184,4 @@ def _leaky(rows: Tensor) -> Tensor:
 
 def _split(layer: nn.Linear, *widths: int) -> tuple[Tensor, ...]:
     """Return the matrices by which a layer multiplies the parts of its input, the rest last."""
-    return layer.weight.split([*widths, layer.in_features - sum(widths)], dim=1)
+    return torch.split(layer.weight, [*widths, layer.in_features - sum(widths)], dim=1)

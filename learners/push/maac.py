@@ -228,7 +228,7 @@ class MaacCritic(nn.Module):
         memory = self.features.memory(x.sight, x.opening)
         rows = self.features(x.sight, memory)
         homes = torch.cat([memory, x.sight.state], dim=1)[x.opening]
-        homes = homes.unflatten(1, (-1, self.features.shape.users)).mean(dim=2).flatten(0, 1)
+        homes = homes.view(-1, self.features.shape.users, homes.shape[2]).mean(dim=1)
         valued = self.attention(rows, action, x.crowd, homes)
         return valued.table, valued.base, valued.strain
 
@@ -295,9 +295,9 @@ class MaacCourse(PushCourse):
         self.learned = {"actor": self.actor, "judge": self.judge}
         self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
         self.optimizers = [
-            torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=True),
+            torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=self.fused),
             torch.optim.Adam(
-                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=True
+                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
             ),
         ]
         self._kept: dict[int, Episode] = {}

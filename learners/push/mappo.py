@@ -161,17 +161,8 @@ class Mappo:
         shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
         positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
         rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
-        entropy = {"entropy": (0.0, 1e3)}
-        every = {
-            **counts,
-            "hidden": WIDTH,
-            **shares,
-            **positive,
-            **rates,
-            **entropy,
-            "time_s": SECONDS,
-        }
-        check_ranges(self, **every)
+        more = {"entropy": (0.0, 1e3), "hidden": WIDTH, "time_s": SECONDS}
+        check_ranges(self, **counts, **shares, **positive, **rates, **more)
         check_one(self, "time_s", "steps")
         episodes, minibatches, credit = (
             by_profile(self, PROFILES, x) for x in ("episodes", "minibatches", "reward_credit")
@@ -270,7 +261,7 @@ class MappoCourse(PushCourse):
         self.learned = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
         rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
         self.optimizers = [
-            torch.optim.Adam(m.parameters(), rate, eps=1e-5, fused=True) for m, rate in rates
+            torch.optim.Adam(m.parameters(), rate, eps=1e-5, fused=self.fused) for m, rate in rates
         ]
 
     def improve(self, left: float) -> None:
@@ -286,7 +277,7 @@ class MappoCourse(PushCourse):
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
         self.played(config.episodes)
-        known: dict[tuple[int, ...], tuple[Seen, Targets]] = {}
+        known: dict[Any, Any] = {}
         for _ in range(config.epochs):
             for part in self._parts(seen, found, rng, known):
                 self._descend(*part)
@@ -352,11 +343,7 @@ class MappoCourse(PushCourse):
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
     def _parts(
-        self,
-        seen: Seen,
-        found: Targets,
-        rng: np.random.Generator,
-        known: dict[tuple[int, ...], tuple[Seen, Targets]],
+        self, seen: Seen, found: Targets, rng: np.random.Generator, known: dict[Any, Any]
     ) -> Iterator[tuple[Seen, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 

@@ -136,7 +136,7 @@ class HeadEncoder(nn.Module):
         hidden = _plus(state.index_select(0, home), sight.content, first.weight[:, :width]).relu_()
         hidden = second(hidden).relu_()
         feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
-        feature = self.taste(feature, sight.content[:, :NUM_META], sight.user)
+        feature = cast("Tensor", self.taste(feature, sight.content[:, :NUM_META], sight.user))
         if self.shape.images:
             image = self._images(sight).index_select(0, sight.what)
             image = self.image_taste(image, sight.code, sight.user)
@@ -158,13 +158,14 @@ class HeadEncoder(nn.Module):
         ----------
         opening
             Homes of whole episodes as in `Actor.recall`: then what a cache held a slot before is
-            what it held in the last slot, all ages one slot less.
+            what it held in the last slot, a slot older.
         """
         if opening is None:
             return cast("Tensor", self.caches(sight.caches))
         now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
-        steps, nothing = (self.caches.steps(x) for x in (now, torch.zeros_like(now[:problems])))
-        aged = self.caches.lstm.weight_ih_l0[:, 1::NUM_META] / self.shape.slots
+        steps = self.caches.steps(now)
+        nothing = self.caches.bias.expand(problems, -1)  # in the first slot
+        aged = self.caches.lstm.all_weights[0][0][:, 1::NUM_META] / self.shape.slots
         older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
         outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
         return outputs[1].index_select(0, places_of(sight, opening))
@@ -172,9 +173,9 @@ class HeadEncoder(nn.Module):
 
 def places_of(sight: Sight, opening: Tensor) -> Tensor:
     """Return slot and problem of each home as their place in `opening`, flat, shape (U,)."""
-    home, problems = torch.arange(len(sight.state)), opening.shape[1]
+    home, problems = torch.arange(len(sight.state), device=opening.device), opening.shape[1]
     slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
-    return slot * problems + home % problems
+    return (slot * problems + home % problems).to(sight.state.device)
 
 
 class Largest(torch.autograd.Function):
@@ -231,8 +232,9 @@ def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Te
     mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
     spread = (square - mean.square()).clamp_min(0)
     theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
-    mixed = _plus(theirs, feature, weight[:, :split]) * (spread + norm.eps).rsqrt()
-    result = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
+    mixed = _plus(theirs, feature, weight[:, :split])
+    bias = nn.functional.linear(norm.bias, first.weight, first.bias)
+    result: Tensor = torch.addcmul(bias, mixed, (spread + norm.eps).rsqrt())
     for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
         result = layer(result)
     return result
@@ -289,11 +291,12 @@ class Actor(nn.Module):
         now, slots = sight.caches[:, 1][opening], len(opening)
         chunk = min(self.shape.chunk, slots)  # all chunks side by side, the last one filled up
         now = nn.functional.pad(now, (0, 0, 0, 0, 0, -slots % chunk))
-        steps = now.unflatten(0, (-1, chunk)).transpose(0, 1).flatten(1, 2)
+        steps = now.view(-1, chunk, *now.shape[1:]).transpose(0, 1).flatten(1, 2)
         before = hidden[::chunk].transpose(0, 1).flatten(1, 2)
         caches = self.features.caches
         outputs = caches.follow(caches.steps(steps), before)[0]
-        outputs = outputs.unflatten(1, (-1, opening.shape[1])).transpose(0, 1).flatten(0, 2)
+        outputs = outputs.view(chunk, -1, opening.shape[1], outputs.shape[2])
+        outputs = outputs.transpose(0, 1).flatten(0, 2)
         return outputs.index_select(0, places_of(sight, opening))
 
     def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:

@@ -75,6 +75,7 @@ class PushCourse(Rounds):
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
         held = (x.held is not None, *(x.held or (0, 0)))
         self.shape = Shape(*sizes, chunk, *held, config.links)
+        self.fused = True if torch.device(config.device).type == "cpu" else None  # steps of Adam
         self.weights_rng = torch.Generator().manual_seed(seed)
         self.actor = Actor(self.shape, self.weights_rng).to(config.device)
 
@@ -117,6 +118,14 @@ class PushCourse(Rounds):
             "contract": contract,
         }
         return agent.Agent(*known, **told)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; those of before do not say that steps are taken in one go."""
+        steps = [
+            {**x, "param_groups": [{**group, "fused": self.fused} for group in x["param_groups"]]}
+            for x in state["optimizers"]
+        ]
+        super().restore({**state, "optimizers": steps})
 
     def played(self, episodes: int) -> None:
         """Count a rollout of some episodes."""
