@@ -24,7 +24,7 @@ from opt_istn import hashing, placing
 from opt_istn.described import Described, describe
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
-from opt_istn.solver import Budget, Solver
+from opt_istn.solver import Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
