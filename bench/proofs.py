@@ -24,8 +24,8 @@ from bench.hard import Cell
 from formulations.push.mip.leaves import Tree
 from formulations.push.mip.prove import Task, prove, prove_task, tasks_of
 from opt_istn import Budget, files, generate, verifier
+from opt_istn.evidence import certificates
 from opt_istn.push.instance import Instance
-from opt_istn.runs import certificates
 
 HERE = Path(__file__).parent
 RECORDS, OUT = HERE / "proofs.jsonl", HERE.parent / "out" / "proofs"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import placing
+from opt_istn import placing, platforms
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.files import InputError
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
 ]
-Jobs = Annotated[int, typer.Option(min=1, help="Processes that prove at the same time.")]
+Jobs = Annotated[
+    int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Processes that prove at the same time.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -112,10 +114,10 @@ def certify(
     The time limit is for each instance. Exit code 3 if one gets no certificate.
     """
     from opt_istn.cli.runs import allowed
-    from opt_istn.runs import certify as certifying
+    from opt_istn.evidence import certify as certifying
 
     records, lacking = [], False
-    for found in certifying.certify(runs, folder, allowed(time_limit, None, None, jobs)):
+    for found in certifying.certify_records(runs, folder, allowed(time_limit, None, None, jobs)):
         run = found.record
         lacking |= run is None
         records += [] if run is None else [run]
@@ -151,8 +153,8 @@ def certify_run(
         is to tell of the certificate.
     """
     from opt_istn.cli.runs import allowed
+    from opt_istn.evidence.certify import certify_run
     from opt_istn.runs import audit
-    from opt_istn.runs.certify import certify_run
 
     found = certify_run(run, instance, path, allowed(time_limit, None, None, threads))
     made = found.record
@@ -172,13 +174,15 @@ def certify_runs(
 ) -> tuple[list["Record"], bool]:
     """Certify the instances of a comparison; return the records, and whether one is lacking."""
     from opt_istn.cli.runs import allowed
-    from opt_istn.runs import certify as certifying
+    from opt_istn.evidence import certify as certifying
 
     hashes = {run.sha256 for run in runs}
     budget = allowed(time_limit, None, None, jobs)
     records, lacking = [], False
     with output.progress(f"{len(hashes)} certificates", quiet=False) as advance:
-        for done, found in enumerate(certifying.certify(path, folder, budget, hashes), start=1):
+        for done, found in enumerate(
+            certifying.certify_records(path, folder, budget, hashes), start=1
+        ):
             if found.record is None:
                 lacking = True
                 output.complain(f"{found.instance}: no certificate: {found.reason}")
@@ -198,7 +202,7 @@ def check(
     opt_istn.verifier.Refused
         If the verifier refuses one of them; says why.
     """
-    from opt_istn.runs import certificates
+    from opt_istn.evidence import certificates
 
     proven = certificates.check(instance, certificate)
     claim = {"bound": proven.bound} if proven.status is None else {str(proven.status): True}
@@ -225,7 +229,7 @@ def holds_instance(path: str) -> bool:
 def verify_certificate(instance: str, certificate: str, plan: str, *, json: bool) -> int:
     """Print what the verifier says of the files; exit code 4 if it refuses one."""
     from opt_istn import problems, verifier
-    from opt_istn.runs import certificates
+    from opt_istn.evidence import certificates
 
     loaded = problems.read_instance(instance)
     known = problems.read_plan(plan, loaded.problem) if plan else None
