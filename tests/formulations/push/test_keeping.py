@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from formulations.push.mip import written
+from formulations.push.mip.leaves import SCALE
 from formulations.push.mip.prove import prove_task, tasks_of
+from formulations.push.mip.tree import Search
 from opt_istn import files, verifier
 from opt_istn.cli import main
 from opt_istn.files import InputError
@@ -79,6 +81,24 @@ def test_a_killed_proof_goes_on_where_it_was(tmp_path: Path, writes: int) -> Non
     user = verifier.User(task.fields, 0, task.requests)
     assert verifier.user_bound(user, proof.tree, proof.denominator) == proof.bound_us
     assert prove_task(task, lambda: True) == proof  # done: nothing is solved again
+
+
+def test_what_is_closed_stays_closed(tmp_path: Path) -> None:
+    """An open tree is kept with all its digits: leaves prove afterwards what they proved before."""
+    task = tasks_of(small(), None, tmp_path)[HARD]
+    calls = iter((*[False] * 2, *[True] * 9))  # the root, one node
+    proof = prove_task(task, lambda: next(calls))
+    assert proof.bound_us < proof.cost_us
+    assert task.path is not None
+    kept = written.read(task.path, task.instance, task.user)
+    assert kept is not None
+    assert kept.tree[0] == "ask"
+    assert (kept.bound, kept.denominator) == (proof.bound_us, SCALE)
+    user = verifier.User(task.fields, 0, task.requests)
+    search = Search(user, kept.cost)
+    written.resume(search, kept, task.path)
+    again = written.proof_of(search, proof.pushes, (SCALE,))
+    assert (again.bound_us, again.tree) == (kept.bound, kept.tree)
 
 
 def test_kept_searches_of_something_else_are_refused(tmp_path: Path) -> None:
