@@ -157,8 +157,14 @@ def _certify(instance: Instance, folder: Path) -> None:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    """Return the commit, and whether code differs from it: these lines themselves do not count."""
+
+    def said(*words: str) -> str:
+        command = ["git", "-C", str(HERE.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = said("status", "--porcelain", "--", "*.py")
+    return said("rev-parse", "--short=12", "HEAD") + "-dirty" * bool(changed)
 
 
 def _told(row: Row) -> str:
