@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.falsehoods import plant
+from bench.hard import Cell
 from opt_istn import Budget, files, generate, registry
 from opt_istn.library import contribute, shelf
 from opt_istn.library.shelf import INSTALLED, Library
@@ -53,10 +54,13 @@ def subjects() -> Iterator[Subject]:
         yield _preset("push-tiny-v2", seed, "two users, four slots")
     for seed in range(10):
         yield _preset("push-paper-v2", seed, "six users, the paper's caches")
+    yield _preset("push-paper", 0, "six users, the first reading")
     yield _preset("push-paper-flat-v2", 0, "demand that does not concentrate")
     yield _preset("push-paper-links-v2", 0, "link states in every slot")
-    for seed in (0, 1, 2, 3, 5, 6, 7, 8, 9):
+    for seed in (0, 1, 2, 3, 5, 7, 8, 9):
         yield _preset("push-paper-wide-v2", seed, "wide caches")
+    note, hard = "one user with 7 places: where few engines follow", Cell(7, 18, 91).source
+    yield _preset("push-paper", 0, note, "one-7", **hard.overrides)
     note = "three of a fleet's 600 users"
     yield "push-fleet-v2-0-sample", note, lambda: _sample("push-fleet-v2", 0, range(0, 600, 200))
     yield _preset("push-cache-20-v2", 0, "six users with 20 places: hard")

@@ -26,18 +26,14 @@ from formulations.push.mip.prove import Task, prove, prove_task, tasks_of
 from opt_istn import Budget, files, generate, verifier
 from opt_istn.evidence import certificates
 from opt_istn.push.instance import Instance
+from opt_istn.runs.ledger import Source
 
 HERE = Path(__file__).parent
 RECORDS, OUT = HERE / "proofs.jsonl", HERE.parent / "out" / "proofs"
 AIM_S = 30.0  # of one user of the paper's scale
-SEEDS = range(10)
-FRONTIER = [Cell(places, 18, 91) for places in (7, 8, 9, 10)]
-GROUPS = {
-    "push-paper-v2": [("push-paper-v2", seed) for seed in SEEDS],
-    "push-paper": [("push-paper", seed) for seed in SEEDS],
-    "push-paper-wide-v2": [("push-paper-wide-v2", seed) for seed in SEEDS],
-    "push-cache-20-v2": [("push-cache-20-v2", 0)],
-}
+SEEDED = ("push-paper-v2", "push-paper", "push-paper-wide-v2")
+CELLS = {f"push-paper-one-{places}": Cell(places, 18, 91) for places in (7, 8, 9, 10)}
+GROUPS = (*SEEDED, *CELLS, "push-cache-20-v2")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,15 +68,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     time: str
 
 
-def subjects(groups: list[str], seeds: int) -> Iterator[Instance]:
+def subjects(groups: list[str], seeds: int) -> Iterator[Any]:
     """Yield the instances of some groups: the first seeds of each."""
     for name in groups:
-        for preset, seed in GROUPS.get(name, [])[:seeds]:
-            yield generate(preset, seed, f"{preset}-{seed}")
-        for cell in FRONTIER if name == "frontier" else []:
-            overrides = cell.source.overrides
-            label = f"push-paper-one-{cell.places}-0"
-            yield generate(cell.source.preset, 0, label, **overrides)
+        source = CELLS[name].source if name in CELLS else Source(preset=name)
+        for seed in range(seeds if name in SEEDED else 1):
+            label = f"{name}-{seed}"
+            yield generate(source.preset or name, seed, label, **source.overrides)
 
 
 def rows() -> dict[tuple[str, int], Row]:
@@ -163,8 +157,14 @@ def _certify(instance: Instance, folder: Path) -> None:
 
 
 def _commit() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    """Return the commit, and whether code differs from it: these lines themselves do not count."""
+
+    def said(*words: str) -> str:
+        command = ["git", "-C", str(HERE.parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = said("status", "--porcelain", "--", "*.py")
+    return said("rev-parse", "--short=12", "HEAD") + "-dirty" * bool(changed)
 
 
 def _told(row: Row) -> str:
@@ -212,11 +212,10 @@ def _line(cells: tuple[Any, ...]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    names = [*GROUPS, "frontier"]
-    parser.add_argument("groups", nargs="*", default=names[:3], help=f"of {', '.join(names)}")
+    parser.add_argument("groups", nargs="*", default=SEEDED, help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--seconds", type=float, default=300.0, help="of the processor, a user")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="first ones of each group")
+    parser.add_argument("--seeds", type=int, default=10, help="first ones of each group")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
     for subject in [] if arguments.table else subjects(arguments.groups, arguments.seeds):

@@ -105,7 +105,7 @@ class Rows:
         if self._whole is None:
             table = sparse.csr_matrix(sparse.vstack([part for part, _ in self._parts]))
             constant = np.concatenate([constant for _, constant in self._parts])
-            weight = np.asarray(np.abs(table).sum(axis=1)).ravel() + np.abs(constant)
+            weight = np.asarray(abs(table).sum(axis=1)).ravel() + np.abs(constant)
             self._parts = [(table, constant)]
             self._whole = table, constant, weight
         return self._whole

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from formulations.push.mip import written
 from formulations.push.mip.leaves import SCALE
 from formulations.push.mip.tree import Pushes, Search
-from formulations.push.mip.written import DENOMINATORS, Kept, Proof
+from formulations.push.mip.written import Kept, Proof
 from formulations.push.moves import incumbent
 from opt_istn import files
 from opt_istn.push.evaluate import lifetimes
@@ -142,14 +142,25 @@ def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
     if not user.positions:
         return _nothing_to_gain(user)
     search = Search(user, known_us, began)
+    parent = parent_process()
+
+    def over() -> bool:
+        """Whether to stop; where the command was killed, so does what it started."""
+        return expired() or (parent is not None and not parent.is_alive())
+
     if task.path is None:
-        search.run(expired)
+        search.run(over)
         return written.proof_of(search, pushes)
     if kept is not None:
         written.resume(search, kept, task.path)
     keeper = _Keeper(task, task.path, search, pushes)
-    search.run(expired, keeper.pause)
-    return keeper.write(DENOMINATORS)
+    search.run(over, keeper.pause)
+    proof = written.proof_of(search, pushes)
+    if proof.bound_us < proof.cost_us:
+        keeper.write()  # with fewer digits, leaves that are closed might be open again
+    else:
+        keeper.keep(proof)
+    return proof
 
 
 def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
@@ -191,17 +202,19 @@ class _Keeper:
     def pause(self) -> None:
         """Write if the search went on for long enough."""
         if time.process_time() - self.written >= _WRITING * self.took:
-            self.write((SCALE,))
+            self.write()
 
-    def write(self, scales: tuple[int, ...]) -> Proof:
-        """Write, and return what is proven."""
+    def write(self) -> None:
+        """Write the tree as it stands."""
         began = time.process_time()
-        proof = written.proof_of(self.search, self.pushes, scales)
-        rows = self.search.relaxation.added()
-        written.write(self.path, self.task.instance, self.task.user, proof, rows)
+        self.keep(written.proof_of(self.search, self.pushes, (SCALE,)))
         self.written = time.process_time()
         self.took = self.written - began
-        return proof
+
+    def keep(self, proof: Proof) -> None:
+        """Write what is proven."""
+        rows = self.search.relaxation.added()
+        written.write(self.path, self.task.instance, self.task.user, proof, rows)
 
 
 def _make(folder: str | Path) -> None:
@@ -213,7 +226,8 @@ def _make(folder: str | Path) -> None:
 
 def _best(task: Task, kept: Kept | None) -> tuple[int, Pushes]:
     """Return cost and pushes of the best plan that is known of a user; anneal one if need be."""
-    plans = [x for x in (task.pushes, kept and tuple(kept.pushes)) if x is not None]
+    plans = [] if task.pushes is None else [task.pushes]
+    plans += [] if kept is None else [tuple(kept.pushes)]
     if not plans:
         plans.append(_annealed(task.problem))
     costs = [task.problem.base_us - _saved(task.problem, plan) for plan in plans]

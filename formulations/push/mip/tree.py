@@ -26,8 +26,8 @@ Pushes = tuple[tuple[int, int], ...]  # (slot, content)
 _FRACTION = 1e-6
 _CANDIDATES = 8  # questions that are tried before one is asked
 _IDLE = 4  # tries in a row that find nothing better end them
-_RELIABLE = 4  # tries after which a question's gains are known well enough
-_TRIAL_PIVOTS = 300
+_RELIABLE = 2  # tries after which a question's gains are known well enough
+_TRIAL_PIVOTS = 100
 _ROOT_ROUNDS, _SLOW = 40, 0.01  # a round that closes less of what is open is the last one
 _MARGIN = 0.5  # microseconds: what is above the known plan less one by this is rounded up
 

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from formulations.push.mip import written
+from formulations.push.mip.leaves import SCALE
 from formulations.push.mip.prove import prove_task, tasks_of
+from formulations.push.mip.tree import Search
 from opt_istn import files, verifier
 from opt_istn.cli import main
 from opt_istn.files import InputError
@@ -81,6 +84,28 @@ def test_a_killed_proof_goes_on_where_it_was(tmp_path: Path, writes: int) -> Non
     assert prove_task(task, lambda: True) == proof  # done: nothing is solved again
 
 
+def test_what_is_closed_stays_closed(tmp_path: Path) -> None:
+    """An open tree is kept with all its digits: leaves prove afterwards what they proved before."""
+    task = tasks_of(small(), None, tmp_path)[HARD]
+    assert task.path is not None
+    for last in range(2, 20):  # until the root has been split, and no further
+        asked = count()
+        proof = prove_task(task, lambda asked=asked, last=last: next(asked) >= last)
+        if proof.tree[0] == "ask":
+            break
+        task.path.unlink()
+    assert proof.bound_us < proof.cost_us
+    kept = written.read(task.path, task.instance, task.user)
+    assert kept is not None
+    assert kept.tree[0] == "ask"
+    assert (kept.bound, kept.denominator) == (proof.bound_us, SCALE)
+    user = verifier.User(task.fields, 0, task.requests)
+    search = Search(user, kept.cost)
+    written.resume(search, kept, task.path)
+    again = written.proof_of(search, proof.pushes, (SCALE,))
+    assert (again.bound_us, again.tree) == (kept.bound, kept.tree)
+
+
 def test_kept_searches_of_something_else_are_refused(tmp_path: Path) -> None:
     """A file of another instance or user, and one whose tree is none, are named."""
     instance = small()
@@ -138,5 +163,7 @@ def test_the_command_is_killed_and_goes_on(tmp_path: Path) -> None:
     assert (done.stat().st_mtime_ns, done.read_bytes()) == before
     assert again.wait() == 0
     assert not folder.exists()
+    claim = json.loads((tmp_path / "c.json").read_text())["claim"]
+    assert claim == {"bound": 160_163_037}  # the optimum, which other engines prove as well
     checked = [sys.executable, str(verifier.__file__), "i.json", "c.json"]
     assert subprocess.run(checked, cwd=tmp_path, check=False).returncode == 0
