@@ -154,7 +154,7 @@ def _trained(
                 yield s, course.train(s, path, partial(report, s))
             return
         from concurrent.futures import ProcessPoolExecutor, as_completed
-        from multiprocessing import active_children, get_context  # an eighth of the start of any command
+        from multiprocessing import active_children, get_context  # an eighth of any start
 
         context = get_context("spawn")
         numbers = context.Queue()

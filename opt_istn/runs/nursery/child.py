@@ -49,6 +49,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hard_s, make_s, prepare_s
         Seconds after which the run is killed: once the clock runs, before its solver is made, and
         in between, while that compiles; None is never.
+    free_s
+        A run whose start-up took longer is begun anew once it is ready; None if it is not.
     folder, search_path
         Working directory and module search path of the parent.
     sizes
@@ -66,6 +68,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     hard_s: float | None
     make_s: float
     prepare_s: float
+    free_s: float | None
     folder: str
     search_path: list[str]
     sizes: list[int]

@@ -57,6 +57,8 @@ class Ending(msgspec.Struct, frozen=True):
         End of what the run printed.
     reported
         Seconds, costs and bounds that the child reported as it ran.
+    again
+        Whether the run is to be begun anew: it took longer to get ready than is free.
     """
 
     failure: Failure | None
@@ -67,6 +69,7 @@ class Ending(msgspec.Struct, frozen=True):
     peak_memory_mb: float
     tail: str
     reported: tuple[Row, ...] = ()
+    again: bool = False
 
 
 def serve(control_fd: int) -> None:
@@ -239,6 +242,7 @@ class _Watch:
             peak_memory_mb=max(self.peak, usage.ru_maxrss * scale) / 2**20,
             tail=self.tail.decode(errors="replace"),
             reported=tuple(self.ear.rows),
+            again=self._compiled(),
         )
 
     def _watch(self) -> tuple[Failure | None, str]:
@@ -250,6 +254,8 @@ class _Watch:
                     self._read(selector, key)
                 if self._ended():
                     return None, ""
+                if self._compiled():
+                    return Failure.TIME, ""
                 if time.monotonic() - looked > interval:
                     looked = time.monotonic()
                     tree = [self.pid, *processes.descendants(self.pid)]
@@ -307,6 +313,11 @@ class _Watch:
         pid, status, usage = os.wait4(self.pid, os.WNOHANG)
         self.exit = (status, usage) if pid else None
         return self.exit is not None
+
+    def _compiled(self) -> bool:
+        """Return whether the run took so long to get ready that it is begun anew."""
+        free = self.job["free_s"]
+        return None not in (free, self.clock) and self.clock - self.start > free
 
     def _over_limit(self) -> tuple[Failure | None, str]:
         now = time.monotonic()

@@ -188,6 +188,18 @@ def test_a_supervisor_past_its_deadline_is_killed(
     assert outcome.error == "killed: its supervising process did not keep its deadline"
 
 
+def test_compiling_is_not_counted(
+    parts: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that takes long to get ready is begun anew, once: what it compiled is kept then."""
+    monkeypatch.setattr(worker, "FREE_STARTUP_S", 1.0)
+    outcome = _run("Compiling", parts, kept=str(tmp_path / "kernel"))
+    assert outcome.claims is not None
+    assert outcome.startup_s < 2
+    slow = _run("Compiling", parts, kept="/dev/null/kernel")
+    assert slow.startup_s > 2, "what is not kept counts"
+
+
 @pytest.mark.parametrize("name", ["Watchmaker", "Early"])
 def test_seconds_are_not_the_solver_s_own(name: str, parts: list[bytes]) -> None:
     """A solver that stops its clocks, or works while it is asked, is timed all the same."""
