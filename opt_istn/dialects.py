@@ -28,14 +28,16 @@ def read(data: bytes, schema: type, *, rows: bool) -> Any:
 
     Raises
     ------
+    msgspec.ValidationError
+        If a field is wrong in this dialect, too.
     UnclearError
         If it is not unambiguous what is meant.
     """
     try:
         value = canonical(json.loads(data.decode()), inspect.type_info(schema), rows=rows)
-        return msgspec.convert(value, schema)
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UnclearError(str(error)) from None
+    return msgspec.convert(value, schema)
 
 
 def canonical(value: Any, kind: inspect.Type, *, rows: bool) -> Any:

@@ -206,29 +206,39 @@ def build(
     Raises
     ------
     InputError
-        If the document is wrong, or `make` refuses it; names `source`.
+        If the document is wrong, or `make` refuses it; names `source`, and the field that is wrong
+        in every way to read it.
     """
     try:
         document = decode_versions(data, schemas, file_format, source)
-    except InputError as refused:
-        for rows in (False, True):
-            with suppress(dialects.UnclearError, InputError):
-                document = _of_dialect(data, schemas, file_format, source, rows=rows)
-                made = _made(document, make, source)
-                text = f"{source}: numbers or lists are as MATLAB or pandas write them; read so"
-                warnings.warn(text, DialectWarning, stacklevel=3)
-                return made
-        raise refused from None
-    return _made(document, make, source)
+    except InputError as error:
+        refused = [error]
+    else:
+        return _made(document, make, source)
+    for rows in (False, True):
+        try:
+            made = _made(_of_dialect(data, schemas, file_format, source, rows=rows), make, source)
+        except InputError as error:
+            refused.append(error)
+        except dialects.UnclearError:
+            continue
+        else:
+            text = f"{source}: numbers or lists are as MATLAB or pandas write them; read so"
+            warnings.warn(text, DialectWarning, stacklevel=3)
+            return made
+    raise refused[:2][-1]
 
 
 def _of_dialect(
     data: bytes, schemas: Mapping[int, type[T]], file_format: str, source: str, *, rows: bool
 ) -> T:
     text = text_of(data, source)
-    header = dialects.read(text, _Header, rows=rows)
-    _check_header(header, schemas, file_format, source)
-    document: T = dialects.read(text, schemas[header.version], rows=rows)
+    try:
+        header = dialects.read(text, _Header, rows=rows)
+        _check_header(header, schemas, file_format, source)
+        document: T = dialects.read(text, schemas[header.version], rows=rows)
+    except msgspec.ValidationError as error:
+        raise InputError(*explain(error), source) from None
     _refuse_duplicates(text, source)
     _refuse_depth(document, source)
     return document
@@ -295,7 +305,7 @@ def document_format(data: bytes, source: str = "") -> str:
     try:
         return decode(data, _Header, source).format
     except InputError as refused:
-        with suppress(dialects.UnclearError):
+        with suppress(dialects.UnclearError, msgspec.ValidationError):
             return str(dialects.read(text_of(data, source), _Header, rows=False).format)
         raise refused from None
 
