@@ -5,8 +5,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.files import InputError
 from opt_istn.report.columns import Table
+from opt_istn.report.groups import group_name
 from opt_istn.report.table import gap_table, render
 from opt_istn.runs.ledger import Record
 
@@ -14,10 +16,41 @@ HERE = Path(__file__).parent
 FILLED = re.compile(r"<!--=([^|>]+)\|([^|>]+)\|([^>]+)-->(.*?)<!--/-->", re.DOTALL)
 
 
-def page(title: str, words: str, runs: Sequence[Record], against: str | None = None) -> str:
-    """Return a page as Markdown: words, the gap table, and where and when its rows were run."""
+def page(
+    title: str, words: str, runs: Sequence[Record], against: str | None = None, more: str = ""
+) -> str:
+    """Return a page as Markdown: words, the gap table, and where and when its rows were run.
+
+    Parameters
+    ----------
+    against
+        What the table tells paired differences to.
+    more
+        Sections between table and origin.
+    """
     table = render(gap_table(runs, against=against), "markdown")
-    return f"# {title}\n\n{words}\n\n{table}\n## Runs\n\n{provenance(runs)}\n"
+    parts = (f"# {title}\n", f"{words}\n", table, *((more,) if more else ()))
+    return "\n".join((*parts, f"## Runs\n\n{provenance(runs)}\n"))
+
+
+def faults(runs: Sequence[Record], certificates: Path | None = None) -> list[str]:
+    """Return what `verify` has against records, a line each; failures are no fault of theirs."""
+    wrong = (Finding.REFUTED, Finding.DISPUTED, Finding.UNAVAILABLE)
+    return [
+        f"{check.record.solver} on {check.record.instance}: {check.finding}: {check.reason}"
+        for check in verify_records(runs, certificates)
+        if check.finding in wrong
+    ]
+
+
+def write_checked(path: Path, text: str, runs: Sequence[Record], *folder: Path) -> int:
+    """Write a page if its records are in order; else print what is not, and return 1."""
+    found = faults(runs, *folder)
+    for line in found:
+        print(line)
+    if not found:
+        path.write_text(text, encoding="utf-8")
+    return int(bool(found))
 
 
 def provenance(runs: Sequence[Record]) -> str:
@@ -25,9 +58,7 @@ def provenance(runs: Sequence[Record]) -> str:
     titles = ("instances", "solver", "runs", "commit", "date", "machine", "load")
     rows: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for run in runs:
-        overrides = ", ".join(f"{k}={v}" for k, v in sorted(run.source.overrides.items()))
-        named = " ".join(filter(None, (run.source.preset or run.instance, overrides)))
-        rows[named, run.solver].append(run)
+        rows[group_name(run), run.solver].append(run)
     lines = [_line(titles), "|" + " --- |" * len(titles)]
     for (named, solver), own in rows.items():
         commits = {run.commit[:12] + "+" * bool(run.dirty) for run in own}
@@ -38,11 +69,6 @@ def provenance(runs: Sequence[Record]) -> str:
         days = " to ".join(dict.fromkeys((dates[0], dates[-1])))
         lines.append(_line((*cells, days, ", ".join(sorted({run.cpu for run in own})), load)))
     return "\n".join(lines)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a page."""
-    path.write_text(text, encoding="utf-8")
 
 
 def filled(text: str, runs: Sequence[Record]) -> str:

@@ -26,7 +26,7 @@ import msgspec
 from opt_istn import files, problems, registry
 from opt_istn.files import InputError
 from opt_istn.library.shelf import Library
-from opt_istn.runs import processes, worker
+from opt_istn.runs.nursery import processes, worker
 from opt_istn.solver import Budget
 from opt_istn.version import source_commit
 

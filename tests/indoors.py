@@ -8,13 +8,13 @@ not kept, and a crash is the test's: what tests/runs holds against real processe
 import time
 from collections.abc import Sequence
 
-from opt_istn.runs.child import Job, work
-from opt_istn.runs.messages import Ear
-from opt_istn.runs.supervisor import Ending
+from opt_istn.runs.nursery.child import Job, work
+from opt_istn.runs.nursery.messages import Ear
+from opt_istn.runs.nursery.supervisor import Ending
 
 
 def converse(job: Job, parts: Sequence[bytes]) -> tuple[Ending, bytes, bytes]:
-    """Do a job as `opt_istn.runs.worker` has it done, but here and now."""
+    """Do a job as `opt_istn.runs.nursery.worker` has it done, but here and now."""
     start = time.monotonic()
     ready: list[tuple[float, float]] = []
     ear = Ear(lambda: time.monotonic() - start)

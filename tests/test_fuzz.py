@@ -21,13 +21,13 @@ import pytest
 
 from opt_istn import Budget, InputError
 from opt_istn.cli import main
+from opt_istn.evidence.verify import verify_records
 from opt_istn.jutap import evaluate
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap import plan as plans
 from opt_istn.jutap.instance import Instance
 from opt_istn.runs import compare, ledger
 from opt_istn.runs.ledger import Source
-from opt_istn.runs.verify import verify
 from tests.planted import best_plan, plant_presets, tiny
 
 FILES = 4_000
@@ -153,7 +153,7 @@ def test_damaged_records(tmp_path: Path) -> None:
         try:
             runs = ledger.read(file)
             assert msgspec.structs.replace(run) in runs
-            list(verify(runs))
+            list(verify_records(runs))
         except InputError as error:
             _one_line(error)
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from opt_istn import cli
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.report.table import gap_table
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import InstanceSummary, audited, summarise
 from opt_istn.runs.ledger import Record
-from opt_istn.runs.verify import Finding, verify
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
@@ -181,7 +181,7 @@ def test_all_committed_records_stand(path: Path) -> None:
 def _verify(path: Path, seeds: range) -> None:
     folder = path.with_suffix("")
     runs = [run for run in ledger.read(path) if (run.source.seed or 0) in seeds]
-    checks = list(verify(runs, str(folder) if folder.is_dir() else None))
+    checks = list(verify_records(runs, str(folder) if folder.is_dir() else None))
     assert checks
     assert {c.reason for c in checks if c.finding != Finding.FAILED} == {""}
     assert {c.finding for c in checks} <= {Finding.OK, Finding.FAILED}

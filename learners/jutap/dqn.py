@@ -33,6 +33,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from learners import agent, training
+from learners.agent import Agent
+from learners.jutap.curve import Measure, measured
 from learners.jutap.env import Flights
 from learners.jutap.qlearning import single_map
 from learners.jutap.solver import AgentSolver
@@ -42,16 +44,15 @@ from opt_istn.files import InputError
 from opt_istn.jutap import table as mdp
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.starts import STRONGEST, judge
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.dqn"
 Output = Literal["linear", "relu"]
-_CHECKS = 50  # rows of the training curve
+_CHECKS = 50  # rows of the training curve, beside that of the untrained network
 _KEPT = ("updates", "episodes", "steps", "seconds", "returns", "best", "history")
 _LEARNED = ("online", "target", "optimizer")
-_VALIDATED = 64  # STARTs by which the best weights are chosen
 STRONG: dict[str, Any] = (
     {"reward": "objective", "features": "fourier", "hidden": 128, "output": "linear"}
     | {"terminal_mask": True, "double": True, "loss": "huber", "flights": 64, "batch": 256}
@@ -213,8 +214,7 @@ class DqnCourse:
         self.soften = get_ema_multi_avg_fn(1 - config.tau)  # type: ignore[no-untyped-call]
         self.optimizer = torch.optim.Adam(self.parameters, config.learning_rate, fused=True)
         self.replay = Buffer(config.buffer)
-        self.validated = np.sort(self.rng.permutation(len(table.starts))[:_VALIDATED])
-        self.optimum = mdp.value_iteration(table)[table.starts]
+        self.measure = Measure(table, self.rng)
         self.updates, self.episodes, self.steps, self.seconds = 0, 0, 0, 0.0
         self.returns: list[float] = []
         self.flown = np.zeros(config.flights)
@@ -230,12 +230,14 @@ class DqnCourse:
 
     def run(self) -> Iterator[float]:
         """Train; yields the part done after every step of the flights."""
+        if not self.history:
+            self.note()
         while (share := self.share) < 1:
             begin = time.perf_counter()
             self._fly()
             if self.replay.size >= self.config.warm_up:
                 self._learn(1 - share)
-            if self.share >= (len(self.history) + 1) / _CHECKS:
+            if self.share >= len(self.history) / _CHECKS:
                 self.note()
                 if self._stalled():
                     break
@@ -258,15 +260,15 @@ class DqnCourse:
         gap = f"mean gap {row['gap']:.2%} to {STRONGEST}"
         return f"{done}; {row['success']:.1%} of the STARTs reach END, {gap}"
 
-    def agent(self) -> agent.Agent:
+    def agent(self) -> Agent:
         """Return the trained agent."""
         state = {"last": self.online.state_dict(), "best": self.best[1]}
         state |= {"returns": torch.tensor(self.returns)}
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
         contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
-        known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history)
-        return agent.Agent(*known, counts=counts, contract=contract)
+        known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history, {})
+        return Agent(*known, counts, measured(self.history), contract)
 
     @torch.no_grad()
     def actions(self) -> IntArray:
@@ -333,16 +335,13 @@ class DqnCourse:
 
     def note(self) -> None:
         """Add a row to the training curve, and keep the weights if they are the best so far."""
-        judged = judge(self.table, self.actions(), self.optimum)
-        cost = float(judged.cost[self.validated].mean())
-        if cost < self.best[0]:
+        found = self.measure.row(self.actions())
+        if (cost := found["validation"] * MILLION) < self.best[0]:
             self.best = [cost, copy.deepcopy(self.online.state_dict())]
-        row: dict[str, Any] = {"updates": self.updates, "episodes": self.episodes}
+        row: dict[str, Any] = {"gradient_steps": self.updates, "episodes": self.episodes}
         row |= {"steps": self.steps, "seconds": round(self.seconds, 2)}
-        row |= {"success": judged.success, "gap": judged.mean_gap}
-        row |= {"total_gap": judged.total_gap, "validation": cost / MILLION}
         flown = float(np.mean(self.returns[-100:])) if self.returns else None
-        self.history.append(row | {"return": flown})
+        self.history.append(row | found | {"return": flown})
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""
@@ -375,26 +374,24 @@ class DqnCourse:
 class DqnAgent(AgentSolver):
     """Solver ``jutap.dqn``: flies greedily on the values of an agent file.
 
-    Parameters beside those of `AgentSolver`: `weights`, the ``last`` ones, or the ``best`` on the
-    STARTs used for validation.
+    The untrained network is drawn once more from the seed in the file.
     """
 
-    weights: Literal["last", "best"] = "last"  # which weights of the file fly, the last or the best
     method = METHOD
 
-    def actions(
-        self, table: Table, config: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> IntArray:
+    def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the greedy action of every state, shape (S,)."""
         path = str(self.agent)
         names = ("features", "hidden", "output")
-        kind, hidden, output = (config.get(name, "") for name in names)
+        kind, hidden, output = (loaded.config.get(name, "") for name in names)
         agent.check_width(hidden, "config.hidden", path)
         if kind not in get_args(FeatureKind) or output not in get_args(Output):
             raise InputError("config", f"expected {' and '.join(names)} of a network", path)
         seen = torch.from_numpy(mdp.features_of(table, kind))
-        net = network(seen.shape[1], hidden, table.num_actions, output, torch.Generator())
-        agent.load_state(net, state.get(self.weights, {}), path)
+        rng = torch.Generator().manual_seed(loaded.seed)
+        net = network(seen.shape[1], hidden, table.num_actions, output, rng)
+        if self.weights != "untrained":
+            agent.load_state(net, loaded.state.get(self.weights, {}), path)
         with torch.no_grad():
             values = net(seen).masked_fill(torch.from_numpy(table.next < 0), -torch.inf)
         chosen: IntArray = values.argmax(dim=1).numpy()

@@ -6,21 +6,22 @@ Flights are sampled in parallel; moves are deterministic, so a learning rate of 
 """
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from learners import agent
+from learners.agent import Agent
+from learners.jutap.curve import Measure, measured
 from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
 from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import IntArray
-from opt_istn.jutap.starts import STRONGEST, judge
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.jutap.table import (
     LOST,
     Reward,
@@ -29,7 +30,6 @@ from opt_istn.jutap.table import (
     rewarded,
     strongest,
     table_of,
-    value_iteration,
 )
 from opt_istn.training import Report, Task
 
@@ -71,8 +71,9 @@ class QLearning:
         q, history = self.learn(table, trained, seed, report)
         state = {"q": torch.from_numpy(q)}
         described, config = agent.described(task), dataclasses.asdict(self)
-        counts = {"environment_steps": history[-1]["steps"]}
-        made = agent.Agent(METHOD, config, described, seed, state, history, counts=counts)
+        counts = {"environment_steps": history[-1]["environment_steps"]}
+        known = (METHOD, config, described, seed, state, history)
+        made = agent.Agent(*known, counts=counts, measured=measured(history))
         check_trained(made)
         agent.save(out, made)
         return history[-1]
@@ -89,24 +90,28 @@ class QLearning:
         """
         rng = np.random.default_rng(seed)
         flights = Flights(trained, self.flights, rng)
-        q = np.where(trained.next >= 0, 0, LOST)
-        optimum = value_iteration(table)[table.starts]
-        rounds, history = max(self.steps // self.flights, 1), []
+        q = untaught(trained)
+        measure = Measure(table, np.random.default_rng([seed, 1]))
+        history: list[dict[str, Any]] = [{"environment_steps": 0, **measure.row(q.argmin(axis=1))}]
+        rounds = max(self.steps // self.flights, 1)
         for i in range(rounds):
             state = flights.state.copy()
             action = explore(q[state], self.epsilon, rng)
             to, cost, ended, _ = flights.step(action)
             q[state, action] = cost + np.where(ended, 0, q[to].min(axis=1))
             if (i + 1) % max(rounds // 20, 1) == 0 or i + 1 == rounds:
-                judged = judge(table, q.argmin(axis=1), optimum)
-                row = {"steps": (i + 1) * self.flights, "success": judged.success}
-                history.append(row | {"gap": judged.mean_gap})
+                row = measure.row(q.argmin(axis=1))
+                history.append({"environment_steps": (i + 1) * self.flights, **row})
                 done = f"{(i + 1) * self.flights} of {rounds * self.flights} steps"
-                reached = (
-                    f"{judged.success:.1%} reach END, gap {judged.mean_gap:.2%} to {STRONGEST}"
-                )
+                reached = f"{row['success']:.1%} reach END, gap {row['gap']:.2%} to {STRONGEST}"
                 report((i + 1) / rounds, f"{done}; {reached}")
         return q, history
+
+
+def untaught(table: Table) -> IntArray:
+    """Return the costs to go that learning begins with, shape (S, A): 0 where there is a move."""
+    q: IntArray = np.where(table.next >= 0, 0, LOST)
+    return q
 
 
 def explore(cost: IntArray, epsilon: float, rng: np.random.Generator) -> IntArray:
@@ -128,20 +133,17 @@ def explore(cost: IntArray, epsilon: float, rng: np.random.Generator) -> IntArra
 class QAgent(AgentSolver):
     """Solver ``jutap.qlearning``: flies the actions of least learned cost."""
 
+    weights: Literal["last", "untrained"] = "last"
     method = METHOD
 
-    def actions(
-        self,
-        table: Table,
-        config: Mapping[str, Any],  # noqa: ARG002
-        state: Mapping[str, Any],
-    ) -> IntArray:
+    def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
-        q = state.get("q")
+        q = loaded.state.get("q")
         if not isinstance(q, torch.Tensor) or q.shape != table.next.shape:
             rule = f"expected a table of shape {table.next.shape}"
             raise InputError("state.q", rule, str(self.agent))
-        possible = np.where(table.next >= 0, q.numpy(), LOST)
+        learned = untaught(table) if self.weights == "untrained" else q.numpy()
+        possible = np.where(table.next >= 0, learned, LOST)
         chosen: IntArray = possible.argmin(axis=1)
         return chosen
 

@@ -1,12 +1,14 @@
 """What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
 from learners import agent
+from learners.agent import Agent
+from learners.elsewhere import of_seed
+from learners.plateau import Told
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -16,8 +18,34 @@ from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_o
 from opt_istn.solver import Budget, Claims, Status
 
 
+class Flyer:
+    """A solver that flies an agent, whatever it is made of."""
+
+    kind: ClassVar[str] = "agent"
+    knows: ClassVar[str] = "link states"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Instances whose START holds its strongest link are supported."""
+        return not_strongest(instance)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    @abstractmethod
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the flight from START."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
+        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+        plan = self.fly(instance, seed)
+        judged = evaluate(instance, plan)
+        if judged.violations:
+            return Claims(Status.NO_PLAN, plan)
+        return Claims(Status.FEASIBLE, plan, judged.cost)
+
+
 @dataclass(frozen=True)
-class AgentSolver:
+class AgentSolver(Flyer, Told):
     """A solver that flies what an agent file says.
 
     Parameters
@@ -29,6 +57,9 @@ class AgentSolver:
     sha256
         Hash of the agent file (of all of them); by default taken from it. It makes a run with
         another agent of the same name another run.
+    weights
+        Which weights of the file fly: the ``last`` ones, the ``best`` on the STARTs used for
+        validation, or ``untrained``: what the training began with.
 
     Raises
     ------
@@ -39,26 +70,16 @@ class AgentSolver:
     agent: Path
     elsewhere: bool = False
     sha256: str = ""
+    weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
-    kind: ClassVar[str] = "agent"
-    knows: ClassVar[str] = "link states"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
-    def supports(self, instance: Instance) -> str | None:
-        """Instances whose START holds its strongest link are supported."""
-        return not_strongest(instance)
-
-    def prepare(self) -> None:
-        """Nothing to do."""
-
     @abstractmethod
-    def actions(
-        self, table: Table, config: Mapping[str, Any], state: Mapping[str, Any]
-    ) -> IntArray:
+    def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
 
     def policy(self, instance: Instance, seed: int) -> tuple[Table, IntArray]:
@@ -69,7 +90,7 @@ class AgentSolver:
         InputError
             If the agent file is not one, or of another map and that was not asked for.
         """
-        path = agent.of_seed(self.agent, seed)
+        path = of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
         trained_on = loaded.trained_on.get("instance")
         if trained_on != instance.sha256 and not self.elsewhere:
@@ -78,17 +99,14 @@ class AgentSolver:
                 "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)
             )
         table = table_of(strongest(instance))
-        return table, self.actions(table, loaded.config, loaded.state)
+        self.remember(loaded, self.weights)
+        return table, self.actions(table, loaded)
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the agent's flight from START."""
         table, action = self.policy(instance, seed)
         plan = flown(table, action, graph.start_state(table.instance))
-        plan = Plan(instance.sha256, plan.cells, plan.links)
-        judged = evaluate(instance, plan)
-        if judged.violations:
-            return Claims(Status.NO_PLAN, plan)
-        return Claims(Status.FEASIBLE, plan, judged.cost)
+        return Plan(instance.sha256, plan.cells, plan.links)
 
 
 def returns_of(path: Path) -> list[float]:

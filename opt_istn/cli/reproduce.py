@@ -54,18 +54,12 @@ def reproduce(
     for name in names:
         if name != "all" and name not in FIGURES:
             raise InputError("NAME", unknown("figure", name, [*FIGURES, "all"]))
-    if agents and not Path(agents).is_dir():
-        raise InputError("--agents", "expected a folder of agent files", agents)
     number = maps or (QUICK_MAPS if quick else MAPS)
     trained = trainings if trainings is not None else QUICK_TRAININGS if quick else number
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("--output", "expected a folder", out)
-    folder.mkdir(parents=True, exist_ok=True)
     work = Work(
-        folder=folder,
+        agents=_found(agents) if agents else None,
+        folder=_made(out),
         quick=quick,
-        agents=Path(agents) if agents else None,
         jobs=jobs,
         maps=number,
         trainings=min(trained, number),
@@ -74,3 +68,17 @@ def reproduce(
     for name in FIGURES if "all" in names else dict.fromkeys(names):
         for path in work.write(name, FIGURES[name](work)):
             print(output.printable(str(path)), flush=True)
+
+
+def _found(agents: str) -> Path:
+    if not Path(agents).is_dir():
+        raise InputError("--agents", "expected a folder of agent files", agents)
+    return Path(agents)
+
+
+def _made(out: str) -> Path:
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("--output", "expected a folder", out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,9 +1,9 @@
 """Confidence intervals of means that hold what they promise, and ranges where nothing can.
 
-Which method serves which number of units was decided by measured coverage at 95 %, see
-`tests/report/test_intervals.py`: of a normal and of an exponential mean, Student's t covers 95 and
-89 % with 5 units, BCa 82 and 81 %, the percentile bootstrap 84 and 79 %, the bootstrap-t 94 and
-95 %. BCa is at least 92 % from 50 units on, and from 1000 on the same as its limit ABC.
+Which method serves which number of units was decided by measured coverage at 95 %: of a normal and
+of an exponential mean, Student's t covers 95 and 89 % with 5 units, BCa 82 and 81 %, the percentile
+bootstrap 84 and 79 %, the bootstrap-t 94 and 95 %. BCa is at least 92 % from 50 units on, and from
+1000 on the same as its limit ABC. `bench/coverage.md` has what is in use, measured.
 """
 
 import math
@@ -73,12 +73,31 @@ def one_way(values: Sequence[float], seed: int) -> Interval | None:
     whole = Interval(float(table.min()), float(table.max()), Method.RANGE, len(table))
     if len(table) < FEWEST or whole.low == whole.high:
         return whole
-    if len(table) >= HOSTS:
-        return Interval(*_abc(table), Method.ABC, len(table))
+    low, high = one_way_ends(table, seed)
+    if not np.isfinite([low, high]).all():
+        return whole
+    return Interval(float(low), float(high), method_of(len(table)), len(table))
+
+
+def method_of(units: int) -> Method:
+    """Return the method of so many independent values."""
+    if units < FEWEST:
+        return Method.RANGE
+    if units < MANY:
+        return Method.BOOTSTRAP_T
+    return Method.BCA if units < HOSTS else Method.ABC
+
+
+def one_way_ends(values: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the intervals of many samples at once, drawn anew by the same numbers.
+
+    Not finite where nothing can be told. Shape (..., n) to (...), with n `FEWEST` or more.
+    """
+    method = method_of(values.shape[-1])
+    if method == Method.ABC:
+        return _abc(values)
     rng = np.random.default_rng(seed)
-    method = Method.BCA if len(table) >= MANY else Method.BOOTSTRAP_T
-    ends = _bca(table, rng) if method == Method.BCA else _bootstrap_t(table[:, None], rng)
-    return Interval(*ends, method, len(table)) if np.isfinite(ends).all() else whole
+    return _bca(values, rng) if method == Method.BCA else _bootstrap_t(values[..., None], rng)
 
 
 def two_way(table: FloatArray, seed: int) -> Interval | None:
@@ -100,15 +119,24 @@ def two_way(table: FloatArray, seed: int) -> Interval | None:
     whole = Interval(float(means.min()), float(means.max()), Method.RANGE, len(means))
     if len(means) < FEWEST or table.min() == table.max():
         return whole
-    each = [table, *(table.mean(axis=axis)[:, None] for axis in (0, 1))]
-    ends = np.array([_bootstrap_t(one, np.random.default_rng(seed)) for one in each])
-    if not np.isfinite(ends).all():
+    low, high = two_way_ends(table, seed)
+    if not np.isfinite([low, high]).all():
         return whole
-    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())
-    return Interval(low, high, Method.TWO_WAY, len(means))
+    return Interval(float(low), float(high), Method.TWO_WAY, len(means))
 
 
-def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+def two_way_ends(table: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the intervals of many tables at once; as `one_way_ends`.
+
+    Shape (..., instances, seeds) to (...), both `FEWEST` or more.
+    """
+    each = [table, *(table.mean(axis=axis)[..., None] for axis in (-2, -1))]
+    ends = [_bootstrap_t(one, np.random.default_rng(seed)) for one in each]
+    low, high = (np.array(end) for end in zip(*ends, strict=True))
+    return low.min(axis=0), high.max(axis=0)
+
+
+def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     from scipy import stats  # half a second, and no other method needs it
 
     result = stats.bootstrap(
@@ -116,50 +144,55 @@ def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
         np.mean,
         confidence_level=CONFIDENCE,
         n_resamples=RESAMPLES,
-        batch=max(1, 10**6 // len(values)),  # bounds the memory of the resamples
+        batch=max(1, 10**6 // values.size),  # bounds the memory of the resamples
+        axis=-1,
         method="BCa",
         rng=rng,
     )
     low, high = result.confidence_interval
-    return float(low), float(high)
+    return low, high
 
 
-def _abc(values: FloatArray) -> tuple[float, float]:
+def _abc(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the limit of BCa of a mean for many resamples, without drawing any.
 
     For a mean, z0 = a = sum d^3 / (6 (sum d^2)^1.5) with the deviations d, and there is neither
     bias nor curvature: the ends are mean + s w / (1 - a w)^2, w = a + z, s = sqrt(sum d^2) / n.
     """
-    off = values - values.mean()
-    scale = float(np.abs(off).max())
-    off = off / scale
-    squares = float(off @ off)
-    skew = float((off**3).sum()) / (6 * squares**1.5)
-    error = scale * math.sqrt(squares) / len(values)
+    mean = values.mean(axis=-1)
+    off = values - mean[..., None]
+    scale = np.abs(off).max(axis=-1)
+    off = off / scale[..., None]
+    squares = (off**2).sum(axis=-1)
+    skew = (off**3).sum(axis=-1) / (6 * squares**1.5)
+    error = scale * np.sqrt(squares) / values.shape[-1]
     normal = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
     low, high = (w / (1 - skew * w) ** 2 for w in (skew - normal, skew + normal))
-    return float(values.mean()) + low * error, float(values.mean()) + high * error
+    return mean + low * error, mean + high * error
 
 
-def _bootstrap_t(table: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
+def _bootstrap_t(table: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return mean - q s for the quantiles q of (mean* - mean) / s* over resamples of both axes.
 
     An axis of length 1 is not drawn anew. Infinite where too many resamples have no spread.
+    Shape (..., R, C) to (...); all tables are drawn anew by the same numbers.
     """
-    mean, error = float(table.mean()), float(_error(table, *map(np.ones, table.shape)))
+    shape = table.shape[-2:]
+    mean = table.mean(axis=(-2, -1))[..., None]
+    error = _error(table, *(np.ones((1, length)) for length in shape))
     drawn: list[FloatArray] = []
-    batch = max(1, 10**6 // max(table.shape))  # bounds the memory of the resamples
+    batch = max(1, 10**6 // max(shape))  # bounds the memory of the resamples
     for first in range(0, RESAMPLES, batch):
         count = min(batch, RESAMPLES - first)
-        row, column = (_drawn(length, count, rng) for length in table.shape)
+        row, column = (_drawn(length, count, rng) for length in shape)
         off, spread = _mean(table, row, column) - mean, _error(table, row, column)
         some = spread > 1e-9 * error  # below, it is the rounding of resamples that are all alike
         far = np.where(np.abs(off) > 1e-9 * error, np.copysign(np.inf, off), 0.0)
         drawn.append(np.divide(off, spread, out=far, where=some))
-    tail = (1 - CONFIDENCE) / 2
-    quantiles = np.quantile(np.concatenate(drawn), [tail, 1 - tail], method="inverted_cdf")
-    low, high = (float(q) * error if error > 0 else 0.0 for q in quantiles)
-    return mean - high, mean - low
+    tail, every = (1 - CONFIDENCE) / 2, np.concatenate(drawn, axis=-1)
+    ends = np.quantile(every, [1 - tail, tail], axis=-1, method="inverted_cdf")
+    steps = np.where(error[..., 0] > 0, ends, 0.0) * error[..., 0]
+    return mean[..., 0] - steps[0], mean[..., 0] - steps[1]
 
 
 def _drawn(length: int, count: int, rng: np.random.Generator) -> FloatArray:
@@ -170,20 +203,22 @@ def _drawn(length: int, count: int, rng: np.random.Generator) -> FloatArray:
 
 
 def _mean(table: FloatArray, row: FloatArray, column: FloatArray) -> FloatArray:
-    """Return the means of resamples of a table that hold each row and column so often."""
-    found: FloatArray = ((row @ table) * column).sum(axis=-1) / table.size
+    """Return the means of resamples of a table that hold each row and column so often.
+
+    Shapes (..., R, C), (B, R) and (B, C) to (..., B).
+    """
+    found: FloatArray = ((row @ table) * column).sum(axis=-1) / math.prod(table.shape[-2:])
     return found
 
 
 def _error(table: FloatArray, row: FloatArray, column: FloatArray) -> FloatArray:
     """Return the standard errors of the means in which rows and columns are samples.
 
-    Without taking off what both have in common, so they are rather too large. Shapes (R, C),
-    (..., R) and (..., C) to (...).
+    Without taking off what both have in common, so they are rather too large. Shapes as in `_mean`.
     """
     mean = _mean(table, row, column)[..., None]
-    of_rows = column @ table.T / table.shape[1] - mean
-    of_columns = row @ table / table.shape[0] - mean
+    of_rows = column @ np.swapaxes(table, -1, -2) / table.shape[-1] - mean
+    of_columns = row @ table / table.shape[-2] - mean
     total = np.zeros(mean.shape[:-1])
     for means, often in ((of_rows, row), (of_columns, column)):
         length = often.shape[-1]

@@ -17,12 +17,14 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, executors, ledger, worker
-from opt_istn.runs.child import Description
+from opt_istn.runs import appender, ledger
+from opt_istn.runs.fleet import executors
+from opt_istn.runs.fleet.shards import Shard
+from opt_istn.runs.fleet.status import Board
 from opt_istn.runs.ledger import Record, Source
-from opt_istn.runs.shards import Shard
+from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery.child import Description
 from opt_istn.runs.single import Task, check_source, describe, judged, limits, load, run_one
-from opt_istn.runs.status import Board
 from opt_istn.solver import Budget, Status
 
 __all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "load", "run_one"]

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from opt_istn.cli import app, main
-from opt_istn.runs import ledger, worker
+from opt_istn.runs import ledger
+from opt_istn.runs.nursery import worker
 from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
 
@@ -34,16 +35,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny().write("tiny.json")
     best_plan(tiny()).write("best.json")
     long_plan(tiny()).write("long.json")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def _fails(result: tuple[int, str, str], code: int, reason: str) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from opt_istn import Budget, Status, read_runs
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.problems import every
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Record, Source
-from opt_istn.runs.verify import Finding, verify
 from tests.golden import remake
 
 KEPT = read_runs(remake.HERE / remake.RUNS)
@@ -89,7 +89,9 @@ def test_a_process_of_its_own_changes_nothing(
 
 def test_kept_runs_are_verified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    found = {_called(check.record): check.reason for check in verify(KEPT) if not _fine(check)}
+    found = {
+        _called(check.record): check.reason for check in verify_records(KEPT) if not _fine(check)
+    }
     assert not found
 
 

@@ -60,14 +60,14 @@ def test_rollouts_cost_what_the_evaluator_says(seed: int) -> None:
     bonus: HoleBonus = "once" if seed % 2 else "printed"
     costs: CostKind = "cyclic" if seed % 4 == 1 else "paper"
     options: dict[str, Any] = {"costs": costs, "hole_bonus": bonus, "start_in_hole": seed % 3 == 1}
-    x = random_jutap(rng, budget="none", no_fly=0.1, association="strongest", **options)
-    x = replace(x, start_link=int(x.strongest[x.start]))
-    env = JutapEnv(x, max_steps=60)
-    if x.start == x.end or x.start not in env.table.cell[env.table.starts]:
-        return
-    if not (env.table.next[env.table.starts] >= 0).any():
-        return
+    for _ in range(100):  # draws until there is something to fly
+        x = random_jutap(rng, budget="none", no_fly=0.1, association="strongest", **options)
+        x = replace(x, start_link=int(x.strongest[x.start]))
+        env = JutapEnv(x, max_steps=60)
+        if x.start != x.end and x.start in env.table.cell[env.table.starts]:
+            break
     plan, cost, reward, ended = fly(env, rng)
+    assert len(plan.cells) > 1
     judged = evaluate(env.table.instance, plan)
     assert judged.cost == cost == round(-reward * MILLION)
     assert (not judged.violations) == ended
@@ -90,10 +90,15 @@ def test_shaping_moves_every_return_by_the_same_amount(paper: Instance) -> None:
     """From one START, shaped and plain returns of flights that end differ by one constant."""
     table = table_of(strongest(paper))
     shaped = rewarded(table, "shaped")
-    plain, other = value_iteration(table), value_iteration(shaped)
-    by_plain, by_shaped = greedy(table, plain), greedy(shaped, other)
-    assert np.array_equal(judge(table, by_plain).cost, judge(table, by_shaped).cost)
-    assert not np.array_equal(table.cost, shaped.cost)
+    straight = rewarded(table, "paper")  # another way to fly
+    one, other = (greedy(x, value_iteration(x)) for x in (table, straight))
+    ways = [judge(table, one), judge(table, other)]
+    moved = [judge(shaped, way).cost - x.cost for way, x in zip((one, other), ways, strict=True)]
+    assert all(x.success == 1.0 for x in ways)
+    assert (ways[0].cost < ways[1].cost).mean() > 0.5
+    assert np.array_equal(*moved)
+    assert (moved[0] != 0).any()
+    assert np.array_equal(judge(table, greedy(shaped, value_iteration(shaped))).cost, ways[0].cost)
 
 
 def test_paper_reward_is_the_scenario_of_that_name() -> None:

@@ -220,7 +220,7 @@ def test_agents_share_parameters_and_have_no_order() -> None:
     renamed = torch.randperm(number, generator=rng)
     columns = {
         name: getattr(sight, name)[order]
-        for name in ("content", "code", "user", "own", "home", "agent", "shut")
+        for name in ("content", "code", "what", "user", "own", "home", "agent", "shut")
     }
     mixed = sight._replace(**columns, mine=renamed[sight.mine[order]])
     assert torch.allclose(actor(mixed), actor(sight)[order], atol=1e-6)

@@ -2,61 +2,86 @@
 
 import math
 import os
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from bench import coverage
 from opt_istn.report import intervals
 from opt_istn.report.intervals import Interval, Method
 
 LONG = "OPT_ISTN_TORTURE" in os.environ
-LEAST = 0.92  # of all samples, for every design that is printed
-DESIGNS = {  # seeds, instances; the parts of seeds, instances and single runs in the spread
-    "seeds decide": (5, 30, 1.0, 0.1, 0.3),
-    "instances decide": (5, 5, 0.1, 1.0, 0.3),
-    "both": (5, 30, 1.0, 1.0, 0.3),
-    "runs": (5, 10, 0.5, 0.5, 1.0),
-    "more seeds": (10, 30, 1.0, 0.1, 0.3),
-}
-DRAWS: dict[str, Callable[..., np.ndarray]] = {
-    "normal": lambda rng, shape: rng.normal(0.0, 1.0, shape),
-    "exponential": lambda rng, shape: rng.exponential(1.0, shape) - 1.0,
+SHORT_UNITS = (5, 10, 49, 50, 1000)
+SHORT_DESIGNS = [
+    f"{size}, {name} decide" for size in ("5 x 30", "10 x 10") for name in ("seeds", "both", "runs")
+]
+KEPT = {  # page of shares in %, by name of the row
+    cells[0]: [float(x) for x in cells[2:]]
+    for line in coverage.PAGE.read_text().splitlines()[6:]
+    if (cells := [cell.strip() for cell in line.strip("|").split("|")])
 }
 
 
-def _covers(found: Interval | None) -> bool:
-    assert found is not None
-    return found.low <= 0.0 <= found.high
-
-
-def _least(trials: int) -> float:
-    """Return the least share that a method of 92 % misses with a probability under 0.1 %."""
-    return LEAST - 3.1 * math.sqrt(LEAST * (1 - LEAST) / trials)
-
-
-@pytest.mark.parametrize("law", DRAWS)
-@pytest.mark.parametrize("n", [5, 10, 49, 50, 1000] + [6, 7, 8, 15, 20, 30, 100] * LONG)
-def test_one_way_intervals_cover(law: str, n: int) -> None:
+@pytest.mark.parametrize("law", coverage.LAWS)
+@pytest.mark.parametrize("units", coverage.UNITS if LONG else SHORT_UNITS)
+def test_one_way_intervals_cover(law: str, units: int) -> None:
     """At least 92 % of the 95 % intervals of n values hold the mean, also of an exponential."""
-    trials, rng = 4000 if LONG else 500, np.random.default_rng(n)
-    samples = [DRAWS[law](rng, n) for _ in range(trials)]
-    held = [_covers(intervals.one_way(x.tolist(), i)) for i, x in enumerate(samples)]
-    assert np.mean(held) >= _least(trials)
+    samples = coverage.SAMPLES if LONG else 400
+    assert coverage.one_way(law, units, samples) >= coverage.LEAST - coverage.slack(samples)
 
 
-@pytest.mark.parametrize("law", DRAWS)
-@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize("law", coverage.LAWS)
+@pytest.mark.parametrize("design", coverage.DESIGNS if LONG else SHORT_DESIGNS)
 def test_two_way_intervals_cover(law: str, design: str) -> None:
     """So do those of seeds x instances, whichever of the two decides."""
-    trials, rng = 2000 if LONG else 100, np.random.default_rng(1)
-    seeds, instances, *parts = DESIGNS[design]
-    shapes = ((1, seeds), (instances, 1), (instances, seeds))
-    held = []
-    for trial in range(trials):
-        drawn = [p * DRAWS[law](rng, shape) for p, shape in zip(parts, shapes, strict=True)]
-        held.append(_covers(intervals.two_way(sum(drawn, np.zeros(shapes[2])), trial)))
-    assert np.mean(held) >= _least(trials)
+    samples = coverage.TABLES if LONG else 200
+    share = coverage.two_way(law, coverage.DESIGNS[design], samples)
+    assert share >= coverage.LEAST - coverage.slack(samples)
+
+
+def test_the_kept_shares_are_enough() -> None:
+    """The page has a row for every number of units and design, and all are at least 92 %."""
+    assert list(KEPT) == [*map(str, coverage.UNITS), *coverage.DESIGNS]
+    assert {len(shares) for shares in KEPT.values()} == {len(coverage.LAWS)}
+    assert min(min(shares) for shares in KEPT.values()) >= 100 * coverage.LEAST
+
+
+def test_the_kept_shares_are_those_of_the_code() -> None:
+    """A small sample drawn anew agrees with the page within what chance does."""
+    for name, shares in KEPT.items():
+        if int(name) if name.isdigit() else 0 in (5, 20):
+            for law, share in zip(coverage.LAWS, shares, strict=True):
+                again = coverage.one_way(law, int(name), 300)
+                assert again == pytest.approx(share / 100, abs=coverage.slack(300))
+
+
+def test_every_number_of_units_has_a_row_of_its_method() -> None:
+    """Ends of every method's range of units are among those that are measured."""
+    for few, many in ((5, 49), (50, 100), (1000, 1000)):
+        assert {few, many} <= set(coverage.UNITS)
+        assert intervals.method_of(few) == intervals.method_of(many)
+    assert intervals.method_of(4) == Method.RANGE
+
+
+@pytest.mark.parametrize("n", [6, 60, 1000])
+def test_many_samples_at_once_are_each_alone(n: int) -> None:
+    """The ends that coverage is measured by are those of the intervals that are printed."""
+    samples = np.random.default_rng(n).exponential(size=(3, n))
+    ends = np.stack(intervals.one_way_ends(samples, 4), axis=-1)
+    for sample, (low, high) in zip(samples, ends, strict=True):
+        found = intervals.one_way(sample.tolist(), 4)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
+
+
+def test_many_tables_at_once_are_each_alone() -> None:
+    """So it is of seeds and instances."""
+    tables = np.random.default_rng(0).exponential(size=(3, 7, 6))
+    ends = np.stack(intervals.two_way_ends(tables, 4), axis=-1)
+    for table, (low, high) in zip(tables, ends, strict=True):
+        found = intervals.two_way(table, 4)
+        assert found is not None
+        assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
 
 
 def test_intervals_are_not_needlessly_wide() -> None:

@@ -207,3 +207,57 @@ def test_no_records() -> None:
     table = gap_table([])
     assert table.rows == ()
     assert table.headline.startswith("0 instances")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_costs_have_64_bits(sign: int) -> None:
+    """2^63 is refused wherever it stands, also in a trace; one less is a cost."""
+    least = sign * (2**63 - 1)
+    assert _row([run("greedy", least)], "greedy")["cost_mean"] == float(least)
+    told = ((1.0, sign * 2**63, None),)
+    for record in (
+        run("greedy", sign * 2**63),
+        run("labels", None, sign * 2**63),
+        run("greedy", 5, trace=told),
+    ):
+        with pytest.raises(InputError, match="expected cost and bound within"):
+            gap_table([record])
+    with pytest.raises(InputError, match="expected cost and bound within"):
+        gap_table([run("greedy", 5, trace=((1.0, None, sign * 2**63),))])
+
+
+@pytest.mark.parametrize("reference", [True, "200", 2**63, -(2**63), None])
+def test_what_is_no_cost_is_no_reference(reference: object) -> None:
+    """Savings are counted from whole numbers of at most 63 bits; the newer name comes first."""
+    records = [run("labels", 100, 100), run("greedy", 150, terms={"reference": reference})]
+    assert _row(records, "greedy")["left_percent"] is None
+    older = changed(records[1], terms={"reference": reference, "no_push_us": 200})
+    assert _row([records[0], older], "greedy")["left_percent"] == 50
+    both = changed(records[1], terms={"no_push_us": 300, "reference": 200})
+    assert _row([records[0], both], "greedy")["left_percent"] == 50
+
+
+def test_limits_that_are_called_like_settings() -> None:
+    """They keep their own name unless a setting has it, too."""
+    records = [
+        run("labels", 100, limits=Limits(time_s=x), parameters=given)
+        for x in (1.0, 2.0)
+        for given in ({}, {"time_s": 7})
+    ]
+    assert {row["solver"] for row in gap_table(records[::2]).rows} == {
+        *("jutap.labels (time_s=1.0)", "jutap.labels (time_s=2.0)")
+    }
+    assert {row["solver"] for row in gap_table(records[1::2]).rows} == {
+        *("jutap.labels (limit time_s=1.0)", "jutap.labels (limit time_s=2.0)")
+    }
+
+
+def test_those_that_miss_instances_are_ranked_on_what_they_share() -> None:
+    """Better on the one instance that both have, worse on others: the former counts."""
+    optima = [run("labels", 100, 100, n) for n in range(4)]
+    first = [run("some", 200, None, 0), run("some", 100, None, 1)]
+    second = [run("other", 110, None, 1), run("other", 100, None, 2)]
+    rows = gap_table([*optima, *second, *first]).rows
+    assert [row["solver"] for row in rows if row["group"] == "paper"] == [
+        *("jutap.labels", "jutap.some", "jutap.other")
+    ]

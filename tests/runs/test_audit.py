@@ -260,3 +260,64 @@ def test_a_certificate_of_less_than_the_best_plan_certifies_nothing() -> None:
     assert known.standing == Standing.CLAIMED
     (known,) = audit.summarise([PLAN, weaker])
     assert known.standing == Standing.BOUNDED
+
+
+def _certified(run: Record, digit: str) -> Record:
+    return msgspec.structs.replace(run, certificate=digit * 64)
+
+
+def test_the_best_cost_is_the_least() -> None:
+    """Of several plans the cheapest is known; a cost of 0 is one, and refutes a bound of 1."""
+    assert _summary(PLAN, _run("worse", Status.FEASIBLE, 250))["best_cost"] == 200
+    free, dear = _run("z", Status.FEASIBLE, 0), _run("a", Status.FEASIBLE, 1)
+    refuted = audit.audited([dear, free, _run("liar", Status.BOUND_ONLY, None, 1)])[2]
+    assert refuted.failure == Failure.REFUTED
+    assert "z (seed 0) costs 0" in refuted.error
+
+
+def test_one_certificate_is_enough_and_the_first_is_named() -> None:
+    """It certifies beside proofs without one; of several the least hash is told."""
+    (known,) = audit.summarise([BEST, _certified(LABELS, "3"), _certified(PYOMO, "1")])
+    assert (known.standing, known.certificate) == (Standing.CERTIFIED, "1" * 64)
+    assert known.certified
+    (claimed,) = audit.summarise([BEST])
+    assert (claimed.certified, claimed.certificate) == (False, None)
+
+
+def test_an_open_instance_names_the_certificate_of_its_best_bound() -> None:
+    """Not that of a lower one."""
+    low = _certified(_run("low", Status.BOUND_ONLY, None, 150), "1")
+    high = _certified(_run("high", Status.BOUND_ONLY, None, 199), "3")
+    assert _summary(PLAN, low, high)["certificate"] == "3" * 64
+
+
+def test_who_is_settled() -> None:
+    """Whatever is certified, agreed or claimed; what is bounded, open or disputed is not."""
+    settled = ([_certified(BEST, "1")], [LABELS, PYOMO], [BEST])
+    for runs in (*settled, [PLAN], [BEST, BOUNDLESS], [_run("a", Status.NO_PLAN)]):
+        (known,) = audit.summarise(runs)
+        assert known.settled == (runs in settled), known.standing
+        assert known.agreed == (runs in settled[:2]), known.standing
+
+
+def test_a_dispute_says_who_claims_what() -> None:
+    """Each line names the claim and the first by name of those that say the opposite."""
+    other = _run("zeta", Status.UNBOUNDED)
+    bound = _run("bound", Status.BOUND_ONLY, None, 5)
+    (known,) = audit.summarise([bound, other, BOUNDLESS])
+    against = "; no plan decides"
+    assert known.disputes == (
+        "bound (seed 0) claimed the bound 5, but boundless (seed 0) claimed unbounded" + against,
+        "zeta (seed 0) claimed unbounded, but bound (seed 0) claimed the bound 5" + against,
+        "boundless (seed 0) claimed unbounded, but bound (seed 0) claimed the bound 5" + against,
+    )
+    first, last = _certified(BOUNDLESS, "1"), _certified(other, "2")
+    refuted = audit.audited([bound, last, first])[0]
+    expected = "claimed the bound 5, but boundless (seed 0) claimed unbounded with a certificate"
+    assert refuted.error == expected
+
+
+def test_twenty_disputes_are_told() -> None:
+    """However many runs contradict each other."""
+    many = [_run(f"r{i}", Status.BOUND_ONLY, None, i) for i in range(30)]
+    assert len(_summary(*many, BOUNDLESS)["disputes"]) == 20

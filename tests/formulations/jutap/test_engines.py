@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formulations.jutap import arc_flow, flow
-from formulations.jutap.arc_flow import ArcFlow
-from formulations.jutap.cpsat import CpSat
-from formulations.jutap.cycles import negative_cycle
 from formulations.jutap.labels import Labels
 from formulations.jutap.lagrangian import Lagrangian
-from formulations.jutap.scip import Scip
+from formulations.jutap.mip import arc_flow, flow
+from formulations.jutap.mip.arc_flow import ArcFlow
+from formulations.jutap.mip.cpsat import CpSat
+from formulations.jutap.mip.cycles import negative_cycle
+from formulations.jutap.mip.scip import Scip
 from opt_istn import Budget, Claims, InputError, Solver, Status
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate

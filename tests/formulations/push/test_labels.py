@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from formulations.push.anneal import anneal, cumulative, saving
+from formulations.push.anneal import anneal_plan, cumulative, saving
 from formulations.push.forward import Forward
 from formulations.push.labels import dense, diagram, tuples
 from formulations.push.labels.profile import backward, make_profiles, relaxation
@@ -209,7 +209,7 @@ def test_annealing_counts_what_the_judge_counts() -> None:
         problem = crowded(seed, 2).user(0)
         slots = problem.weight.shape[1]
         never = np.full(len(problem.content), slots)
-        plan, value = anneal(problem, never, 2000, 1e5, np.random.default_rng(seed))
+        plan, value = anneal_plan(problem, never, 2000, 1e5, np.random.default_rng(seed))
         pushes = tuple((f, int(plan[f])) for f in np.flatnonzero(plan < slots).tolist())
         assert value == saving(cumulative(problem), problem.cache_size, plan)
         assert value == problem.base_us - delay_us(problem, pushes)
