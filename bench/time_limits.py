@@ -53,6 +53,9 @@ class Row(msgspec.Struct, frozen=True):
         return self.late_s > allowed_s(self.limit_s) or self.status == CRASHED
 
 
+_NOTHING = Row("", "", 0.0, REFUSED, 0.0, 0.0)
+
+
 def allowed_s(limit_s: float) -> float:
     """Return the seconds that a solver may go on after its limit."""
     return max(0.5, 0.1 * limit_s)
@@ -143,7 +146,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         for limit in limits:
             runs = [x for x in rows if (x.solver, x.limit_s) == (solver, limit)]
             taken = [x for x in runs if x.status != REFUSED]
-            worst = max(runs, key=lambda x: x.late_s)
+            worst = max(runs, key=lambda x: x.late_s, default=_NOTHING)
             where = f" ({worst.instance})" if worst.late_s >= 0.005 else ""
             reached = sum(x.late_s > 0 for x in taken)
             cells.append(f"{len(taken)} of {len(runs)} | {reached} | {worst.late_s:.2f}{where}")
