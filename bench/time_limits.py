@@ -13,6 +13,7 @@ second, or a tenth of its limit.
 
 import argparse
 import gc
+import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -162,7 +163,8 @@ def page(rows: Sequence[Row]) -> str:
     ]
     words = (__doc__ or "").partition("\n\n")[2].partition("\n\nRows are")[0]
     kept = f"{len(rows) - len(over)} runs kept it, {len(over)} did not."
-    made = f"{len(rows)} runs of `python -m bench.time_limits`, commit {source_commit()[:10]}."
+    where = f"commit {source_commit()[:10]}, load {os.getloadavg()[2]:.0f} at the end"
+    made = f"{len(rows)} runs of `python -m bench.time_limits`, {where}."
     promised = "Promised is half a second at most, or a tenth of the limit"
     lines = ["# Time limits\n", made, f"{words}\n\n{promised}: {kept}\n"]
     return "\n".join([*lines, *([*told, ""] if told else []), *table(rows), ""])
