@@ -52,12 +52,12 @@ identity: .venv/.lowest .venv/.newest
 	.venv/newest/bin/python -m pytest -q --confcutdir=tests/identity tests/identity $(IDENTITY)
 
 # What takes hours: kills, broken inputs and liars, the slow tests, the coverage of all intervals
-# that are printed, mutations, and the identity of every preset and seed.
+# that are printed, time limits, mutations, and the identity of every preset and seed.
 torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
 	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/test_intervals.py
-	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -q tests/formulations/test_time_limits.py
+	$(BIN)/python -m bench.time_limits
 	$(BIN)/python -m tests.mutate
 	$(MAKE) identity IDENTITY="-m ''"
 

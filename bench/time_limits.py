@@ -13,6 +13,7 @@ second, or a tenth of its limit.
 
 import argparse
 import gc
+import os
 import pickle
 import time
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,9 @@ class Row(msgspec.Struct, frozen=True):
     def overran(self) -> bool:
         """Whether it went on for longer than is promised."""
         return self.late_s > allowed_s(self.limit_s) or self.status == CRASHED
+
+
+_NOTHING = Row("", "", 0.0, REFUSED, 0.0, 0.0)
 
 
 def allowed_s(limit_s: float) -> float:
@@ -143,7 +147,7 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         for limit in limits:
             runs = [x for x in rows if (x.solver, x.limit_s) == (solver, limit)]
             taken = [x for x in runs if x.status != REFUSED]
-            worst = max(runs, key=lambda x: x.late_s)
+            worst = max(runs, key=lambda x: x.late_s, default=_NOTHING)
             where = f" ({worst.instance})" if worst.late_s >= 0.005 else ""
             reached = sum(x.late_s > 0 for x in taken)
             cells.append(f"{len(taken)} of {len(runs)} | {reached} | {worst.late_s:.2f}{where}")
@@ -159,7 +163,8 @@ def page(rows: Sequence[Row]) -> str:
     ]
     words = (__doc__ or "").partition("\n\n")[2].partition("\n\nRows are")[0]
     kept = f"{len(rows) - len(over)} runs kept it, {len(over)} did not."
-    made = f"{len(rows)} runs of `python -m bench.time_limits`, commit {source_commit()[:10]}."
+    where = f"commit {source_commit()[:10]}, load {os.getloadavg()[2]:.0f} at the end"
+    made = f"{len(rows)} runs of `python -m bench.time_limits`, {where}."
     promised = "Promised is half a second at most, or a tenth of the limit"
     lines = ["# Time limits\n", made, f"{words}\n\n{promised}: {kept}\n"]
     return "\n".join([*lines, *([*told, ""] if told else []), *table(rows), ""])

@@ -28,6 +28,7 @@ class Status(StrEnum):
     FAILED = "failed"  # crashed, killed, or claimed something that is refuted
 
 
+_ENDLESS = float("inf")
 _TOLERATED_S = 0.25  # beyond a time limit, where nothing could be returned otherwise
 Listener = Callable[[Any, float | None, float | None], None]  # told of plan, bound, cost; or None
 
@@ -72,7 +73,7 @@ class Budget:
     def __post_init__(self) -> None:
         limits = {"time_s": self.time_s, "work": self.work, "memory_mb": self.memory_mb}
         for name, value in {**limits, "threads": self.threads}.items():
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < _ENDLESS:  # files know no infinity
                 raise ValueError(f"Budget.{name}: expected a positive number, found {value}")
 
     def start(self) -> "Budget":

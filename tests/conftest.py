@@ -31,6 +31,14 @@ def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "warm_up", lambda _: None)
 
 
+FIRST = "test_policies.py"  # needs nearly all kernels of PUSH, which take 40 s to compile once
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with kernels: one worker compiles them while the other does what needs none."""
+    items.sort(key=lambda item: item.path.name != FIRST)
+
+
 ALLOWED_SKIPS = (  # reasons for which a test may be skipped where everything is installed
     r"memory files are Linux's",
     r"no GPU",

@@ -300,8 +300,8 @@ ENVIRONMENTS: list[dict[str, str]] = [
     {"TERM": "dumb", "NO_COLOR": "1"},
     {"FORCE_COLOR": "1", "COLUMNS": "7"},
     {"PYTHONIOENCODING": "ascii"},
-    {"HOME": "/dev/null/nowhere", "XDG_CACHE_HOME": "/dev/null"},
-    {"TMPDIR": "/dev/null/nowhere"},
+    {"HOME": "/dev/null/home", "XDG_CACHE_HOME": "/dev/null"},
+    {"TMPDIR": "/dev/null/tmp"},
     {"NUMBA_CACHE_DIR": "/dev/null/x"},
     {"MPLCONFIGDIR": "/dev/null/x"},
 ]

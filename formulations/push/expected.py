@@ -25,6 +25,8 @@ from opt_istn.push.expected import Delays, expected_instance, lawless
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims, Status
 
+_LEAST_S = 1e-3  # of the time limit that is left for the search
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -59,8 +61,11 @@ class Expected:
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Solve the expected instance; its plan is one of `instance`."""
-        silent = replace(budget, listener=None)
-        found = Labels().solve(expected_instance(instance, self.delays), silent, seed)
+        budget = budget.start()
+        expected, left_s = expected_instance(instance, self.delays), budget.left_s()
+        time_s = None if left_s is None else max(left_s, _LEAST_S)
+        silent = replace(budget, listener=None, time_s=time_s)
+        found = Labels().solve(expected, silent, seed)
         plan = replace(found.plan, instance=instance.sha256)
         detail = dict(found.detail)
         if found.bound is not None and self.delays == "actual":

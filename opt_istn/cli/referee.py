@@ -8,7 +8,7 @@ import typer
 
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.runs import RunsFiles
+from opt_istn.cli.runs import RunsFiles, allowed
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -101,10 +101,9 @@ def _proofs(
     """Ask engines again, and say on stderr what each proves."""
     from opt_istn.evidence import reprove
     from opt_istn.evidence.sources import Loader
-    from opt_istn.solver import Budget
 
-    found = {}
-    for sha256, proof in reprove.proofs(records, Loader(*files), Budget(time_s)):
+    budget, found = allowed(time_s, None, None, 1), {}
+    for sha256, proof in reprove.proofs(records, Loader(*files), budget):
         if proof is not None:
             found[sha256] = proof
             if not quiet:
@@ -156,7 +155,7 @@ def add(
     plan: Annotated[str, typer.Argument(metavar="PLAN", help="Plan file.")],
     name: Annotated[str, typer.Option("--solver-name", metavar="NAME", help="What made the plan.")],
     seconds: Annotated[
-        float | None, typer.Option(min=0, help="Wall-clock seconds that it took.")
+        float | None, typer.Option(min=0, max=10**9, help="Wall-clock seconds that it took.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Its seed.")] = 0,
     kind: Annotated[str, typer.Option(help="exact, heuristic, policy or agent.")] = "",

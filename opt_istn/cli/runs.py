@@ -31,6 +31,7 @@ Startup = Annotated[
     typer.Option(
         "--startup-limit",
         min=0.1,
+        max=10**6,
         metavar="SECONDS",
         help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),

@@ -9,6 +9,7 @@ import typer
 
 from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
+from opt_istn.cli.runs import allowed
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def starts(
     """
     from opt_istn import problems
 
+    if out:
+        from opt_istn.pictures import canvas
+
+        canvas.suffix(out)
     loaded = problems.read_instance(instance)
     problem = problems.get(loaded.problem)
     if problem.starts() is None:
@@ -70,8 +75,6 @@ def starts(
     else:
         output.as_table([_shown(row) for row in rows], tuple(rows[0]))
     if out and last is not None:
-        from opt_istn.pictures import canvas
-
         pictures: Any = problem.pictures()
         draw: Any = import_module(f"{pictures.__package__}.starts")
         canvas.save(draw.starts_figure(loaded, last[1], last[0]), out)
@@ -88,14 +91,13 @@ def _parsed(text: str) -> _Asked:
 def _judged(instance: "Instance", asked: _Asked, seed: int, time_s: float) -> dict[str, Any]:
     """Return what a solver flies, judged against each reference."""
     from opt_istn import problems, registry
-    from opt_istn.solver import Budget
 
     solver = registry.make(asked.name, instance.problem, asked.parameters)
     solver.prepare()
     if reason := solver.supports(instance):
         raise InputError("solver", f"{asked.name}: {reason}")
     module: Any = problems.get(instance.problem).starts()
-    judged = module.judge_solver(instance, solver, seed, Budget(time_s))
+    judged = module.judge_solver(instance, solver, seed, allowed(time_s, None, None, 1))
     against: dict[str, Any] = module.against(instance, judged)
     return against
 

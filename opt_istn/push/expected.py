@@ -97,13 +97,13 @@ def _expected(instance: Instance, delays: Delays) -> Instance:
         raise InputError("scenario", reason)
     if not isinstance(instance.scenario.get("seed"), int):
         raise InputError("scenario.seed", "expected the seed of a generated instance")
+    shape = (instance.num_users, instance.num_contents, instance.num_slots)
+    if tuple(map(instance.scenario.get, ("num_users", "num_contents", "num_slots"))) != shape:
+        raise InputError("scenario", f"expected {shape} users, contents, slots, as in the instance")
     found = expectation(instance)
     if delays == "law":
         found = replace(found, miss_us=_usual_us(instance, found.miss_us.shape))
     weight = found.weight_us
-    shape = (instance.num_users, instance.num_contents, instance.num_slots)
-    if weight.shape != shape:
-        raise InputError("scenario", f"expected {shape} users, contents, slots, as in the instance")
     where = np.argwhere(weight > 0)
     absent = np.full((len(where), 2), ABSENT)
     requests = np.column_stack([where, absent, weight[weight > 0]])

@@ -3,6 +3,7 @@
 What such a program says of bounds is not taken over. Its seconds are those that its user states.
 """
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def add(
         If a file cannot be read, or the plan is of another instance.
     """
     _check(name, kind, knows, plan_file)
+    if seconds is not None and not 0 <= seconds < math.inf:
+        raise InputError("seconds", f"expected a number of at least 0, found {seconds}")
     source = Source(file=instance_file)
     instance = load(source)
     plan = problems.read_plan(plan_file, instance.problem)

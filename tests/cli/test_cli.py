@@ -94,6 +94,7 @@ def test_no_plan_has_an_exit_code(cli: Cli) -> None:
     assert cli("solve", "tiny.json", "--solver", f"{PLANTED}NoPlan", "--json")[0] == 3
 
 
+ADD = ["add", "x", "tiny.json", "best.json", "--solver-name", "mine"]
 COMPARE = ["compare", "jutap-planted", "--solvers", f"{PLANTED}Detour", "-o", "x"]
 
 
@@ -127,6 +128,11 @@ COMPARE = ["compare", "jutap-planted", "--solvers", f"{PLANTED}Detour", "-o", "x
         ([*COMPARE, "--seeds", "1000000000", "--solver-seeds", "1000000000"], "seeds: expected at"),
         ([*COMPARE, "--jobs", "1000000000"], "--jobs"),
         ([*COMPARE, "--threads", "1000000000"], "--threads"),
+        ([*COMPARE, "--time-limit", "inf"], "time_s: expected a positive number, found inf"),
+        ([*COMPARE, "--startup-limit", "inf"], "--startup-limit"),
+        ([*ADD, "--seconds", "inf"], "--seconds"),
+        (["verify", "tiny.json", "--prove", "--time-limit", "0"], "tiny.json:1: format"),
+        (["starts", "tiny.json", "--solvers", "labels", "-o", "x.gif"], "ending in .png"),
         (["train", "jutap.dqn", "tiny.json", "--seed", "0", "-o", "/dev/null"], "regular file"),
         (["table", "missing.jsonl"], "missing.jsonl"),
         (["table", "tiny.json", "--format", "word"], "--format"),

@@ -1,6 +1,7 @@
 """Plans from elsewhere, bundles for referees, and bounds that engines are asked for again."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,18 @@ def test_a_true_bound_is_proven_again_by_an_engine(capsys: pytest.CaptureFixture
     assert told[0].endswith("plan recomputed, bound proven again by jutap.labels")
     assert told[1].endswith("tiny: plan recomputed")
     assert told[2].startswith("2 records: 1 x bound proven again by jutap.labels, 2 x plan recom")
+
+
+def test_seconds_are_finite(capsys: pytest.CaptureFixture[str]) -> None:
+    """Seconds that no file can hold, and an engine without any, are refused in one line."""
+    for seconds in (math.inf, math.nan, -1.0):
+        with pytest.raises(InputError, match="seconds: expected a number of at least 0"):
+            external.add("r.jsonl", "maps/tiny.json", "long.json", "matlab", seconds=seconds)
+    assert not Path("r.jsonl").exists()
+    external.add("r.jsonl", "maps/tiny.json", "long.json", "matlab", seconds=1.3)
+    for seconds in ("0", "inf"):
+        assert main(["verify", "r.jsonl", "--prove", "--time-limit", seconds]) == 2
+        assert capsys.readouterr().err.startswith("opt-istn: Budget.time_s: expected a positive")
 
 
 def test_what_an_engine_does_not_prove_is_said() -> None:

@@ -45,7 +45,7 @@ def as_in_a_run(instance: Any) -> Any:
 def subjects(problem: str) -> Iterator[Any]:
     """Yield small instances of every kind, as runs get them."""
     family = jutap if problem == "jutap" else push
-    for index in range(22):
+    for index in range(27):
         yield as_in_a_run(family.draw(5, index))
     if problem == "push":
         for seed in range(2):

@@ -122,14 +122,16 @@ def redrawn(document: dict[str, Any]) -> Draw:
     Raises
     ------
     InputError
-        If a file behind it has changed.
+        If a file behind it has changed, or the seed is none.
     """
-    scenario = parameters.from_document(document)
+    scenario, seed = parameters.from_document(document), document["seed"]
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError("scenario.seed", f"expected a whole number of at least 0, found {seed!r}")
     behind = document.get("files", {})
     if not isinstance(behind, dict):  # a scenario is free text as far as the format goes
         raise InputError("scenario.files", "expected an object of hashes by parameter")
     hashing.check(files_of(scenario), behind)
-    return draw_world(scenario, entropy_of(int(document["seed"])))
+    return draw_world(scenario, entropy_of(seed))
 
 
 def entropy_of(seed: int) -> Entropy:

@@ -9,9 +9,9 @@ import pytest
 
 from formulations.push.online.futures import Futures, anneal
 from formulations.push.online.heuristics import best_window
-from opt_istn import registry
+from opt_istn import InputError, registry
 from opt_istn.push.evaluate import evaluate
-from opt_istn.push.expected import expected_cost, expected_instance
+from opt_istn.push.expected import expected_cost, expected_instance, expected_us
 from opt_istn.push.instance import Instance
 from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
@@ -94,6 +94,21 @@ def test_policies_refuse_what_they_cannot_play(name: str) -> None:
             assert evaluate(changed, plan).feasible
     assert "miss_us" in solver.supports(replace(instance, scenario=short))
     assert (solver.supports(bare) is None) == (name not in INFORMED)
+
+
+FOREIGN = {"seed": -1, "num_users": 7, "num_contents": 10**9, "world_seed": -5, "miss_draws": 99}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_strangers_scenario_harms_no_judge(name: str) -> None:
+    """A law that cannot be had, or would fill the memory, leaves a plan without expected delay."""
+    instance = instance_of("push-tiny", 0)
+    foreign = replace(instance, scenario=instance.scenario | {name: FOREIGN[name]})
+    plan = claims("push.never", instance).plan
+    assert evaluate(foreign, plan).feasible
+    assert expected_us(foreign, plan) is None
+    with pytest.raises(InputError, match=name if "num" not in name else "contents, slots"):
+        expected_instance(foreign)
 
 
 @pytest.mark.parametrize("name", [*INFORMED, "push.random"])
