@@ -36,7 +36,9 @@ REPORT = ["tests/report/test_table.py", "tests/report/test_aggregates.py"]
 SUBJECTS = {
     "opt_istn.report.statistics": ["tests/report/test_statistics.py"],
     "opt_istn.report.intervals": ["tests/report/test_intervals.py"],
-    "opt_istn.report.aggregates": [*REPORT, "tests/report/test_profiles.py"],
+    "opt_istn.report.aggregates": [
+        *(*REPORT, "tests/report/test_columns.py", "tests/report/test_profiles.py"),
+    ],
     "opt_istn.report.groups": REPORT,
     "opt_istn.report.columns": [*REPORT, "tests/report/test_columns.py"],
     "opt_istn.report.trained": ["tests/report/test_trained.py"],
@@ -199,9 +201,11 @@ def _patch(old: Mapping[str, Any], new: Mapping[str, Any], owner: Any) -> None:
         ):
             _patch(vars(mine), vars(value), mine)
         elif isinstance(value, PLAIN) and not name.startswith("__") and type(mine) is type(value):
-            for place in (owner, *_importers(name, mine)):
-                if mine != value:
-                    setattr(place, name, value)
+            for place in (owner, *_importers(name, mine)) if mine != value else ():
+                setattr(place, name, value)
+        elif isinstance(value, dict) and isinstance(mine, dict) and name.isupper():
+            mine.clear()
+            mine.update(value)
         elif (code := _function(value)) is not None and (own := _function(mine)) is not None:
             if own.__code__ is not code.__code__:
                 own.__code__, own.__defaults__ = code.__code__, code.__defaults__
