@@ -105,15 +105,19 @@ def _parent() -> Iterator[list[float]]:
 def dask() -> None:
     """Print what runs through a Dask cluster of two workers cost, and the parent's memory.
 
+    Scheduler and workers are processes of their own, as on a cluster.
+
     Whole runs are few, for a child process each takes most of the effort; what the parent alone
     spends and holds is measured with workers that answer at once.
     """
-    from distributed import LocalCluster
+    from distributed.deploy.subprocess import SubprocessCluster
 
     source = msgspec.structs.replace(TINY, seed=0)
     told = compare.run_one(compare.load(source), source, RANDOM.solver, {}, 0, Budget())
-    with LocalCluster(
-        n_workers=WORKERS, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    quiet = {"dashboard": False}
+    one = {"nthreads": 1, "dashboard": False}
+    with SubprocessCluster(
+        n_workers=WORKERS, scheduler_kwargs=quiet, worker_kwargs=one, silence_logs=50
     ) as cluster:
         pool = clusters.Dask(cluster.scheduler_address)
         _through(pool, 300)

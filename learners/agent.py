@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 import torch
+import torch.utils.serialization.config  # else `torch.load` imports it, on the clock of a run
 
 from opt_istn import files, placing
 from opt_istn.files import InputError, explain

