@@ -10,7 +10,6 @@ missing, and a training goes on from its checkpoint. What it came to is kept in
 """
 
 import argparse
-import gzip
 import json
 import os
 import re
@@ -215,8 +214,7 @@ def keep(plan: Plan) -> None:
         for run in ledger.read(plan.out / "runs.jsonl")
         if run.parameters.get("sha256", "") in current and _place(run)[0] in maps
     ]
-    lines = b"".join(ledger.encode(portable(run)) + b"\n" for run in mine)
-    plan.records.write_bytes(gzip.compress(lines, mtime=0))
+    pages.keep(plan.records, [portable(run) for run in mine])
     texts = [
         json.dumps(told(plan, *one, seed), sort_keys=True)
         for one in done
