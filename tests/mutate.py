@@ -73,7 +73,7 @@ NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
     """Yield line, description and tree of every change of `source`."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     skipped = {id(node) for part in _annotations(tree) for node in ast.walk(part)}
     for place, node in enumerate(ast.walk(tree)):
         if id(node) in skipped or not _mutate(copy.deepcopy(node)):
@@ -84,7 +84,7 @@ def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
         _mutate(mine)
         yield (
             mine.lineno,
-            f"{before}  ->  {ast.unparse(mine)}",
+            f"{lines[mine.lineno - 1].strip()}  |  {before}  ->  {ast.unparse(mine)}",
             ast.fix_missing_locations(changed),
         )
 
@@ -207,9 +207,8 @@ def _patch(old: Mapping[str, Any], new: Mapping[str, Any], owner: Any) -> None:
             mine.clear()
             mine.update(value)
         elif (code := _function(value)) is not None and (own := _function(mine)) is not None:
-            if own.__code__ is not code.__code__:
-                own.__code__, own.__defaults__ = code.__code__, code.__defaults__
-                own.__kwdefaults__ = code.__kwdefaults__
+            own.__code__, own.__defaults__ = code.__code__, code.__defaults__
+            own.__kwdefaults__ = code.__kwdefaults__
 
 
 def _importers(name: str, value: Any) -> list[Any]:
