@@ -247,9 +247,18 @@ def main() -> int:
     train_all(chosen, given.jobs)
     for setting in chosen.settings:
         play(chosen, setting, given.jobs)
-    there = [(x, ledger.read(plan.kept(x))) for x in plan.settings if plan.kept(x).exists()]
-    text = "\n".join(pages_of(there))
-    return pages.write_checked(plan.page, text, [run for _, runs in there for run in runs])
+    every = [run for _, runs in kept(plan) for run in runs]
+    return pages.write_checked(plan.page, kept_page(plan), every)
+
+
+def kept(plan: Plan) -> list[tuple[Setting, list[Record]]]:
+    """Return the settings of which records are kept, and those."""
+    return [(x, ledger.read(plan.kept(x))) for x in plan.settings if plan.kept(x).exists()]
+
+
+def kept_page(plan: Plan) -> str:
+    """Return the page of what is kept."""
+    return "\n".join(pages_of(kept(plan)))
 
 
 def _silent(share: float, text: str) -> None:

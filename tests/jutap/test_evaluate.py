@@ -305,7 +305,7 @@ def test_end_is_where_a_walk_stops() -> None:
 def test_faults_are_told_in_full() -> None:
     """START with its link, and whose plan it is by the first twelve digits."""
     instance, other = field(), field(end=4)
-    judged = evaluate(instance, plan(instance, (1, 4, 8), (0, 0, 0)))
+    judged = evaluate(instance, plan(instance, (1, 4, 8), (0, 1, 1)))
     assert judged.violations == ("the walk starts in (1, 0), not in START",)
     own, found = instance.sha256[:12], other.sha256[:12]
     with pytest.raises(InputError) as caught:
