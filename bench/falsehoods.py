@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from opt_istn import Budget, files, make, problems
+from opt_istn.evidence import certificates
 from opt_istn.library.shelf import Library, Wrong, WrongIndex
-from opt_istn.runs import certificates
 
 Edit = Callable[[dict[str, Any]], None]
 PAPER, TIGHT = "jutap-paper-v2-0", "jutap-paper-k1.02-0"

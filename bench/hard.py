@@ -16,10 +16,10 @@ from pathlib import Path
 
 from bench import pages
 from opt_istn import Budget, Status
+from opt_istn.evidence.certify import certify_records
 from opt_istn.report import statistics
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import audited, summarise
-from opt_istn.runs.certify import certify
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Record, Source
 
@@ -244,7 +244,7 @@ def main() -> int:
     plan: Plan = given.plan
     for run in measure(plan, given.jobs):
         print(_engine(run), cell_of(run), run.source.seed, *_outcome(run), flush=True)
-    for done in certify(plan.records, plan.certificates, Budget(plan.certify_s)):
+    for done in certify_records(plan.records, plan.certificates, Budget(plan.certify_s)):
         print(done.instance, done.reason or "has a certificate", flush=True)
     records = list(ledger.read(plan.records))
     target = OUT / "hard-quick.md" if plan is QUICK else pages.HERE / "hard.md"

@@ -51,11 +51,11 @@ def subjects() -> Iterator[Subject]:
     yield from _budgets()
     for seed in range(3):
         yield _preset("push-tiny-v2", seed, "two users, four slots")
-    for seed in range(8):
+    for seed in range(10):
         yield _preset("push-paper-v2", seed, "six users, the paper's caches")
     yield _preset("push-paper-flat-v2", 0, "demand that does not concentrate")
     yield _preset("push-paper-links-v2", 0, "link states in every slot")
-    for seed in (0, 1, 2, 3, 5, 7):
+    for seed in (0, 1, 2, 3, 5, 6, 7, 8, 9):
         yield _preset("push-paper-wide-v2", seed, "wide caches")
     note = "three of a fleet's 600 users"
     yield "push-fleet-v2-0-sample", note, lambda: _sample("push-fleet-v2", 0, range(0, 600, 200))

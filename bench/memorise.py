@@ -29,7 +29,7 @@ import torch
 
 from learners import agent
 from learners.agent import Agent
-from learners.plateau import plateau, progress
+from learners.plateau import find_plateau, progress
 from opt_istn import files, registry
 from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate
@@ -150,11 +150,11 @@ def train(job: Job) -> str:
         course.restore(found)
     begin = saved = time.monotonic()
     first = course.step
-    for _ in course.run() if not plateau(method, course.history).reached else ():
+    for _ in course.run() if not find_plateau(method, course.history).reached else ():
         now = time.monotonic()
         over = now - begin > job.time_s or course.step - first >= job.rows * every
         fresh = course.history[-1]["step"] == course.step
-        over = over or (fresh and plateau(method, course.history).reached)
+        over = over or (fresh and find_plateau(method, course.history).reached)
         if over or now - saved > SAVE_S:
             agent.save_checkpoint(job.out, key, course.state())
             write_curve(job, course.agent(), {})
@@ -178,7 +178,7 @@ def judged(job: Job, x: Instance, method: str) -> dict[str, int]:
 
 def write_curve(job: Job, trained: Agent, costs: dict[str, int]) -> str:
     """Write a curve; return how the training stands in a line."""
-    found, came = plateau(trained.method, trained.history), progress([trained])
+    found, came = find_plateau(trained.method, trained.history), progress([trained])
     head = {
         "agent": job.label,
         "seed": job.seed,

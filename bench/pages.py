@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.files import InputError
 from opt_istn.report.columns import Table
 from opt_istn.report.groups import group_name
 from opt_istn.report.table import gap_table, render
 from opt_istn.runs import ledger
 from opt_istn.runs.ledger import Record
-from opt_istn.runs.verify import Finding, verify
 
 HERE = Path(__file__).parent
 FILLED = re.compile(r"<!--=([^|>]+)\|([^|>]+)\|([^>]+)-->(.*?)<!--/-->", re.DOTALL)
@@ -46,7 +46,7 @@ def faults(runs: Sequence[Record], certificates: Path | None = None) -> list[str
     wrong = (Finding.REFUTED, Finding.DISPUTED, Finding.UNAVAILABLE)
     return [
         f"{check.record.solver} on {check.record.instance}: {check.finding}: {check.reason}"
-        for check in verify(runs, certificates)
+        for check in verify_records(runs, certificates)
         if check.finding in wrong
     ]
 

@@ -18,8 +18,9 @@ import psutil
 
 from opt_istn import Budget
 from opt_istn.report import table
-from opt_istn.runs import appender, audit, clusters, compare, executors, ledger
+from opt_istn.runs import appender, audit, compare, ledger
 from opt_istn.runs.compare import Choice, Comparison
+from opt_istn.runs.fleet import clusters, executors
 from opt_istn.runs.ledger import Record, Source
 
 TINY = Source(preset="jutap-tiny")

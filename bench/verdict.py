@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.memorise import CURVES, trained_by
 from learners.agent import Agent
-from learners.plateau import Progress, interval, plateau, progress
+from learners.plateau import Progress, find_plateau, interval, progress
 
 ABSENT = "\N{EN DASH}"
 PAPER_S = {"mappo": 0.1321, "mmappo": 0.0865, "maac": 0.1876}  # mean delays of its Fig. 5b
@@ -95,7 +95,7 @@ def table(kept: Kept) -> Iterator[str]:
         yield "| " + " | ".join(cells) + " |"
     for label, own in kept.curves.items():
         found, last = kept.progress(label), [x.rows[-1] for x in own]
-        reached = sum(plateau(x.agent.method, x.rows).reached for x in own)
+        reached = sum(find_plateau(x.agent.method, x.rows).reached for x in own)
         costs = [x.head["cost_us"]["last"] for x in own if x.head["cost_us"]]
         mean = sum(costs) / len(costs) if costs else None
         shares = [spread(kept.shares(label, w)) for w in ("untrained", "last", "best")]

@@ -22,6 +22,7 @@ import msgspec
 import torch
 import torch.utils.serialization.config  # else `torch.load` imports it, on the clock of a run
 
+from learners.elsewhere import of_seed
 from opt_istn import files, placing
 from opt_istn.files import InputError, explain
 from opt_istn.runs import environment
@@ -160,11 +161,6 @@ def load(path: str | Path, method: str) -> Agent:
     if header.method != method:
         raise InputError("method", f"expected {method!r}, found {header.method!r}", str(path))
     return Agent(**{x.name: getattr(header, x.name) for x in fields(Agent)})
-
-
-def of_seed(path: Path, seed: int | str) -> Path:
-    """Return the agent file of a seed, where the name holds ``{seed}``."""
-    return path.with_name(path.name.replace("{seed}", str(seed)))
 
 
 def sha256(path: Path, expected: str) -> str:

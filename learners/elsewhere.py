@@ -1,4 +1,4 @@
-"""What solvers of policies from elsewhere share, whatever their problem: files and functions."""
+"""What solvers of agents share, whatever their problem: agents in files, and in functions."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +8,19 @@ from opt_istn import registry
 from opt_istn.files import InputError
 
 
-def path_of_seed(path: Path, seed: int) -> Path:
-    """Return the file of a seed, where the name holds ``{seed}``."""
+class FromFile:
+    """A solver that plays the agent in a file."""
+
+    agent: Path
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed matters: it does where it chooses the file."""
+        return "{seed}" in self.agent.name
+
+
+def of_seed(path: Path, seed: int | str) -> Path:
+    """Return the agent file of a seed, where the name holds ``{seed}``."""
     return path.with_name(path.name.replace("{seed}", str(seed)))
 
 

@@ -12,6 +12,7 @@ torch's global one.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -102,39 +103,84 @@ class CacheMemory(nn.Module):
 
         The oldest step comes first.
         """
-        of_input, of_output, *biases = self.lstm.all_weights[0]
-        inputs = nn.functional.linear(history, of_input, biases[0] + biases[1])
-        enter, forget, offer, show = inputs[..., 0, :].chunk(4, -1)  # of memory there is none yet
-        memory = enter.sigmoid() * offer.tanh()
-        output = show.sigmoid() * memory.tanh()
-        for step in range(1, history.shape[-2]):
-            gates = inputs[..., step, :] + nn.functional.linear(output, of_output)
-            enter, forget, offer, show = gates.chunk(4, -1)
-            memory = forget.sigmoid() * memory + enter.sigmoid() * offer.tanh()
-            output = show.sigmoid() * memory.tanh()
-        return output
+        outputs, _ = self.follow(self.steps(history.flatten(0, -3).transpose(0, 1)))
+        return outputs[-1].unflatten(0, history.shape[:-2])
 
-    def unroll(self, history: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def steps(self, rows: Tensor) -> Tensor:
+        """Return what inputs (..., inputs) bring to the gates, shape (..., 4 width)."""
+        of_input, _, *biases = self.lstm.all_weights[0]
+        return nn.functional.linear(rows, of_input, biases[0] + biases[1])
+
+    def follow(self, steps: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the output after every step, shape (steps, n, width), and what is left after it.
 
         Parameters
         ----------
-        history
-            Inputs, the oldest step first, shape (steps, n, inputs).
+        steps
+            What inputs bring to the gates, the oldest first, shape (steps, n, 4 width).
         hidden
-            Output and cell before the first step, shape (2, n, width); zeros in the beginning.
+            Output and cell before the first step, shape (2, n, width), to which no gradient goes;
+            None for zeros.
         """
-        of_input, of_output, *biases = self.lstm.all_weights[0]
-        inputs = nn.functional.linear(history, of_input, biases[0] + biases[1])
-        output, memory = hidden
-        outputs = []
-        for step in inputs:
-            gates = step + nn.functional.linear(output, of_output)
-            enter, forget, offer, show = gates.chunk(4, -1)
-            memory = forget.sigmoid() * memory + enter.sigmoid() * offer.tanh()
-            output = show.sigmoid() * memory.tanh()
-            outputs.append(output)
-        return torch.stack(outputs), torch.stack([output, memory])
+        found: tuple[Tensor, Tensor] = Recurrence.apply(steps, self.lstm.weight_hh_l0, hidden)  # type: ignore[no-untyped-call]  # torch's
+        return found
+
+
+class Recurrence(torch.autograd.Function):
+    """The steps of an LSTM one after the other, all sums over steps in one product each.
+
+    i, f, o = sigmoid and g = tanh of z_t = x_t + W h_{t-1};  c_t = f c_{t-1} + i g;
+    h_t = o tanh(c_t). Torch's own multiplies and adds up W's gradient step by step.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, steps: Tensor, weight: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the outputs, and the last one with the last cell; see `CacheMemory.follow`."""
+        width = weight.shape[1]
+        gates, shape = torch.empty_like(steps), (*steps.shape[:2], width)
+        outputs, cells = steps.new_empty(shape), steps.new_empty(shape)
+        for t, step in enumerate(steps):
+            before = hidden if t == 0 else (outputs[t - 1], cells[t - 1])
+            raw = step if before is None else torch.addmm(step, before[0], weight.T)
+            torch.sigmoid(raw, out=gates[t])
+            gates[t, :, 2 * width : 3 * width] = raw[:, 2 * width : 3 * width].tanh()
+            enter, forget, offer, show = gates[t].chunk(4, -1)
+            torch.mul(enter, offer, out=cells[t])
+            if before is not None:
+                cells[t].addcmul_(forget, before[1])
+            torch.mul(show, cells[t].tanh(), out=outputs[t])
+        ctx.save_for_backward(gates, outputs, cells, weight, hidden)
+        left = torch.stack([outputs[-1], cells[-1]])
+        ctx.mark_non_differentiable(left)
+        return outputs, left
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, None]:
+        """Return the gradients of `steps` and of the weights."""
+        gates, outputs, cells, weight, hidden = ctx.saved_tensors
+        first = torch.zeros_like(cells[:1]) if hidden is None else hidden[1:]
+        before = torch.cat([first, cells[:-1]])
+        enter, forget, offer, show = gates.chunk(4, -1)
+        curve = cells.tanh()
+        to_cell = show * (1 - curve.square())
+        slope = gates * (1 - gates)
+        parts = slope.unflatten(-1, (4, -1))
+        parts[:, :, 2] = 1 - offer.square()
+        parts.mul_(torch.stack([offer, before, enter, curve], dim=2))
+        later, later_cell = torch.zeros_like(curve[0]), torch.zeros_like(curve[0])
+        for t in range(len(gates) - 1, -1, -1):
+            of_output = gradient[t] + later
+            of_cell = torch.addcmul(later_cell, of_output, to_cell[t])
+            parts[t, :, :3] *= of_cell.unsqueeze(1)
+            parts[t, :, 3] *= of_output
+            if t:
+                later, later_cell = slope[t] @ weight, of_cell * forget[t]
+        said = slope[1:].flatten(0, 1).T @ outputs[:-1].flatten(0, 1)
+        if hidden is not None:
+            said.addmm_(slope[0].T, hidden[0])
+        return slope, said, None
 
 
 class GatedFusion(nn.Module):
@@ -164,13 +210,22 @@ class GatedFusion(nn.Module):
 
     def weights(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weight of each modality, shape (..., modalities)."""
-        score: Tensor = self.score(torch.cat(tuple(features), dim=-1))
+        first, *others = self.score
+        parts = first.weight.split([x.shape[-1] for x in features], dim=1)
+        score = nn.functional.linear(features[0], parts[0], first.bias)
+        for feature, part in zip(features[1:], parts[1:], strict=True):
+            score = score.add_(nn.functional.linear(feature, part))
+        for layer in others:
+            score = layer(score)
         return score.softmax(-1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return the weighted sum, shape (..., width), of one (..., width) per modality."""
-        weights = self.weights(features).unsqueeze(-1)
-        return (weights * torch.stack(tuple(features), dim=-2)).sum(-2)
+        weights = self.weights(features).split(1, dim=-1)
+        fused = weights[0] * features[0]
+        for weight, feature in zip(weights[1:], features[1:], strict=True):
+            fused = torch.addcmul(fused, weight, feature)
+        return fused
 
 
 class FactoredHead(nn.Module):

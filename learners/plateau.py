@@ -55,7 +55,7 @@ class Plateau:
     why: str
 
 
-def plateau(method: str, history: Sequence[Mapping[str, Any]]) -> Plateau:
+def find_plateau(method: str, history: Sequence[Mapping[str, Any]]) -> Plateau:
     """Apply the rule to a training curve.
 
     Parameters
@@ -92,7 +92,7 @@ def steps_of(agent: Agent, weights: str) -> dict[str, Any]:
     """
     if weights == "untrained":
         return dict.fromkeys(COUNTED, 0) | {"status": "untrained"}
-    found = plateau(agent.method, agent.history)
+    found = find_plateau(agent.method, agent.history)
     counts = {name: agent.counts[name] for name in COUNTED if name in agent.counts}
     return counts | {"status": "plateau" if found.reached else found.why}
 
@@ -146,7 +146,7 @@ def progress(agents: Sequence[Agent], weights: Weights = "last") -> Progress:
     weights
         Which weights are compared with the untrained ones.
     """
-    found = [plateau(x.method, x.history) for x in agents]
+    found = [find_plateau(x.method, x.history) for x in agents]
     why = tuple(x.why for x in found)
     if not agents or not all(weights in x.measured for x in agents):
         return Progress("undertrained", math.nan, math.nan, math.nan, why)

@@ -13,16 +13,27 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 from typing import Any, cast
 
+_ROOMS = (  # old package, new one, and the modules that moved there
+    ("opt_istn.runs", "opt_istn.runs.fleet", "clusters executors remote shards status"),
+    ("opt_istn.runs", "opt_istn.runs.nursery", "child messages processes supervisor worker"),
+    ("opt_istn.runs", "opt_istn.evidence", "bundle certificates certify referee reprove"),
+    ("opt_istn.runs", "opt_istn.evidence", "sources studies verify"),
+    ("opt_istn.report", "opt_istn.report.page", "html sketches"),
+    ("formulations.jutap", "formulations.jutap.mip", "arc_flow cpsat cycles flow scip"),
+    ("formulations.jutap", "formulations.jutap.passes", "levels multipliers potentials ranges"),
+    ("formulations.jutap", "formulations.jutap.passes", "search"),
+)
+_MOVED = {f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names.split()}
 CORE = {
     "opt_istn.audit": "opt_istn.runs.audit",
-    "opt_istn.child": "opt_istn.runs.child",
+    "opt_istn.child": "opt_istn.runs.nursery.child",
     "opt_istn.environment": "opt_istn.runs.environment",
     "opt_istn.harness": "opt_istn.runs.compare",
     "opt_istn.judge": "opt_istn.runs.judge",
     "opt_istn.record": "opt_istn.runs.ledger",
-    "opt_istn.supervisor": "opt_istn.runs.supervisor",
-    "opt_istn.verify": "opt_istn.runs.verify",
-    "opt_istn.worker": "opt_istn.runs.worker",
+    "opt_istn.supervisor": "opt_istn.runs.nursery.supervisor",
+    "opt_istn.verify": "opt_istn.evidence.verify",
+    "opt_istn.worker": "opt_istn.runs.nursery.worker",
     "opt_istn.push.births": "opt_istn.push.world.births",
     "opt_istn.push.constellation": "opt_istn.push.world.constellation",
     "opt_istn.push.delivery": "opt_istn.push.world.delivery",
@@ -44,6 +55,7 @@ CORE = {
     "opt_istn.report.push_map": "opt_istn.pictures.push.constellation",
     "opt_istn.report.push_replay": "opt_istn.pictures.push.replay",
     "opt_istn.report.push_world": "opt_istn.pictures.push.world",
+    **{old: new for old, new in _MOVED.items() if old.startswith("opt_istn.")},
 }
 _SOLVERS = "formulations.push"
 FORMULATIONS = {
@@ -63,6 +75,7 @@ FORMULATIONS = {
     f"{_SOLVERS}.heuristics": f"{_SOLVERS}.online.heuristics",
     f"{_SOLVERS}.rolling": f"{_SOLVERS}.online.rolling",
     f"{_SOLVERS}.futures": f"{_SOLVERS}.online.futures",
+    **{old: new for old, new in _MOVED.items() if old.startswith("formulations.")},
 }
 
 LEARNERS = {

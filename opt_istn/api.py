@@ -191,9 +191,9 @@ class Runs(list[Record]):
         InputError
             If pandas is not installed.
         """
-        from opt_istn.report.frame import frame
+        from opt_istn.report.frame import frame_of
 
-        return frame(self)
+        return frame_of(self)
 
 
 def read_runs(*paths: str | Path) -> Runs:

@@ -9,6 +9,7 @@ from typing import Any
 import numba
 from numba import config, njit
 from numba.core import caching
+from numba.core.registry import cpu_target
 
 
 def cache_folder() -> Path | None:
@@ -33,6 +34,15 @@ def compiled(kernel: Callable[..., Any]) -> Any:
     with suppress(RuntimeError):  # no place for a cache
         dispatcher._cache = _Cache(kernel)  # type: ignore[no-untyped-call] # numba's
     return dispatcher
+
+
+def get_ready() -> None:
+    """Load what numba looks up for its first kernel: a quarter of a second, once a process.
+
+    Processes that are forked afterwards have it.
+    """
+    cpu_target.typing_context.refresh()
+    cpu_target.target_context.refresh()
 
 
 _provided, *_others = caching.CacheImpl._locator_classes  # the first looks at `config.CACHE_DIR`

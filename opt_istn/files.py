@@ -278,10 +278,11 @@ def _refuse_duplicates(data: bytes, source: str) -> None:
         return  # no key occurs twice in the whole file, which is nearly always so
 
     def check(pairs: list[tuple[str, Any]]) -> None:
-        names = [name for name, _ in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise InputError(twice, "expected once, found more than once", source)
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise InputError(name, "expected once, found more than once", source)
+            seen.add(name)
 
     try:
         json.loads(data, object_pairs_hook=check)

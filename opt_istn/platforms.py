@@ -7,6 +7,8 @@ REFUSED = (
     "Windows does not have; the Windows Subsystem for Linux does"
 )
 
+MAX_JOBS = 1024  # processes or threads at the same time that may be asked for
+
 
 def refusal() -> str:
     """Return why it cannot run here, in one sentence; empty if it can."""

@@ -24,7 +24,7 @@ from opt_istn import hashing, placing
 from opt_istn.described import Described, describe
 from opt_istn.files import InputError, current_folder, explain
 from opt_istn.problems import unknown
-from opt_istn.solver import Budget, Solver
+from opt_istn.solver import Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
@@ -176,17 +176,17 @@ def model(name: str, problem: str) -> Callable[[Any, Path], None]:
     return write
 
 
-def prover(problem: str) -> Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]]:
-    """Import what makes certificates, ``prove(instance, budget, plan)``.
+def prover(problem: str) -> Callable[..., tuple[dict[str, Any] | None, Any]]:
+    """Import what makes certificates, ``prove(instance, budget, plan, keep=None)``.
 
     Provers are entry points of the group `PROVERS`, named like their problem. They return a
     certificate for `opt_istn.verifier` and the best plan that they know, None for what they do
-    not find.
+    not find. ``keep`` is a folder in which a long search may keep itself, and go on from.
     """
     known = _entry_points(PROVERS)
     if problem not in known:
         raise InputError("problem", unknown("prover", problem, known))
-    made: Callable[[Any, Budget, Any], tuple[dict[str, Any] | None, Any]] = _load(known[problem])
+    made: Callable[..., tuple[dict[str, Any] | None, Any]] = _load(known[problem])
     return made
 
 

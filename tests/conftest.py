@@ -3,15 +3,33 @@
 import os
 import re
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
-import pytest
-from hypothesis import settings
+# One thread each: two workers share two cores, and what tests compute is too small for more. Before
+# numpy and torch are imported, which read it once.
+for _library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+import pytest  # noqa: E402 - hypothesis may import numpy
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("untimed", deadline=None)  # no test is timed
 settings.load_profile("untimed")
 
 # A shell's background jobs ignore interrupts, and so would every process that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have runs take place in this process; see `tests.indoors`."""
+    from opt_istn.runs.nursery import worker
+    from tests.indoors import converse
+
+    monkeypatch.setattr(worker, "_converse", converse)
+    monkeypatch.setattr(worker, "warm_up", lambda _: None)
+
 
 ALLOWED_SKIPS = (  # reasons for which a test may be skipped where everything is installed
     r"memory files are Linux's",
@@ -41,3 +59,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("Skipped, and should not have been", red=True)
         for line in _skipped:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def cli(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a runner of commands in an empty folder: exit code, stdout and stderr."""
+    from opt_istn.cli import main  # tests of what is generated do without it
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        return code, *capsys.readouterr()
+
+    monkeypatch.chdir(tmp_path)
+    return run

@@ -41,6 +41,7 @@ SUBJECTS = {
     ],
     "opt_istn.report.groups": REPORT,
     "opt_istn.report.columns": [*REPORT, "tests/report/test_columns.py"],
+    "opt_istn.report.profiles": ["tests/report/test_profiles.py"],
     "opt_istn.report.trained": ["tests/report/test_trained.py"],
     "opt_istn.runs.judge": ["tests/runs/test_judge.py"],
     "opt_istn.runs.audit": ["tests/runs/test_audit.py"],

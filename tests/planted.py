@@ -99,6 +99,19 @@ class OddDistributions(Planted):
     distributions = "msgspec"
 
 
+class Late(Planted):
+    """Works on for .7 s of the processor after its limit."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        budget = budget.start()
+        while not budget.expired():
+            pass
+        end = time.process_time() + 0.7
+        while time.process_time() < end:
+            pass
+        return super().solve(instance, budget, seed)
+
+
 class HonestToo(Planted):
     """The optimum, by another proof."""
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -284,6 +285,15 @@ def test_equal_keys_of_different_objects_are_fine() -> None:
     """The same key in different objects is no duplicate."""
     new = '"scenario":{"grid":1,"a":{"grid":2,"x\\"y":":"}}'
     assert instances.from_bytes(_edited('"scenario":{}', new)).scenario["grid"] == 1
+
+
+def test_an_object_of_many_keys_takes_linear_work() -> None:
+    """That none of 100,000 keys occurs twice is seen in about a second, not in hours."""
+    many = {f"k{i}": 0 for i in range(100_000)} | {"inner": {"k0": 1}}
+    data = _edited('"scenario":{}', f'"scenario":{json.dumps(many)}')
+    begin = time.process_time()
+    assert len(instances.from_bytes(data).scenario) == 100_001
+    assert time.process_time() - begin < 20
 
 
 @pytest.mark.parametrize("path", ["nowhere.json", "", "a\0b.json", "x" * 5000, "/", "\ud800"])

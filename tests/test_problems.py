@@ -18,7 +18,7 @@ OWN = {"jutap", "push", "papers"}  # rooms of a problem, and of the papers that 
 NAME = re.compile(r"\b(jutap|push)\b", re.IGNORECASE)
 SHOWN = {  # defaults, examples, old names, and what is said of our own solvers
     *("testing/kit.py", "testing/__init__.py", "_moved.py", "runs/cores.py", "verifier.py"),
-    *("cli/frontier.py", "runs/studies.py", "library/edges.py"),  # only one problem has these
+    *("cli/frontier.py", "evidence/studies.py", "library/edges.py"),  # only one problem has these
 }
 Run = Callable[..., str]
 
@@ -46,32 +46,50 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run
 
 
-def _command(run: Run, *arguments: str, code: int = 0) -> str:
-    start = "import sys; from opt_istn.cli import main; sys.exit(main())"
-    return run("-c", start, *arguments, code=code)
+COMMANDS = """
+import json, sys
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from opt_istn.cli import main
+for words in json.loads(sys.argv[1]):
+    with redirect_stdout(StringIO()) as said, redirect_stderr(said):
+        code = main(words)
+    print(json.dumps([code, said.getvalue()]))
+"""
+
+
+def _commands(run: Run, *commands: str) -> list[tuple[int, str]]:
+    """Run commands one after another in one process; return their codes and what they say."""
+    told = run("-c", COMMANDS, json.dumps([command.split() for command in commands]))
+    return [tuple(json.loads(line)) for line in told.splitlines()]
 
 
 def test_a_third_problem_is_generated_compared_tabled_verified_reported_and_drawn(
     toy: Run, tmp_path: Path
 ) -> None:
-    runs, page = str(tmp_path / "runs.jsonl"), tmp_path / "page.html"
-    _command(toy, "generate", "relay-small", "--seed", "3", "--set", "num_slots=8", "-o", "r.json")
-    solved = json.loads(_command(toy, "solve", "r.json", "--solver", "forward", "--json"))
+    runs, page, figure = (tmp_path / name for name in ("runs.jsonl", "page.html", "x.png"))
+    told = _commands(
+        toy,
+        "generate relay-small --seed 3 --set num_slots=8 -o r.json",
+        "solve r.json --solver forward --json",
+        f"compare relay-small r.json --solvers forward,nearest --seeds 2 -o {runs}",
+        f"table {runs} --format json",
+        f"verify {runs}",
+        f"report {runs} -o {page}",
+        f"show r.json --set slots=4 -o {figure}",
+        f"show r.json --user 4 -o {figure}",
+    )
+    assert [code for code, _ in told] == [0] * 7 + [2], told
+    said = [text for _, text in told]
+    solved, table = json.loads(said[1]), json.loads(said[3])
     assert (solved["status"], solved["gap"]) == ("optimal", 0)
-    compared = ("compare", "relay-small", "r.json", "--solvers", "forward,nearest")
-    _command(toy, *compared, "--seeds", "2", "-o", runs)
-    table = json.loads(_command(toy, "table", runs, "--format", "json"))
     rows = table["rows"] if isinstance(table, dict) else table
     assert {row["solver"] for row in rows} == {"relay.forward", "relay.nearest"}
-    checked = _command(toy, "verify", runs).splitlines()
-    assert [line.split()[0] for line in checked] == [*["ok"] * 6, "6"]  # and a line that counts
-    _command(toy, "report", runs, "-o", str(page))
+    # six records, and a line that counts
+    assert [line.split()[0] for line in said[4].splitlines()] == [*["ok"] * 6, "6"]
     assert "Instance relay-small-0: relay.forward" in page.read_text()
-    figure = tmp_path / "x.png"
-    _command(toy, "show", "r.json", "--set", "slots=4", "-o", str(figure))
     assert figure.read_bytes().startswith(b"\x89PNG")
-    refused = _command(toy, "show", "r.json", "--user", "4", "-o", str(figure), code=2)
-    assert "user: unknown option 'user'" in refused
+    assert "user: unknown option 'user'" in said[7]
 
 
 def test_solvers_of_a_third_problem_are_held_against_its_truth(toy: Run) -> None:

@@ -14,8 +14,8 @@ from opt_istn.push.evaluate import evaluate
 from opt_istn.push.plan import Plan
 from opt_istn.push.reference import reference_cost as never_pushing
 from opt_istn.report.statistics import saving_left
-from opt_istn.runs.child import RawClaims
-from opt_istn.runs.judge import judge
+from opt_istn.runs.judge import examine
+from opt_istn.runs.nursery.child import RawClaims
 from opt_istn.solver import Status
 from tests.planted import best_plan, tiny
 from tests.report.synthetic import run
@@ -56,7 +56,7 @@ def test_the_judge_adds_the_reference() -> None:
     """Its terms name the reference of the instance: two straight moves of 100."""
     x = tiny()
     plan = msgspec.Raw(msgspec.json.encode(best_plan(x).document()))
-    judged = judge(run("labels"), x, RawClaims(Status.FEASIBLE, plan, 200, None, "", (), {}))
+    judged = examine(run("labels"), x, RawClaims(Status.FEASIBLE, plan, 200, None, "", (), {}))
     assert judged.terms["reference"] == 200
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [
     *sorted((ROOT / "docs/tutorials").glob("*.md")),
     ROOT / "docs/how-to.md",
+    ROOT / "docs/own-data.md",
     ROOT / "docs/commands.md",
 ]
 SMALL = {"jutap-paper-v2": "jutap-tiny"}  # what takes longer than a test may
@@ -24,11 +26,13 @@ def _blocks(page: Path) -> list[tuple[str, str, str]]:
     return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
+@pytest.mark.usefixtures("indoors")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_runs_from_top_to_bottom(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In an empty folder each command of a page ends with 0, and each program without an error."""
+    """Beside the examples' data each command of a page ends with 0, each program without error."""
+    shutil.copytree(ROOT / "examples/data", tmp_path / "examples/data")
     monkeypatch.chdir(tmp_path)
     commands = 0
     for language, title, block in _blocks(page):

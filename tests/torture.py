@@ -27,8 +27,8 @@ from opt_istn.jutap import evaluate
 from opt_istn.jutap import instance as instances
 from opt_istn.jutap import plan as plans
 from opt_istn.runs import audit, compare, ledger
-from opt_istn.runs import shards as cut
 from opt_istn.runs.compare import Choice
+from opt_istn.runs.fleet import shards as cut
 from opt_istn.runs.ledger import Source
 from tests.planted import OPTIMUM, best_plan, tiny
 from tests.test_fuzz import _damaged, _instance, drive, drive_streams, prepare_folder
@@ -49,7 +49,7 @@ SHARD = """
 import sys
 from opt_istn.runs import compare
 from opt_istn.runs.ledger import Source
-from opt_istn.runs.shards import Shard
+from opt_istn.runs.fleet.shards import Shard
 _, file, folder, number, index, count = sys.argv
 shard = Shard(int(index), int(count))
 choices, path = [compare.Choice("tests.planted:Detour")], f"{folder}/{index}.jsonl"
@@ -209,7 +209,9 @@ def _require(holds: bool, reason: str) -> None:
 def _no_process_is_left() -> None:
     time.sleep(1.0)
     left = [one for one in psutil.Process().children(recursive=True) if one.status() != "zombie"]
-    nurseries = [one for one in left if "opt_istn.runs.supervisor" in " ".join(one.cmdline())]
+    nurseries = [
+        one for one in left if "opt_istn.runs.nursery.supervisor" in " ".join(one.cmdline())
+    ]
     _require(len(left) == len(nurseries), f"processes are left: {left}")
 
 

@@ -10,17 +10,17 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from formulations.jutap import levels as kernel
-from formulations.jutap.levels import DONE, LABELS, Levels, Wanted
-from formulations.jutap.potentials import (
+from formulations.jutap.passes import levels as kernel
+from formulations.jutap.passes.levels import DONE, LABELS, Levels, Wanted
+from formulations.jutap.passes.potentials import (
     INFINITE,
     Grid,
+    compute_potentials,
     energy_left,
     grid_of,
-    potentials,
     restrict_to_end,
 )
-from formulations.jutap.ranges import LARGEST, MAX_MOVES, too_far
+from formulations.jutap.passes.ranges import LARGEST, MAX_MOVES, too_far
 from opt_istn.files import InputError
 from opt_istn.jutap.frontier import NO_FLIGHT, Front, Point, StartTable, first_links
 from opt_istn.jutap.graph import start_state
@@ -161,7 +161,7 @@ def _limits(instance: Instance, grid: Grid, budgets: Iterable[int | None]) -> li
     if far:
         raise InputError("cost", far)
     asked = list(budgets)
-    if potentials(instance, 1, 0, grid).negative_cycle:
+    if compute_potentials(instance, 1, 0, grid).negative_cycle:
         most = MAX_MOVES * min(instance.energy_mj)
         if any(b is None or b > most for b in asked):
             rule = f"expected an energy budget of at most {most} mJ ({MAX_MOVES} moves)"

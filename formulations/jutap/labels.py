@@ -19,19 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from formulations.jutap import search as kernel
-from formulations.jutap.multipliers import NO_BOUND, Relaxation, relax
-from formulations.jutap.potentials import (
+from formulations.jutap.passes import search as kernel
+from formulations.jutap.passes.multipliers import NO_BOUND, Relaxation, relax
+from formulations.jutap.passes.potentials import (
     INFINITE,
     Grid,
     OutOfTimeError,
     Potentials,
+    compute_potentials,
     corridor,
     grid_of,
-    potentials,
     restrict_to_end,
 )
-from formulations.jutap.ranges import LARGEST, MAX_MOVES, too_far, too_long
+from formulations.jutap.passes.ranges import LARGEST, MAX_MOVES, too_far, too_long
 from opt_istn.jutap.graph import start_state
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
@@ -56,7 +56,7 @@ class Labels:
         if not isinstance(instance, Instance):
             return "expected a JUTAP instance"
         far = too_far(instance)
-        if far or not too_long(instance) or not potentials(instance, 1, 0).negative_cycle:
+        if far or not too_long(instance) or not compute_potentials(instance, 1, 0).negative_cycle:
             return far
         return (
             "with a negative cycle an optimal walk uses up the energy budget: expected one of at "
@@ -91,7 +91,7 @@ def value_table(instance: Instance) -> Potentials:
     """
     if instance.energy_budget_mj is not None:
         raise ValueError("value_table: expected an instance without an energy budget")
-    table = potentials(instance, 1, 0, restrict_to_end(instance))
+    table = compute_potentials(instance, 1, 0, restrict_to_end(instance))
     if table.negative_cycle:
         raise ValueError("value_table: expected an instance without a negative cycle")
     return table
@@ -159,7 +159,7 @@ def _solve(run: _Run) -> Claims:
         reached = bool(run.grid.active[instance.end])
     if not reached:
         return run.claims(Status.INFEASIBLE)
-    cheapest = potentials(instance, 1, 0, run.grid, run.budget.overdue)
+    cheapest = compute_potentials(instance, 1, 0, run.grid, run.budget.overdue)
     if not cheapest.negative_cycle and (limit is None or cheapest.energy(run.start) <= limit):
         cost = cheapest.cost(run.start)
         return run.claims(Status.OPTIMAL, cheapest.walk(run.start), cost, cost)
@@ -171,7 +171,7 @@ def _solve(run: _Run) -> Claims:
 def _search(run: _Run, limit: int, cheapest: Potentials) -> Claims:
     """Close the gap that the multiplier leaves between bound and incumbent."""
     expired = run.budget.expired
-    frugal = potentials(run.instance, 0, 1, run.grid, run.budget.overdue)
+    frugal = compute_potentials(run.instance, 0, 1, run.grid, run.budget.overdue)
     found = relax(run.instance, run.grid, run.start, limit, cheapest, frugal, expired)
     by_energy = cheapest.negative_cycle
     rows = (found.tightest if by_energy else cheapest, frugal, found.tightest)

@@ -8,9 +8,14 @@ or with one that the cheapest walk keeps, there is none.
 from dataclasses import dataclass
 
 from formulations.jutap.labels import Labels
-from formulations.jutap.multipliers import relax
-from formulations.jutap.potentials import OutOfTimeError, Potentials, grid_of, potentials
-from formulations.jutap.ranges import LARGEST, too_far
+from formulations.jutap.passes.multipliers import relax
+from formulations.jutap.passes.potentials import (
+    OutOfTimeError,
+    Potentials,
+    compute_potentials,
+    grid_of,
+)
+from formulations.jutap.passes.ranges import LARGEST, too_far
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance
@@ -53,13 +58,13 @@ def _solve(instance: Instance, budget: Budget) -> Claims:
     if not graph.reachable_cells(instance)[instance.end]:
         return Claims(Status.INFEASIBLE, proof=PROOF)
     grid, start = grid_of(instance), graph.start_state(instance)
-    cheapest = potentials(instance, 1, 0, grid, budget.overdue)
+    cheapest = compute_potentials(instance, 1, 0, grid, budget.overdue)
     limit = instance.energy_budget_mj
     if limit is None and cheapest.negative_cycle:
         return Claims(Status.UNBOUNDED, proof=PROOF)
     if limit is None:
         return _claims(instance, cheapest, cheapest.cost(start), 0, budget)
-    frugal = potentials(instance, 0, 1, grid, budget.overdue)
+    frugal = compute_potentials(instance, 0, 1, grid, budget.overdue)
     if frugal.energy(start) > limit:
         return Claims(Status.INFEASIBLE, proof=PROOF)
     found = relax(instance, grid, start, limit, cheapest, frugal, budget.expired)

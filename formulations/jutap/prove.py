@@ -6,6 +6,7 @@ a budget the labels are: those that a search has to look into once it knows the 
 
 import heapq
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 from formulations.jutap.labels import Labels
-from formulations.jutap.multipliers import relax
-from formulations.jutap.potentials import INFINITE, Potentials, grid_of, potentials
+from formulations.jutap.passes.multipliers import relax
+from formulations.jutap.passes.potentials import INFINITE, Potentials, compute_potentials, grid_of
 from opt_istn.jutap.graph import reachable_cells, start_state, state_arcs, state_cells
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
@@ -27,6 +28,7 @@ def prove(
     instance: Instance,
     budget: Budget,
     plan: Plan | None = None,  # noqa: ARG001 - the search finds its own
+    keep: Path | None = None,  # noqa: ARG001 - it is over before it could be killed
 ) -> tuple[Document | None, Plan | None]:
     """Return a certificate and the plan whose cost it bounds; None for what is not found.
 
@@ -36,6 +38,8 @@ def prove(
         Limits the search for the optimum; a bound that is known when it ends is certified.
     plan
         Not needed here; other problems begin with it.
+    keep
+        Not needed here; folder from which other problems go on with a search.
     """
     claims = Labels().solve(instance, budget)
     found: Document | None
@@ -65,14 +69,14 @@ def _headed(instance: Instance, found: Document) -> Document:
 
 
 def _bound(instance: Instance, bound: int) -> Document:
-    cheapest = potentials(instance, 1, 0, grid_of(instance))
+    cheapest = compute_potentials(instance, 1, 0, grid_of(instance))
     start = start_state(instance)
     proven = not cheapest.negative_cycle and int(cheapest.value[start]) >= bound
     if proven or instance.energy_budget_mj is None:
         return {"kind": "potential", "claim": {"bound": bound}, "h": _heights(cheapest)}
     limit = _limit(instance)
     grid = grid_of(instance)
-    frugal = potentials(instance, 0, 1, grid)
+    frugal = compute_potentials(instance, 0, 1, grid)
     tables = [] if cheapest.negative_cycle else [cheapest]
     tight = relax(instance, grid, start, limit, cheapest, frugal, lambda: False).tightest
     tables += [frugal] if tight is frugal else [frugal, tight]
@@ -85,7 +89,7 @@ def _infeasible(instance: Instance) -> Document:
     if not reached[instance.end]:
         dead = np.flatnonzero(reached[state_cells(instance)]).tolist()
         return {"kind": "potential", "claim": claim, "dead": dead}
-    return _labelled(instance, [potentials(instance, 0, 1)], None)
+    return _labelled(instance, [compute_potentials(instance, 0, 1)], None)
 
 
 def _labelled(instance: Instance, tables: list[Potentials], bound: int | None) -> Document:
@@ -136,7 +140,7 @@ def _open_labels(
 
 def _unbounded(instance: Instance) -> Document:
     """Return a walk over a negative cycle, which the successors of a failed pass contain."""
-    cycle = _cycle(potentials(instance, 1, 0).successor)
+    cycle = _cycle(compute_potentials(instance, 1, 0).successor)
     start, arcs, cells = start_state(instance), state_arcs(instance), state_cells(instance)
     size = len(cells)
     graph = csr_array((np.ones(len(arcs.tail)), (arcs.tail, arcs.head)), shape=(size, size))

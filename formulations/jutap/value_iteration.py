@@ -60,7 +60,7 @@ class ValueIteration:
 
     def _solved(self, instance: Instance, late: Callable[[], bool]) -> Claims:
         own = self.reward == "objective"
-        table = table_of(instance if own else strongest(instance))
+        table = table_of(instance if own else strongest(instance), late)
         value = value_iteration(rewarded(table, self.reward), late)
         start = graph.start_state(table.instance)
         if value[start] >= LOST:

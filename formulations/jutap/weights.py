@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from formulations.jutap.frontier import cheapest_within
-from formulations.jutap.potentials import Grid, grid_of, potentials, reach_of
-from formulations.jutap.ranges import LARGEST, MAX_MOVES
+from formulations.jutap.passes.potentials import Grid, compute_potentials, grid_of, reach_of
+from formulations.jutap.passes.ranges import LARGEST, MAX_MOVES
 from opt_istn.files import InputError
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.frontier import HANDOVER, Region, WeightMap, Weights
@@ -122,7 +122,7 @@ class _Terms:
         """Return an optimal plan at these weights."""
         grid, budget = self._grid(corner), self.instance.energy_budget_mj
         start = start_state(self.instance)
-        cheapest = potentials(self.instance, 1, 0, grid)
+        cheapest = compute_potentials(self.instance, 1, 0, grid)
         if not cheapest.negative_cycle and (budget is None or cheapest.energy(start) <= budget):
             states = cheapest.walk(start)
         elif budget is None or budget // min(self.instance.energy_mj) > MAX_MOVES:

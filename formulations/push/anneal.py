@@ -16,7 +16,7 @@ _STEPS = 300_000  # of a restart, at most
 _RATE = 5e8  # contents and slots looked at in a second
 
 
-def anneal(
+def anneal_plan(
     problem: UserProblem, plan: IntArray, steps: int, heat: float, rng: np.random.Generator
 ) -> tuple[IntArray, int]:
     """Improve a plan and return the best one met with its saving in microseconds.
@@ -55,7 +55,7 @@ def first_plan(
     steps = min(100 * num_pushes(problem), 1_000_000)
     while time_s is not None and steps * sum(problem.weight.shape) > time_s * _RATE:
         steps //= 2
-    return anneal(problem, never(problem), steps, heat_of(problem), rng)
+    return anneal_plan(problem, never(problem), steps, heat_of(problem), rng)
 
 
 def restarts(
@@ -82,7 +82,7 @@ def restarts(
         if done(value):
             break
         first, warm = (plan, 0.3 * heat) if k % 3 == 2 else (never(problem), heat)
-        found, saved = anneal(problem, first, min(1000 * pushes, _STEPS), warm, rng)
+        found, saved = anneal_plan(problem, first, min(1000 * pushes, _STEPS), warm, rng)
         if saved > value:
             plan, value = found, saved
     return plan, value

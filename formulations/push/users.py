@@ -9,7 +9,7 @@ users' bounds stays a valid bound.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -114,12 +114,7 @@ def solve(
     """
     budget = budget.start()
     problems = [instance.user(user) for user in range(instance.num_users)]
-    state = _State(
-        cost=[problem.base_us for problem in problems],
-        bound=[relaxed_bound(problem) for problem in problems],
-        push={},
-        counts=Counter(),
-    )
+    state = _begin(problems)
     gainful = [user for user, problem in enumerate(problems) if len(problem.content)]
     workers = 1
     if side_by_side and budget.work is None:
@@ -135,15 +130,24 @@ def solve(
         gainful = [user for user in gainful if state.cost[user] > state.bound[user]]
         if budget.time_s is None or not gainful:
             break
-    cost, bound = sum(state.cost), sum(state.bound)
     return Claims(
         status=Status.OPTIMAL if state.cost == state.bound else Status.FEASIBLE,
         plan=_plan(instance, state),
-        cost=cost,
-        bound=bound,
+        cost=sum(state.cost),
+        bound=sum(state.bound),
         proof=proof,
         trace=tuple(trace),
         detail=_detail(state),
+    )
+
+
+def _begin(problems: Sequence[UserProblem]) -> _State:
+    """Return what is known before anything is done."""
+    return _State(
+        cost=[problem.base_us for problem in problems],
+        bound=[relaxed_bound(problem) for problem in problems],
+        push={},
+        counts=Counter(),
     )
 
 

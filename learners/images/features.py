@@ -1,6 +1,6 @@
-"""What networks make of images: features of chips and of the contents of an instance."""
+"""What networks make of images: classes of chips and of the contents of an instance."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from learners.images.aircraft import Modality, Pixels, draw
-from learners.images.mobilenet import NUM_FEATURES, MobileNet
+from learners.images.mobilenet import MobileNet
 from opt_istn.files import InputError
 from opt_istn.push.instance import IntArray
 from opt_istn.push.world import demand
@@ -58,14 +58,20 @@ def content_classes(
     return result
 
 
-def features(chips: Pixels, net: MobileNet, batch: int = 64) -> Pixels:
-    """Return the pooled features of chips, shape (n, NUM_FEATURES), `batch` chips at a time."""
-    return _apply(chips, net.embed, net, NUM_FEATURES, batch)
-
-
 def probabilities(chips: Pixels, net: MobileNet, batch: int = 64) -> Pixels:
     """Return the probability of every class, shape (n, classes), `batch` chips at a time."""
-    return _apply(chips, lambda x: net(x).softmax(dim=1), net, net.num_classes, batch)
+    if len(chips) and chips.shape[1] != net.channels:
+        rule = f"expected {net.channels} channels, as the network, found {chips.shape[1]}"
+        raise InputError("chips", rule)
+    mode = net.training
+    net.eval()
+    with torch.inference_mode():
+        found = [
+            net(as_input(chips[k : k + batch])).softmax(dim=1) for k in range(0, len(chips), batch)
+        ]
+        result: Pixels = torch.cat([torch.empty(0, net.num_classes), *found]).numpy()
+    net.train(mode)
+    return result
 
 
 def as_input(chips: Pixels) -> Tensor:
@@ -74,19 +80,3 @@ def as_input(chips: Pixels) -> Tensor:
     mean, deviation = (torch.tensor(x[channels])[:, None, None] for x in (_MEAN, _DEVIATION))
     images: Tensor = (torch.from_numpy(chips) - mean) / deviation
     return images.contiguous(memory_format=torch.channels_last)
-
-
-def _apply(
-    chips: Pixels, function: Callable[[Tensor], Tensor], net: MobileNet, width: int, batch: int
-) -> Pixels:
-    """Return a function of the chips, shape (n, width), with `net` in evaluation mode."""
-    if len(chips) and chips.shape[1] != net.channels:
-        rule = f"expected {net.channels} channels, as the network, found {chips.shape[1]}"
-        raise InputError("chips", rule)
-    mode = net.training
-    net.eval()
-    with torch.inference_mode():
-        parts = [function(as_input(chips[k : k + batch])) for k in range(0, len(chips), batch)]
-        result: Pixels = torch.cat([torch.empty(0, width), *parts]).numpy()
-    net.train(mode)
-    return result

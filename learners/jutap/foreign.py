@@ -8,52 +8,59 @@ that it was not trained on. Nor is it flown over another map than the one its fi
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from learners.elsewhere import callable_of
+from learners.elsewhere import FromFile, callable_of
 from learners.jutap.env import JutapEnv
+from learners.jutap.solver import Flyer
 from opt_istn.files import InputError
-from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.observation import Layout, layout_of
 from opt_istn.jutap.pilot import plan_from_env
+from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.starts import Acts
-from opt_istn.jutap.table import Float, Mask, not_strongest
-from opt_istn.solver import Budget, Claims, Status
+from opt_istn.jutap.table import Float, Mask
 
 
-class Foreign:
-    """What solvers that fly agents from elsewhere have in common."""
+class Foreign(Flyer):
+    """A solver that flies an agent from elsewhere."""
 
-    kind: ClassVar[str] = "agent"
-    knows: ClassVar[str] = "link states"
     distributions: ClassVar[tuple[str, ...]] = ("gymnasium",)
-
-    def supports(self, instance: Instance) -> str | None:
-        """Instances whose START holds its strongest link are supported."""
-        return not_strongest(instance)
-
-    def prepare(self) -> None:
-        """Nothing to do."""
 
     @abstractmethod
     def pilot(self, instance: Instance, seed: int) -> tuple[Layout, Acts]:
         """Return what the agent sees, and the agent as a function of many flights at once."""
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the agent's flight from START."""
         layout, acts = self.pilot(instance, seed)
         if layout.spent and instance.energy_budget_mj is None:
             rule = f"it sees the share of a budget that is spent ({layout.name}), found no budget"
             raise InputError("energy_budget_mj", rule, instance.name)
         env = JutapEnv(instance, features=layout.features, energy_penalty=float(layout.spent))
-        plan = plan_from_env(env, lambda seen, mask: acts(seen[None], mask[None])[0])
-        judged = evaluate(instance, plan)
-        if judged.violations:
-            return Claims(Status.NO_PLAN, plan)
-        return Claims(Status.FEASIBLE, plan, judged.cost)
+        return plan_from_env(env, lambda seen, mask: acts(seen[None], mask[None])[0])
+
+
+@dataclass(frozen=True)
+class AgentFile(FromFile, Foreign):
+    """An agent from elsewhere that is a file.
+
+    Parameters
+    ----------
+    agent
+        The file; ``{seed}`` in its name is filled in with the solver's seed.
+    observation
+        Name of what it sees, such as ``jutap.fourier.1``, where the file does not say it.
+    elsewhere
+        Whether it may fly another map than the one it was trained on.
+    """
+
+    agent: Path
+    observation: str = ""
+    elsewhere: bool = False
 
 
 def check_map(trained_on: str | None, instance: Instance, *, elsewhere: bool, source: str) -> None:

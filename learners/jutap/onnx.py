@@ -8,13 +8,12 @@ stand in ``opt_istn.instance``.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from learners.elsewhere import path_of_seed
-from learners.jutap.foreign import Foreign, check_map, check_widths
+from learners.elsewhere import of_seed
+from learners.jutap.foreign import AgentFile, check_map, check_widths
 from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import Instance, IntArray
@@ -24,33 +23,14 @@ from opt_istn.jutap.table import Float, Mask
 
 
 @dataclass(frozen=True)
-class OnnxAgent(Foreign):
-    """Flies an agent that is an ONNX file.
-
-    Parameters
-    ----------
-    agent
-        The file; ``{seed}`` in its name is filled in with the solver's seed.
-    observation
-        Name of what it sees, such as ``jutap.raw.1``, where the file does not say it.
-    elsewhere
-        Whether it may fly another map than the one it was trained on.
-    """
-
-    agent: Path
-    observation: str = ""
-    elsewhere: bool = False
+class OnnxAgent(AgentFile):
+    """Flies an agent that is an ONNX file."""
 
     distributions: ClassVar[tuple[str, ...]] = ("gymnasium", "onnxruntime")
 
-    @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the agent."""
-        return "{seed}" in self.agent.name
-
     def pilot(self, instance: Instance, seed: int) -> tuple[Layout, Acts]:
         """Return what the agent sees, and its action in each of many flights."""
-        network = OnnxFile(path_of_seed(self.agent, seed))
+        network = OnnxFile(of_seed(self.agent, seed))
         layout = layout_of(network.metadata.get(KEY), self.observation, network.path)
         trained_on = network.metadata.get(TRAINED_ON)
         check_map(trained_on, instance, elsewhere=self.elsewhere, source=network.path)

@@ -16,8 +16,8 @@ import stable_baselines3  # noqa: F401 - agents refer to all of it, and the cloc
 import torch
 from stable_baselines3.common.save_util import json_to_data, load_from_zip_file
 
-from learners.elsewhere import path_of_seed
-from learners.jutap.foreign import Foreign, check_map, check_widths
+from learners.elsewhere import of_seed
+from learners.jutap.foreign import AgentFile, check_map, check_widths
 from opt_istn import files
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import Instance, IntArray
@@ -30,37 +30,25 @@ _BROKEN = (zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeErro
 
 
 @dataclass(frozen=True)
-class Sb3Agent(Foreign):
+class Sb3Agent(AgentFile):
     """Flies an agent that stable-baselines3 trained.
 
     Parameters
     ----------
     agent
         The file of ``model.save``; ``{seed}`` in its name is filled in with the solver's seed.
-    observation
-        Name of what it sees, such as ``jutap.fourier.1``, where the file does not say it.
     masked
         Whether actions that are not possible are left out, as own agents do; without it the agent
         may choose one, and stays where it is.
-    elsewhere
-        Whether it may fly another map than the one it was trained on.
     """
 
-    agent: Path
-    observation: str = ""
     masked: bool = True
-    elsewhere: bool = False
 
     distributions: ClassVar[tuple[str, ...]] = ("gymnasium", "stable-baselines3", "sb3-contrib")
 
-    @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the agent."""
-        return "{seed}" in self.agent.name
-
     def pilot(self, instance: Instance, seed: int) -> tuple[Layout, Acts]:
         """Return what the agent sees, and its best action in each of many flights."""
-        path = path_of_seed(self.agent, seed)
+        path = of_seed(self.agent, seed)
         data, policy = _loaded(path)
         space = data["observation_space"]
         layout = layout_of(getattr(space, "layout", None), self.observation, str(path))

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from learners import agent
 from learners.agent import Agent
+from learners.elsewhere import of_seed
 from learners.plateau import Told
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
@@ -17,8 +18,34 @@ from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_o
 from opt_istn.solver import Budget, Claims, Status
 
 
+class Flyer:
+    """A solver that flies an agent, whatever it is made of."""
+
+    kind: ClassVar[str] = "agent"
+    knows: ClassVar[str] = "link states"
+
+    def supports(self, instance: Instance) -> str | None:
+        """Instances whose START holds its strongest link are supported."""
+        return not_strongest(instance)
+
+    def prepare(self) -> None:
+        """Nothing to do."""
+
+    @abstractmethod
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the flight from START."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
+        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+        plan = self.fly(instance, seed)
+        judged = evaluate(instance, plan)
+        if judged.violations:
+            return Claims(Status.NO_PLAN, plan)
+        return Claims(Status.FEASIBLE, plan, judged.cost)
+
+
 @dataclass(frozen=True)
-class AgentSolver(Told):
+class AgentSolver(Flyer, Told):
     """A solver that flies what an agent file says.
 
     Parameters
@@ -47,18 +74,9 @@ class AgentSolver(Told):
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
-    kind: ClassVar[str] = "agent"
-    knows: ClassVar[str] = "link states"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
-
-    def supports(self, instance: Instance) -> str | None:
-        """Instances whose START holds its strongest link are supported."""
-        return not_strongest(instance)
-
-    def prepare(self) -> None:
-        """Nothing to do."""
 
     @abstractmethod
     def actions(self, table: Table, loaded: Agent) -> IntArray:
@@ -72,7 +90,7 @@ class AgentSolver(Told):
         InputError
             If the agent file is not one, or of another map and that was not asked for.
         """
-        path = agent.of_seed(self.agent, seed)
+        path = of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
         trained_on = loaded.trained_on.get("instance")
         if trained_on != instance.sha256 and not self.elsewhere:
@@ -84,15 +102,11 @@ class AgentSolver(Told):
         self.remember(loaded, self.weights)
         return table, self.actions(table, loaded)
 
-    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
-        """Fly from START; what misses END or the energy budget is no plan, and shown as it is."""
+    def fly(self, instance: Instance, seed: int) -> Plan:
+        """Return the agent's flight from START."""
         table, action = self.policy(instance, seed)
         plan = flown(table, action, graph.start_state(table.instance))
-        plan = Plan(instance.sha256, plan.cells, plan.links)
-        judged = evaluate(instance, plan)
-        if judged.violations:
-            return Claims(Status.NO_PLAN, plan)
-        return Claims(Status.FEASIBLE, plan, judged.cost)
+        return Plan(instance.sha256, plan.cells, plan.links)
 
 
 def returns_of(path: Path) -> list[float]:

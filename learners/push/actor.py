@@ -72,7 +72,7 @@ class Choosing:
         before = self._actor.blank(len(seen.state)) if self._after is None else self._after
         self.hidden.append(before)
         caches = self._actor.features.caches
-        output, self._after = caches.unroll(seen.caches[None, :, 1], before)
+        output, self._after = caches.follow(caches.steps(seen.caches[None, :, 1]), before)
         self._output = output[0]
         return self._output
 

@@ -18,6 +18,7 @@ With one head an agent and no base b this is MAAC. Encoders are shared by all ag
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -37,13 +38,13 @@ class Valued(NamedTuple):
         Part of each choice in the agent's value, shape (n, A).
     base
         Part that no choice of the agent changes, shape (B, K); 0 without a base.
-    scores
-        Scores of attention that count, flat; they are kept small in training.
+    strain
+        Mean square of the scores of attention that count, which is kept small in training.
     """
 
     table: Tensor
     base: Tensor
-    scores: Tensor
+    strain: Tensor
 
 
 @dataclass(frozen=True)
@@ -62,23 +63,22 @@ class Crowd:
     steps: int
     agents: int
 
+    @cached_property
+    def number(self) -> Tensor:
+        """Heads of each agent, shape (B, K)."""
+        number = torch.bincount(self.cell, minlength=self.steps * self.agents)
+        return number.view(self.steps, self.agents)
+
     def mean(self, rows: Tensor) -> Tensor:
         """Return the mean over each agent's heads, shape (B, K, width), 0 for agents without."""
         total = rows.new_zeros(self.steps * self.agents, rows.shape[1])
-        total = total.index_add(0, self.cell, rows)
-        number = torch.bincount(self.cell, minlength=len(total)).clamp_min(1)
-        return (total / number.unsqueeze(1)).view(self.steps, self.agents, -1)
+        total = total.index_add(0, self.cell, rows).view(self.steps, self.agents, -1)
+        return total / self.number.clamp_min(1).unsqueeze(-1)
 
     def sum(self, values: Tensor) -> Tensor:
         """Return the sum over each agent's heads, shape (B, K)."""
         total = values.new_zeros(self.steps * self.agents).index_add(0, self.cell, values)
         return total.view(self.steps, self.agents)
-
-    @property
-    def present(self) -> Tensor:
-        """Whether an agent has heads, shape (B, K)."""
-        there = torch.bincount(self.cell, minlength=self.steps * self.agents) > 0
-        return there.view(self.steps, self.agents)
 
 
 class AttentionCritic(nn.Module):
@@ -134,29 +134,52 @@ class AttentionCritic(nn.Module):
         context
             Of the steps, shape (B, context).
         """
-        leaky = nn.functional.leaky_relu
-        head = leaky(self.encode(rows), _SLOPE)
-        done = nn.functional.one_hot(action, self.choices).to(rows.dtype)
-        act = leaky(self.encode_action(torch.cat([rows, done], dim=1)), _SLOPE)
-        seen, others, scores = self._attend(crowd.mean(head), crowd.mean(act), crowd.present)
-        table = self.table(torch.cat([head, others.flatten(0, 1)[crowd.cell]], dim=1))
-        base = seen.new_zeros(seen.shape[:2])
-        if self.base is not None:
-            told = context.unsqueeze(1).expand(-1, crowd.agents, -1)
-            base = self.base(torch.cat([seen, others, told], dim=-1))[..., 0]
-        return Valued(table, base, scores)
+        head = _leaky(self.encode(rows))
+        of_row, of_choice = _split(self.encode_action, rows.shape[1])
+        done = (of_choice.T + self.encode_action.bias).index_select(0, action)
+        act = _leaky(torch.addmm(done, rows, of_row.T))
+        seen, acted = crowd.mean(head), crowd.mean(act)
+        others, strain = self._attend(seen, acted, crowd.number > 0)
+        first, _, last = self.table
+        own, theirs = _split(first, head.shape[1])
+        company = nn.functional.linear(others.flatten(0, 1), theirs, first.bias)
+        hidden = _leaky(torch.addmm(company.index_select(0, crowd.cell), head, own.T))
+        return Valued(last(hidden), self._base(seen, others, context), strain)
 
-    def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return s, e, both shape (B, K, width), and the scores that count."""
+    def _base(self, seen: Tensor, others: Tensor, context: Tensor) -> Tensor:
+        """Return the part of the values that agents do not change, shape (B, K)."""
+        if self.base is None:
+            return seen.new_zeros(seen.shape[:2])
+        first, _, last = self.base
+        own, theirs, common = _split(first, seen.shape[2], others.shape[2])
+        told = nn.functional.linear(context, common, first.bias).unsqueeze(1)
+        hidden = nn.functional.linear(seen, own) + nn.functional.linear(others, theirs) + told
+        value: Tensor = last(_leaky(hidden))[..., 0]
+        return value
+
+    def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Return e, shape (B, K, width), and the mean square of the scores that count."""
         size = seen.shape[-1] // self.attend
         split = (*seen.shape[:2], self.attend, size)
         query, key = self.query(seen).view(split), self.key(act).view(split)
-        value = nn.functional.leaky_relu(self.value(act), _SLOPE).view(split)
+        value = _leaky(self.value(act)).view(split)
         score = torch.einsum("bihd,bjhd->bhij", query, key) / size**0.5
-        agents = seen.shape[1]
-        other = ~torch.eye(agents, dtype=torch.bool, device=seen.device)
-        there = (present[:, None, :] & other)[:, None].expand_as(score)
-        # with nobody to attend to, the weights are 0 instead of 0 / 0
-        weight = score.masked_fill(~there, -torch.inf).softmax(-1).nan_to_num(0.0)
-        others = torch.einsum("bhij,bjhd->bihd", weight, value).flatten(-2)
-        return seen, others, score[there]
+        other = ~torch.eye(seen.shape[1], dtype=torch.bool, device=seen.device)
+        there = (present[:, None, :] & other)[:, None]
+        number = there.sum() * self.attend
+        strain = score.masked_fill(~there, 0.0).square().sum() / number.clamp_min(1)
+        # A softmax whose weights are 0 with nobody to attend to; torch's is slow on short rows.
+        score = score.masked_fill(~there, -torch.inf)
+        most = score.detach().amax(-1, keepdim=True).clamp_min(torch.finfo(score.dtype).min)
+        part = (score - most).exp()
+        weight = part / part.sum(-1, keepdim=True).clamp_min(torch.finfo(score.dtype).tiny)
+        return torch.einsum("bhij,bjhd->bihd", weight, value).flatten(-2), strain
+
+
+def _leaky(rows: Tensor) -> Tensor:
+    return nn.functional.leaky_relu(rows, _SLOPE, inplace=True)
+
+
+def _split(layer: nn.Linear, *widths: int) -> tuple[Tensor, ...]:
+    """Return the matrices by which a layer multiplies the parts of its input, the rest last."""
+    return layer.weight.split([*widths, layer.in_features - sum(widths)], dim=1)

@@ -17,10 +17,10 @@ from opt_istn.physics.frames import Array
 from opt_istn.push.belief import class_probability, every_kind, expected_saving_us
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import World
-from opt_istn.push.world.births import Births, births
+from opt_istn.push.world.births import Births, draw_births
 from opt_istn.push.world.constellation import constellation_of, positions_m
 from opt_istn.push.world.demand import CODE_LENGTH, Features, image_codes
-from opt_istn.push.world.draw import draw, slot_borders_s
+from opt_istn.push.world.draw import draw_world, slot_borders_s
 from opt_istn.push.world.law import law_of, miss_us
 from opt_istn.push.world.parameters import Scenario
 from opt_istn.push.world.storage import NEVER, store
@@ -138,7 +138,7 @@ class Drawer:
         scenario = self.scenario
         miss = None
         if scenario.link_up_share < 1 or self._links:  # link states need the whole network
-            whole = draw(scenario, (*rng.integers(2**31, size=2).tolist(), _TRAINING))
+            whole = draw_world(scenario, (*rng.integers(2**31, size=2).tolist(), _TRAINING))
             found, links, start_s = whole.births, whole.link_up, whole.start_s
             miss = miss_us(whole) if self._links else None
         else:
@@ -146,7 +146,7 @@ class Drawer:
             links = np.ones((scenario.num_users, scenario.num_slots), dtype=bool)
         track = positions_m(self._remote, start_s, slot_borders_s(scenario))
         if scenario.link_up_share == 1 and not self._links:
-            found = births(scenario, track, rng)
+            found = draw_births(scenario, track, rng)
         roi = inside(self._users, found.lat_deg, found.lon_deg, scenario.footprint_deg / 2)
         codes = self._codes(found.traits, rng)
         places = found.lat_deg, found.lon_deg

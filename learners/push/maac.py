@@ -194,7 +194,7 @@ class Lesson(NamedTuple):
     delay
         What a slot costs, as `MaacCourse._delay` says, shape (T, instances).
     opening
-        Homes of all users at the steps' starts, shape (B, M).
+        Homes of all users when a slot began, shape (T, P).
     """
 
     sight: Sight
@@ -224,12 +224,13 @@ class MaacCritic(nn.Module):
         self.attention = AttentionCritic(*sizes, rng)
 
     def forward(self, x: Lesson, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return table (n, A), base (B, K) and scores for actions of all heads, shape (n,)."""
-        memory = self.features.memory(x.sight)
+        """Return table (n, A), base (B, K) and strain for actions of all heads, shape (n,)."""
+        memory = self.features.memory(x.sight, x.opening)
         rows = self.features(x.sight, memory)
-        homes = torch.cat([memory, x.sight.state], dim=1)[x.opening].mean(dim=1)
+        homes = torch.cat([memory, x.sight.state], dim=1)[x.opening]
+        homes = homes.unflatten(1, (-1, self.features.shape.users)).mean(dim=2).flatten(0, 1)
         valued = self.attention(rows, action, x.crowd, homes)
-        return valued.table, valued.base, valued.scores
+        return valued.table, valued.base, valued.strain
 
 
 def soft_targets(
@@ -294,8 +295,10 @@ class MaacCourse(PushCourse):
         self.learned = {"actor": self.actor, "judge": self.judge}
         self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
         self.optimizers = [
-            torch.optim.Adam(self.actor.parameters(), config.actor_rate),
-            torch.optim.Adam(self.judge.parameters(), config.critic_rate, weight_decay=_DECAY),
+            torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=True),
+            torch.optim.Adam(
+                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=True
+            ),
         ]
         self._kept: dict[int, Episode] = {}
 
@@ -351,13 +354,13 @@ class MaacCourse(PushCourse):
             Crowd(cell.to(put), delay.size, agents),
             torch.from_numpy(np.tile(active, (len(delay), 1))).to(put),
             torch.from_numpy(delay.astype(np.float32)).to(put),
-            torch.from_numpy(played.opening.reshape(delay.size, -1)).to(put),
+            torch.from_numpy(played.opening).to(put),
         )
 
     def _learn(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
         """Take a step of the critic, then one of the actor, then of their targets."""
         self._learn_critic(x, reward, noise)
-        log_probs = self.actor(x.sight)
+        log_probs = self.actor(x.sight, self.actor.recall(x.sight, x.opening))
         action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
         with torch.no_grad():
             table = self.judge(x, action)[0]
@@ -374,7 +377,7 @@ class MaacCourse(PushCourse):
 
     def _learn_critic(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
         with torch.no_grad():
-            log_probs = self.late_actor(x.sight)
+            log_probs = self.late_actor(x.sight, self.late_actor.recall(x.sight, x.opening))
             action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
             table, base, _ = self.late_judge(x, action)
             value = _total(x, table, base, action)
@@ -382,13 +385,11 @@ class MaacCourse(PushCourse):
             steps = (*reward.shape, x.crowd.agents)
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
-        table, base, scores = self.judge(x, x.action)
+        table, base, strain = self.judge(x, x.action)
         value = _total(x, table, base, x.action)
         error = value - target.flatten(0, 1)
         self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
-        loss = error[x.active].square().mean()
-        if len(scores):
-            loss = loss + _PENALTY * scores.square().mean()
+        loss = error[x.active].square().mean() + _PENALTY * strain
         self.take(1, self.judge, loss, _CRITIC_CLIP)
 
 

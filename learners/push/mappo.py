@@ -269,7 +269,9 @@ class MappoCourse(PushCourse):
         self.norm = nets.ValueNorm().to(config.device)
         self.learned = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
         rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
-        self.optimizers = [torch.optim.Adam(m.parameters(), rate, eps=1e-5) for m, rate in rates]
+        self.optimizers = [
+            torch.optim.Adam(m.parameters(), rate, eps=1e-5, fused=True) for m, rate in rates
+        ]
 
     def improve(self, left: float) -> None:
         """Play a rollout and take the epochs' steps; `left` 1..0 scales the rates."""
@@ -284,8 +286,9 @@ class MappoCourse(PushCourse):
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * (left if config.decay else 1.0)
         self.played(config.episodes)
+        known: dict[tuple[int, ...], tuple[Seen, Targets]] = {}
         for _ in range(config.epochs):
-            for part in self._parts(seen, found, rng):
+            for part in self._parts(seen, found, rng, known):
                 self._descend(*part)
 
     def _seen(self, played: Episode, hidden: list[Tensor]) -> Seen:
@@ -349,28 +352,40 @@ class MappoCourse(PushCourse):
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
     def _parts(
-        self, seen: Seen, found: Targets, rng: np.random.Generator
+        self,
+        seen: Seen,
+        found: Targets,
+        rng: np.random.Generator,
+        known: dict[tuple[int, ...], tuple[Seen, Targets]],
     ) -> Iterator[tuple[Seen, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 
-        A minibatch is all that happened in some instances, drawn anew in every epoch.
+        A minibatch is all that happened in some instances, drawn anew in every epoch; those that
+        are `known` are not taken apart again.
         """
-        number, users = self.config.episodes, self.scenes.num_users
         if self.config.minibatches == 1:
             yield seen, found
             return
-        column = torch.arange(seen.opening.shape[1]) // users
-        for chosen in np.array_split(rng.permutation(number), self.config.minibatches):
-            mine = torch.isin(column, torch.from_numpy(chosen))
-            part, rows, place = part_of(seen.sight, mine)
-            targets = [x[rows.to(x.device)] for x in found[:3]]
-            if self.config.reward_credit == "head":
-                targets += [x[rows.to(x.device)] for x in found[3:]]
-            else:
-                of = mine if self.config.reward_credit == "user" else mine[::users]
-                targets += [x[:, of] for x in found[3:]]
-            hidden = seen.hidden[:, :, mine.to(seen.hidden.device)]
-            yield Seen(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
+        order = rng.permutation(self.config.episodes)
+        for chosen in np.array_split(order, self.config.minibatches):
+            key = tuple(sorted(chosen.tolist()))
+            if key not in known:
+                known[key] = self._part(seen, found, torch.tensor(key))
+            yield known[key]
+
+    def _part(self, seen: Seen, found: Targets, chosen: Tensor) -> tuple[Seen, Targets]:
+        """Return what was seen in the instances that are chosen, and targets."""
+        users = self.scenes.num_users
+        mine = torch.isin(torch.arange(seen.opening.shape[1]) // users, chosen)
+        part, rows, place = part_of(seen.sight, mine)
+        targets = [x[rows.to(x.device)] for x in found[:3]]
+        if self.config.reward_credit == "head":
+            targets += [x[rows.to(x.device)] for x in found[3:]]
+        else:
+            of = mine if self.config.reward_credit == "user" else mine[::users]
+            targets += [x[:, of] for x in found[3:]]
+        hidden = seen.hidden[:, :, mine.to(seen.hidden.device)]
+        return Seen(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
 
     def _descend(self, seen: Seen, found: Targets) -> None:
         """Take one step of the actor and one of the critic."""

@@ -16,8 +16,7 @@ each user added to the common ones, zero at first.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -86,11 +85,16 @@ class OfUser(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(users, inputs, outputs))
 
-    def forward(self, rows: Tensor, user: Tensor) -> Tensor:
-        """Return shape (n, outputs) of `rows` (n, inputs) of users (n,)."""
+    def forward(self, common: Tensor, rows: Tensor, user: Tensor) -> Tensor:
+        """Return `common` (n, outputs) plus what the layers make of `rows` (n, inputs)."""
         who = nn.functional.one_hot(user, len(self.weight)).to(rows.dtype)
         apart = (who.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)
-        return apart @ self.weight.flatten(0, 1)
+        return torch.addmm(common, apart, self.weight.flatten(0, 1))
+
+
+def _plus(common: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """Return ``common + rows @ weight.T`` in one product."""
+    return torch.addmm(common, rows, weight.T)
 
 
 class HeadEncoder(nn.Module):
@@ -125,41 +129,89 @@ class HeadEncoder(nn.Module):
         remembered
             Features of the homes' caches, see `memory`.
         """
-        first, others = cast("nn.Linear", self.attributes[0]), list(self.attributes)[1:]
-        width = sight.content.shape[1]
+        first, second, third = (cast("nn.Linear", self.attributes[k]) for k in (0, 2, 4))
+        width, home = sight.content.shape[1], sight.home
         # W [content; state of its home], with the latter's part computed once a home
         state = nn.functional.linear(sight.state, first.weight[:, width:], first.bias)
-        feature = nn.functional.linear(sight.content, first.weight[:, :width])
-        feature = feature + state[sight.home]
-        for layer in others:
-            feature = layer(feature)
-        feature = feature + self.taste(sight.content[:, :NUM_META], sight.user)
-        fused: Tensor = feature + remembered[sight.home]
+        hidden = _plus(state.index_select(0, home), sight.content, first.weight[:, :width]).relu_()
+        hidden = second(hidden).relu_()
+        feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
+        feature = self.taste(feature, sight.content[:, :NUM_META], sight.user)
         if self.shape.images:
-            image = self.image(sight.code) + self.image_taste(sight.code, sight.user)
-            fused = self.gate([image, fused])
-        return fused
+            image = self._images(sight).index_select(0, sight.what)
+            image = self.image_taste(image, sight.code, sight.user)
+            feature = self.gate([image, feature])
+        return feature
 
-    def memory(self, sight: Sight) -> Tensor:
-        """Return the features of the homes' caches, shape (U, width)."""
-        remembered: Tensor = self.caches(sight.caches)
-        return remembered
+    def _images(self, sight: Sight) -> Tensor:
+        """Return what is common to all users in the images of the contents seen."""
+        head = torch.arange(len(sight.what), device=sight.what.device)
+        number = int(sight.what.max()) + 1 if len(head) else 0
+        any_head = torch.zeros_like(head[:number]).scatter_(0, sight.what, head)
+        image: Tensor = self.image(sight.code.index_select(0, any_head))
+        return image
+
+    def memory(self, sight: Sight, opening: Tensor | None = None) -> Tensor:
+        """Return the features of the homes' caches, shape (U, width).
+
+        Parameters
+        ----------
+        opening
+            Homes of whole episodes as in `Actor.recall`: then what a cache held a slot before is
+            what it held in the last slot, all ages one slot less.
+        """
+        if opening is None:
+            return cast("Tensor", self.caches(sight.caches))
+        now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
+        steps, nothing = (self.caches.steps(x) for x in (now, torch.zeros_like(now[:problems])))
+        aged = self.caches.lstm.weight_ih_l0[:, 1::NUM_META] / self.shape.slots
+        older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
+        outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
+        return outputs[1].index_select(0, places_of(sight, opening))
+
+
+def places_of(sight: Sight, opening: Tensor) -> Tensor:
+    """Return slot and problem of each home as their place in `opening`, flat, shape (U,)."""
+    home, problems = torch.arange(len(sight.state)), opening.shape[1]
+    slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
+    return slot * problems + home % problems
+
+
+class Largest(torch.autograd.Function):
+    """Maximum over equal groups, whose gradient is shared among equals; torch's own is slow."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor, group: Tensor, number: int) -> Tensor:
+        """Return shape (number, width), 0 for empty groups."""
+        where = group.unsqueeze(1).expand_as(feature)
+        blank = feature.new_zeros(number, feature.shape[1])
+        largest = blank.scatter_reduce(0, where, feature, "amax", include_self=False)
+        ctx.save_for_backward(feature, group, largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the features."""
+        feature, group, largest = ctx.saved_tensors
+        there = (feature == largest.index_select(0, group)).to(gradient.dtype)
+        equals = torch.zeros_like(largest).index_add(0, group, there)
+        each = gradient / equals.clamp_min(1)
+        return there.mul_(each.index_select(0, group)), None, None
 
 
 def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
     """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
-    count = torch.bincount(group, minlength=number)
-    bags = (group.argsort(stable=True), feature, count.cumsum(0) - count)
-    parts = [nn.functional.embedding_bag(*bags, mode=mode) for mode in ("mean", "max")]
-    return torch.cat(parts, dim=1)
+    count = torch.bincount(group, minlength=number).clamp_min(1).unsqueeze(1)
+    total = feature.new_zeros(number, feature.shape[1]).index_add(0, group, feature)
+    largest = Largest.apply(feature, group, number)  # type: ignore[no-untyped-call]  # torch's
+    return torch.cat([total / count, largest], dim=1)
 
 
 def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
     """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
 
     The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
-    are sums over the two parts of a row; the variances of the parts are joined as in Chan, Golub
-    & LeVeque (The American Statistician 37, 1983).
+    are sums over the two parts of a row, and so are the mean and the mean of squares.
 
     Parameters
     ----------
@@ -169,17 +221,18 @@ def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Te
         Group of each row, shape (n,).
     """
     norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
-    weight, split, total = first.weight * norm.weight, feature.shape[1], first.in_features
-    own, theirs = weight[:, :split], weight[:, split:]
-    (var, mean), (var_g, mean_g) = (
-        torch.var_mean(x, 1, keepdim=True, correction=0) for x in (feature, company)
+    split, total = feature.shape[1], first.in_features
+    weight = first.weight * norm.weight
+    weight = weight - weight.mean(1, keepdim=True)  # takes the mean away from whatever it is given
+    (mean, square), (mean_g, square_g) = (
+        (x.sum(1, keepdim=True) / total, x.square().sum(1, keepdim=True) / total)
+        for x in (feature, company)
     )
-    part, var_g, mean_g = split / total, var_g[group], mean_g[group]
-    centre = part * mean + (1 - part) * mean_g
-    spread = part * var + (1 - part) * var_g + part * (1 - part) * (mean - mean_g).square()
-    mixed = nn.functional.linear(feature, own) + nn.functional.linear(company, theirs)[group]
-    mixed = (mixed - centre * weight.sum(1)) * (spread + norm.eps).rsqrt()
-    result: Tensor = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
+    mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
+    spread = (square - mean.square()).clamp_min(0)
+    theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
+    mixed = _plus(theirs, feature, weight[:, :split]) * (spread + norm.eps).rsqrt()
+    result = mixed + nn.functional.linear(norm.bias, first.weight, first.bias)
     for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
         result = layer(result)
     return result
@@ -218,7 +271,7 @@ class Actor(nn.Module):
         """Return what is remembered before the first slot, shape (2, P, width)."""
         return self.own.new_zeros(2, problems, self.shape.width)
 
-    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor) -> Tensor:
+    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor | None = None) -> Tensor:
         """Return the features of all homes' caches, shape (U, width).
 
         The recurrent memory goes through the slots in chunks, each from what was remembered when
@@ -231,14 +284,17 @@ class Actor(nn.Module):
         hidden
             What was remembered before each slot, shape (T, 2, P, width).
         """
-        if not self.shape.chunk:
-            return self.features.memory(sight)
-        now, slots = sight.caches[opening][:, :, 1], len(opening)
-        borders = [*range(0, slots, self.shape.chunk), slots]
-        parts = [self.features.caches.unroll(now[a:b], hidden[a])[0] for a, b in pairwise(borders)]
-        home = torch.arange(len(sight.state))
-        slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
-        return torch.cat(parts)[slot, home % opening.shape[1]]
+        if hidden is None or not self.shape.chunk:
+            return self.features.memory(sight, opening)
+        now, slots = sight.caches[:, 1][opening], len(opening)
+        chunk = min(self.shape.chunk, slots)  # all chunks side by side, the last one filled up
+        now = nn.functional.pad(now, (0, 0, 0, 0, 0, -slots % chunk))
+        steps = now.unflatten(0, (-1, chunk)).transpose(0, 1).flatten(1, 2)
+        before = hidden[::chunk].transpose(0, 1).flatten(1, 2)
+        caches = self.features.caches
+        outputs = caches.follow(caches.steps(steps), before)[0]
+        outputs = outputs.unflatten(1, (-1, opening.shape[1])).transpose(0, 1).flatten(0, 2)
+        return outputs.index_select(0, places_of(sight, opening))
 
     def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
         """Return logits before the mask, shape (n, T + 1); see `forward`."""
@@ -249,7 +305,8 @@ class Actor(nn.Module):
         company = pooled(feature, sight.mine, number)
         logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]
         if self.shape.own:
-            logits = logits + self.own[sight.user, sight.own]
+            row = sight.user * self.shape.own + sight.own
+            logits = logits + self.own.flatten(0, 1).index_select(0, row)
         return logits
 
 
@@ -275,11 +332,11 @@ class Critic(nn.Module):
         self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
         self.head_value = nets.linear(shape.width, 1, rng)
 
-    def of_homes(self, sight: Sight, chosen: Tensor) -> Tensor:
-        """Return the value of some users in some turns, of the shape of `chosen`, their homes."""
-        remembered = self.features.memory(sight)
+    def of_homes(self, sight: Sight, opening: Tensor) -> Tensor:
+        """Return the value of all users when a slot began, of the shape of `opening`, (T, P)."""
+        remembered = self.features.memory(sight, opening)
         company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
-        seen = torch.cat([remembered[chosen], company[chosen], sight.state[chosen]], dim=-1)
+        seen = torch.cat([x[opening] for x in (remembered, company, sight.state)], dim=-1)
         value: Tensor = self.home_value(self.home(seen))[..., 0]
         return value
 

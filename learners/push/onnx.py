@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from learners.elsewhere import path_of_seed
+from learners.elsewhere import FromFile, of_seed
 from learners.onnx_files import KEY, OnnxFile
 from learners.push.env import PushEnv
 from learners.push.foreign import CONTRACT, Foreign, observation_of
@@ -20,7 +20,7 @@ from opt_istn.solver import Budget, Claims
 
 
 @dataclass(frozen=True)
-class OnnxAgent(Foreign):
+class OnnxAgent(FromFile, Foreign):
     """Plays an agent that is an ONNX file.
 
     Parameters
@@ -44,14 +44,9 @@ class OnnxAgent(Foreign):
     kind: ClassVar[str] = "agent"
     distributions: ClassVar[tuple[str, ...]] = ("gymnasium", "pettingzoo", "onnxruntime")
 
-    @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the agent."""
-        return "{seed}" in self.agent.name
-
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Play the instance to its end."""
-        network, env = OnnxFile(path_of_seed(self.agent, seed)), self.env(instance)
+        network, env = OnnxFile(of_seed(self.agent, seed)), self.env(instance)
         self._check(network, env)
 
         def act(seen: Mapping[str, NDArray[Any]], agent: str) -> IntArray:  # noqa: ARG001

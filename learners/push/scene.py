@@ -60,6 +60,8 @@ class Sight(NamedTuple):
         Attributes of the content and its satellites' caches, shape (n, content_width(T, ..)).
     code
         Code of the content's image, shape (n, CODE_LENGTH).
+    what
+        Which of the contents seen each head is about, shape (n,).
     user, own
         User, and content in its instance, of each head, shape (n,).
     home
@@ -79,6 +81,7 @@ class Sight(NamedTuple):
 
     content: Tensor
     code: Tensor
+    what: Tensor
     user: Tensor
     own: Tensor
     home: Tensor
@@ -216,6 +219,7 @@ class Stage:
         return Sight(
             torch.from_numpy(content.astype(np.float32)),
             torch.from_numpy(x.codes[row]),
+            torch.from_numpy(np.unique(row, return_inverse=True)[1]),
             torch.from_numpy(scene.problems.user[owner]),
             torch.from_numpy(scene.problems.content[heads]),
             torch.from_numpy(owner),
@@ -317,13 +321,13 @@ def joined(sights: list[Sight], homes: int) -> Sight:
         Homes of a sight, P. Only the last sight of a slot may be followed by another slot's;
         homes are renumbered by their position in the list.
     """
-    number = {"home": 0, "mine": 0, "agent": 0}
+    number = dict.fromkeys(("what", "home", "mine", "agent"), 0)
     columns: dict[str, list[Tensor]] = {name: [] for name in Sight._fields}
     for sight in sights:
         for name, value in zip(Sight._fields, sight, strict=True):
             columns[name].append(value + number[name] if name in number else value)
         number["home"] += homes
-        for name in ("mine", "agent"):
+        for name in ("what", "mine", "agent"):
             values = getattr(sight, name)
             number[name] += int(values.max()) + 1 if len(values) else 0
     return Sight(*(torch.cat(column) for column in columns.values()))
@@ -345,7 +349,8 @@ def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
     homes = mine.to(device).repeat(len(sight.state) // len(mine))
     rows, place = homes[sight.home], homes.cumsum(0) - 1
     seen = {name: getattr(sight, name)[rows] for name in ("content", "code", "user", "own", "shut")}
-    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in ("mine", "agent")}
+    numbered = ("what", "mine", "agent")
+    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in numbered}
     kept = {"caches": sight.caches[homes], "state": sight.state[homes]}
     part = Sight(**seen, **numbers, **kept, home=place[sight.home[rows]])
     return part, rows, place.cpu()

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from learners import agent
+from learners.elsewhere import FromFile, of_seed
 from learners.plateau import Told
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
+from opt_istn.push.world.parameters import OUTSIDE
 from opt_istn.solver import Claims, Status
 
 
 @dataclass(frozen=True)
-class PushAgent(Told):
+class PushAgent(FromFile, Told):
     """A solver that plays a trained agent.
 
     Parameters
@@ -38,11 +40,6 @@ class PushAgent(Told):
         object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
     @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the agent."""
-        return "{seed}" in self.agent.name
-
-    @property
     def knows(self) -> str:
         """What it knows of an instance when it decides."""
         return "past"
@@ -50,9 +47,9 @@ class PushAgent(Told):
     def path(self, seed: int | None = None) -> Path:
         """Return the agent file of a seed, without one the first there is."""
         if seed is None and self.stochastic:
-            pattern = agent.of_seed(self.agent, "*")
+            pattern = of_seed(self.agent, "*")
             return min(pattern.parent.glob(pattern.name))
-        return agent.of_seed(self.agent, 0 if seed is None else seed)
+        return of_seed(self.agent, 0 if seed is None else seed)
 
     def refusal(
         self,
@@ -81,5 +78,6 @@ def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
     """Return whether an instance is the one of the training, or of its scenario."""
     if "instance" in trained_on:
         return bool(instance.sha256 == trained_on["instance"])
-    document = instance.scenario
-    return all(document.get(name) == value for name, value in trained_on["scenario"].items())
+    none = dict.fromkeys(OUTSIDE, "")  # files that documents name only where there are any
+    expected, found = none | trained_on["scenario"], none | instance.scenario
+    return all(found.get(name) == value for name, value in expected.items())

@@ -127,7 +127,11 @@ class PushCourse(Rounds):
         """Take a step of an optimiser, the gradient's norm clipped."""
         self.optimizers[which].zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-        nn.utils.clip_grad_norm_(module.parameters(), clip, error_if_nonfinite=True)
+        parameters = list(module.parameters())
+        gradients = [x.grad for x in parameters if x.grad is not None]
+        norm = nn.utils.get_total_norm(gradients, error_if_nonfinite=True)
+        if norm > clip:
+            nn.utils.clip_grads_with_norm_(parameters, clip, norm)
         self.optimizers[which].step()
         if module is self.actor:
             self.counts["gradient_steps"] += 1

@@ -18,6 +18,7 @@ from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
     frontier,
+    generating,
     instances,
     library,
     lists,
@@ -61,6 +62,7 @@ def _options(
 
 
 lists.register(app)
+generating.register(app)
 instances.register(app)
 runs.register(app)
 referee.register(app)
@@ -95,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(arguments: Sequence[str]) -> int:
     """Run one command; what its user or the system can be wrong about becomes one line."""
     try:
+        _get_ready(arguments)
         code = app(args=arguments, prog_name="opt-istn", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
@@ -119,6 +122,15 @@ def _run(arguments: Sequence[str]) -> int:
     if code == INTERRUPTED:
         return _fail(INTERRUPTED, "interrupted")
     return code if isinstance(code, int) else 0
+
+
+def _get_ready(arguments: Sequence[str]) -> None:
+    """Start the process that forks a solver's run while options are still being read."""
+    simple = not any(given.startswith(("--threads", "--help")) for given in arguments)
+    if arguments[0] == "solve" and simple:
+        from opt_istn.runs.nursery import worker
+
+        worker.warm_up(1)
 
 
 def _warn(

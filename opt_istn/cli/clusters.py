@@ -12,9 +12,9 @@ from opt_istn.cli.instances import Json
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
+    from opt_istn.runs.fleet.shards import Shard
+    from opt_istn.runs.fleet.status import View
     from opt_istn.runs.ledger import Record
-    from opt_istn.runs.shards import Shard
-    from opt_istn.runs.status import View
 
 Part = Annotated[
     str, typer.Option("--shard", metavar="I/N", help="Do part I of N alone, from 1/N to N/N.")
@@ -36,14 +36,14 @@ def register(app: typer.Typer) -> None:
 
 def part(shard: str) -> "Shard | None":
     """Return the shard of the option, None for all of the comparison."""
-    from opt_istn.runs import shards
+    from opt_istn.runs.fleet import shards
 
     return shards.parse(shard) if shard else None
 
 
 def pool(executor: str, dask: str) -> Callable[[], Executor] | None:
     """Return what makes the executor of the options, None for this machine's own processes."""
-    from opt_istn.runs import clusters
+    from opt_istn.runs.fleet import clusters
 
     if executor and dask:
         raise InputError("--dask", "expected it or --executor, not both")
@@ -54,7 +54,7 @@ def pool(executor: str, dask: str) -> Callable[[], Executor] | None:
 
 def tell_missing(records: Iterable["Record"]) -> None:
     """Say on stderr which shards of the comparisons are missing."""
-    from opt_istn.runs import shards
+    from opt_istn.runs.fleet import shards
 
     for line in shards.missing(records):
         output.complain(line)
@@ -68,7 +68,8 @@ def status(
     json: Json = False,
 ) -> None:
     """Say how comparisons stand, from any shell or machine; nothing is locked or written."""
-    from opt_istn.runs import ledger, status
+    from opt_istn.runs import ledger
+    from opt_istn.runs.fleet import status
 
     views = status.look(files)
     latest = {ledger.digest(run.key): run for view in views for run in view.records}
@@ -111,7 +112,7 @@ def _row(view: "View") -> dict[str, Any]:
 
 def _facts(records: list["Record"]) -> dict[str, Any]:
     """Return what is known so far: gaps, slowest runs, missing shards."""
-    from opt_istn.runs import shards, status
+    from opt_istn.runs.fleet import shards, status
 
     gaps = status.gaps(records)
     timed = [run for run in records if run.seconds is not None]

@@ -185,7 +185,7 @@ def _finish(
 ) -> int:
     """Write and print what was found; exit code 4 if a proof of it is refused."""
     from opt_istn import registry, verifier
-    from opt_istn.runs import studies
+    from opt_istn.evidence import studies
 
     if table:
         _write_csv(table, header, rows)

@@ -1,4 +1,4 @@
-"""Commands about instances and plans: presets, generate, evaluate, show, export."""
+"""Commands about instances and plans: evaluate, show, export."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,33 +20,8 @@ Settings = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
-    for command in (generate, evaluate, show, export):
+    for command in (evaluate, show, export):
         app.command()(command)
-
-
-def generate(
-    preset: Annotated[str, typer.Argument(help="Name of a preset; see `opt-istn presets`.")],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
-    out: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="Instance file.")],
-    set_: Settings = None,
-    name: Annotated[str, typer.Option(help="Name of the instance.")] = "",
-    *,
-    json: Json = False,
-) -> None:
-    """Generate an instance from a preset and a seed."""
-    from opt_istn import files, problems
-
-    files.check_text("--name", name)
-    problem = problems.of_preset(preset)
-    scenario = problem.scenario(preset, output.settings(set_ or []))
-    with output.progress(f"generating {preset}", quiet=json) as advance:
-        instance = problem.generate(scenario, seed, name or f"{preset}-{seed}", advance)
-    instance.write(out)
-    result = {"name": instance.name, "instance": instance.sha256, "file": output.printable(out)}
-    if json:
-        output.as_json(result)
-    else:
-        output.as_table(output.pairs(result))
 
 
 def evaluate(

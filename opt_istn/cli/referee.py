@@ -12,9 +12,9 @@ from opt_istn.cli.runs import RunsFiles
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
+    from opt_istn.evidence.reprove import Proof
+    from opt_istn.evidence.verify import Check
     from opt_istn.runs.ledger import Record
-    from opt_istn.runs.reprove import Proof
-    from opt_istn.runs.verify import Check
 
 
 def register(app: typer.Typer) -> None:
@@ -52,8 +52,8 @@ def verify(
     refused.
     """
     from opt_istn.cli import prove
+    from opt_istn.evidence import verify as checking
     from opt_istn.runs import ledger
-    from opt_istn.runs import verify as checking
 
     if len(files) in (2, 3) and prove.holds_instance(files[0]):
         instance, certificate, *plan = files
@@ -62,24 +62,35 @@ def verify(
     clusters.tell_missing(records)
     proofs = _proofs(records, files, time_limit, quiet=json) if prove_ else {}
     checks = []
-    for check in checking.verify(records, folder or None, files, proofs):
-        run = check.record
+    for check in checking.verify_records(records, folder or None, files, proofs):
         checks.append(check)
-        if json:
-            names = ("finding", "solver", "seed", "instance", "reason", "checked")
-            values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
-            output.as_json(dict(zip(names, values, strict=True)))
-        else:
-            said = check.reason or ", ".join(check.words)
-            words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
-            shown = "  ".join(map(output.printable, words))
-            print(shown + (f": {output.printable(said)}" if said else ""))
+        _tell(check, json=json)
     if not json:
         print(_tally(checks))
+    return _verified(checks)
+
+
+def _tell(check: "Check", *, json: bool) -> None:
+    run = check.record
+    if json:
+        names = ("finding", "solver", "seed", "instance", "reason", "checked")
+        values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
+        output.as_json(dict(zip(names, values, strict=True)))
+        return
+    said = check.reason or ", ".join(check.words)
+    words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
+    shown = "  ".join(map(output.printable, words))
+    print(shown + (f": {output.printable(said)}" if said else ""))
+
+
+def _verified(checks: Sequence["Check"]) -> int:
+    """Return the exit code of `verify`."""
+    from opt_istn.evidence.verify import Finding
+
     found = {check.finding for check in checks}
-    if found & {checking.Finding.REFUTED, checking.Finding.DISPUTED}:
+    if found & {Finding.REFUTED, Finding.DISPUTED}:
         return 4
-    if checking.Finding.UNAVAILABLE in found:
+    if Finding.UNAVAILABLE in found:
         raise InputError("source", "expected every record's instance to be available")
     return 0
 
@@ -88,8 +99,8 @@ def _proofs(
     records: Sequence["Record"], files: Sequence[str], time_s: float | None, *, quiet: bool
 ) -> dict[str, "Proof"]:
     """Ask engines again, and say on stderr what each proves."""
-    from opt_istn.runs import reprove
-    from opt_istn.runs.sources import Loader
+    from opt_istn.evidence import reprove
+    from opt_istn.evidence.sources import Loader
     from opt_istn.solver import Budget
 
     found = {}
@@ -105,7 +116,7 @@ def _proofs(
 
 def _tally(checks: Sequence["Check"]) -> str:
     """Return one line: what was checked, and what the instances' outcomes rest on."""
-    from opt_istn.runs import verify as checking
+    from opt_istn.evidence import verify as checking
 
     words = Counter(word for check in checks for word in check.words)
     standings = Counter(str(known.standing) for known in checking.outcomes(checks))
@@ -126,11 +137,11 @@ def bundle(
     """Pack records, instances, plans and certificates for a referee, who repeats them offline."""
     from dataclasses import asdict
 
-    from opt_istn.runs import bundle as bundling
+    from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
     clusters.tell_missing(ledger.read_all(files, plans=False))
-    made = asdict(bundling.bundle(files, out, folder))
+    made = asdict(bundling.write(files, out, folder))
     if json:
         output.as_json(made | {"file": output.printable(out)})
         return

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from opt_istn import platforms
 from opt_istn.cli import output
 from opt_istn.files import InputError
 
@@ -28,12 +29,15 @@ def reproduce(
         str, typer.Option(metavar="FOLDER", help="Agent files that are trained already.")
     ] = "",
     maps: Annotated[
-        int | None, typer.Option(min=1, help="Maps of a distribution; 100, or 40 with --quick.")
+        int | None,
+        typer.Option(min=1, max=10**6, help="Maps of a distribution; 100, or 40 with --quick."),
     ] = None,
     trainings: Annotated[
         int | None, typer.Option(min=0, help="Maps that get an agent; all, or 2 with --quick.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Runs at the same time.")
+    ] = 1,
     *,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of hours.")] = False,
 ) -> None:
@@ -50,18 +54,12 @@ def reproduce(
     for name in names:
         if name != "all" and name not in FIGURES:
             raise InputError("NAME", unknown("figure", name, [*FIGURES, "all"]))
-    if agents and not Path(agents).is_dir():
-        raise InputError("--agents", "expected a folder of agent files", agents)
     number = maps or (QUICK_MAPS if quick else MAPS)
     trained = trainings if trainings is not None else QUICK_TRAININGS if quick else number
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("--output", "expected a folder", out)
-    folder.mkdir(parents=True, exist_ok=True)
     work = Work(
-        folder=folder,
+        agents=_found(agents) if agents else None,
+        folder=_made(out),
         quick=quick,
-        agents=Path(agents) if agents else None,
         jobs=jobs,
         maps=number,
         trainings=min(trained, number),
@@ -70,3 +68,17 @@ def reproduce(
     for name in FIGURES if "all" in names else dict.fromkeys(names):
         for path in work.write(name, FIGURES[name](work)):
             print(output.printable(str(path)), flush=True)
+
+
+def _found(agents: str) -> Path:
+    if not Path(agents).is_dir():
+        raise InputError("--agents", "expected a folder of agent files", agents)
+    return Path(agents)
+
+
+def _made(out: str) -> Path:
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise InputError("--output", "expected a folder", out)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn import placing
+from opt_istn import placing, platforms
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
@@ -35,9 +35,22 @@ Startup = Annotated[
         help="Seconds for imports (by default 60), then for compiling (by default 300).",
     ),
 ]
-Threads = Annotated[int, typer.Option(min=1, help="Threads a run may use.")]
+Threads = Annotated[int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Threads a run may use.")]
 RunsFiles = Annotated[
     list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records, or folders of them.")
+]
+Sources = Annotated[
+    list[str], typer.Argument(metavar="INSTANCE|PRESET...", help="Instance files, presets.")
+]
+Solvers = Annotated[
+    str, typer.Option(help="Solver ids, separated by commas; parameters as id@key=value@...")
+]
+SolverSeeds = Annotated[
+    int | None,
+    typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+]
+Certificates = Annotated[
+    str, typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does.")
 ]
 
 
@@ -70,9 +83,9 @@ def solve(
     """Run one solver on one instance and judge what it returns."""
     from opt_istn import files, problems
     from opt_istn.cli import prove
-    from opt_istn.runs import worker
     from opt_istn.runs.compare import run_one
     from opt_istn.runs.ledger import Source
+    from opt_istn.runs.nursery import worker
 
     budget = allowed(time_limit, work, memory, threads)
     worker.warm_up(threads)
@@ -85,48 +98,44 @@ def solve(
     told: dict[str, Any] = {}
     if certificate and _exit_code(run) != 2:
         run, told = prove.certify_run(run, loaded, certificate, time_limit, threads)
-    result = _summary(run) | told
+    _show(_summary(run) | told, run, loaded.problem, out, json=json)
+    return _exit_code(run) or (3 if told.get("certificate", "") is None else 0)
+
+
+def _show(result: dict[str, Any], run: "Record", problem: str, out: str, *, json: bool) -> None:
+    """Print what came of a run whose plan, if it has one that stands, is in the file `out`."""
     if json:
         output.as_json(result)
     else:
         shown = {key: value for key, value in result.items() if key not in ("plan", "error")}
-        output.as_table(output.pairs(output.with_units(shown, loaded.problem)))
-    if out and run.plan and run.failure is None and not json:
-        output.wrote(out)
+        output.as_table(output.pairs(output.with_units(shown, problem)))
+        if out and run.plan and run.failure is None:
+            output.wrote(out)
     if run.error:
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
-    return _exit_code(run) or (3 if told.get("certificate", "") is None else 0)
 
 
 def compare(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INSTANCE|PRESET...", help="Instance files, presets.")
-    ],
-    solvers: Annotated[
-        str, typer.Option(help="Solver ids, separated by commas; parameters as id@key=value@...")
-    ],
+    inputs: Sources,
+    solvers: Solvers,
     out: Annotated[
         str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
     ],
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
-    solver_seeds: Annotated[
-        int | None,
-        typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
-    ] = None,
+    solver_seeds: SolverSeeds = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
     work: Work = None,
     memory: Memory = None,
     threads: Threads = 1,
     startup: Startup = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Runs at the same time.")
+    ] = 1,
     shard: clusters.Part = "",
     executor: clusters.Named = "",
     dask: clusters.Address = "",
-    certificates: Annotated[
-        str,
-        typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does."),
-    ] = "",
+    certificates: Certificates = "",
     *,
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,

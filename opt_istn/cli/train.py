@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import files, placing
+from opt_istn import files, placing, platforms
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import Json, Settings
 from opt_istn.files import InputError
@@ -37,8 +37,10 @@ def train(
     out: Annotated[
         str, typer.Option("-o", "--output", metavar="AGENT_FILE", help="{seed} is filled in.")
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds.")] = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Seeds trained at the same time.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, max=10**6, help="Number of seeds.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, max=platforms.MAX_JOBS, help="Seeds trained at the same time.")
+    ] = 1,
     instance_seed: Annotated[
         int | None, typer.Option(min=0, help="Train on this one instance of the preset.")
     ] = None,

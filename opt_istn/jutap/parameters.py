@@ -9,12 +9,14 @@ import difflib
 import math
 import types
 import typing
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from opt_istn.files import InputError
 from opt_istn.jutap.checks import MAX_GRID
 from opt_istn.jutap.instance import Association
+from opt_istn.jutap.measured import FILES, number_of_stations
 from opt_istn.physics import geo, pathloss
 from opt_istn.physics.antenna import Panel
 from opt_istn.physics.radio import Downlink, Interference
@@ -106,6 +108,8 @@ class Scenario:
     reserve_j: float = 0.0  # E_S, the emergency reserve
     start: int | None = None  # START cell; None is the south-west corner
     end: int | None = None  # END cell; None is the north-east corner
+    stations: str = ""  # file of stations, see `measured`; empty: they are drawn
+    radio_map: str = ""  # file of a radio map, see `measured`; empty: it is computed
 
     def __post_init__(self) -> None:
         for name in _POSITIVE:
@@ -141,6 +145,16 @@ class Scenario:
         seen = geo.elevation_deg(self.geo_longitude_deg, self.site_lat_deg, self.site_lon_deg, 0.0)
         rule = "expected a satellite above the site's horizon"
         _expect(seen > 0 or not self.geo, "geo_longitude_deg", f"{rule}, found {seen:.1f} degrees")
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that it names, by parameter."""
+        return {name: getattr(self, name) for name in FILES if getattr(self, name)}
+
+    def document(self) -> dict[str, Any]:
+        """Return the parameters as a JSON object, without those of files that there are none of."""
+        unset = set(FILES) - set(self.files)
+        return {name: value for name, value in asdict(self).items() if name not in unset}
 
     @property
     def downlink(self) -> Downlink:
@@ -201,7 +215,19 @@ def from_parameters(base: Scenario, overrides: dict[str, str]) -> Scenario:
             hint = f"did you mean {close[0]!r}? " if close else ""
             raise InputError(key, f"unknown parameter; {hint}known: {', '.join(hints)}")
         values[key] = _parse(key, text, hints[key])
-    return replace(base, **values)
+    return _settled(replace(base, **values), values)
+
+
+def _settled(scenario: Scenario, given: Collection[str]) -> Scenario:
+    """Return a scenario with as many stations as its files name."""
+    if not scenario.files:
+        return scenario
+    number = number_of_stations(scenario.stations, scenario.radio_map, scenario.grid)
+    if "num_mbs" in given and number != scenario.num_mbs:
+        files = " and ".join(scenario.files.values())
+        rule = f"expected {number}, as in {files}"
+        raise InputError("num_mbs", f"{rule}, found {scenario.num_mbs}")
+    return replace(scenario, num_mbs=number)
 
 
 def _choices() -> dict[str, tuple[str, ...]]:

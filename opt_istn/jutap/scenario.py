@@ -6,7 +6,7 @@ path, because a real battery never binds on 3 km.
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opt_istn import origin
 from opt_istn.files import InputError
+from opt_istn.jutap import measured
 from opt_istn.jutap.instance import Battery, Cost, Instance, IntArray
 from opt_istn.jutap.parameters import Scenario, from_parameters
 from opt_istn.physics import pathloss
@@ -92,10 +93,8 @@ def generate(
     if seed < 0:
         raise InputError("seed", f"expected a number >= 0, found {seed}")
     rng = np.random.default_rng(seed)
-    stations = _stations(scenario, rng)
-    axis = _axis_m(scenario)
-    cells = np.stack([np.tile(axis, scenario.grid), np.repeat(axis, scenario.grid)], axis=1)
-    radio = coverage(stations, cells, scenario.downlink, scenario.beta_db, rng, progress)
+    stations = None if scenario.radio_map and not scenario.stations else _stations(scenario, rng)
+    radio = _radio(scenario, stations, rng, progress)
     ptr, ids, strongest = _links(scenario, radio)
     start = 0 if scenario.start is None else scenario.start
     end = scenario.grid**2 - 1 if scenario.end is None else scenario.end
@@ -116,13 +115,45 @@ def generate(
         energy_budget_mj=_budget(scenario, start, end, energy, battery),
         cell_m=scenario.cell_m,
         association=scenario.association,
-        scenario={**asdict(scenario), **facts},
+        scenario={**scenario.document(), **facts},
         origin=origin.of(scenario, PRESETS, seed),
         battery=battery,
     )
 
 
+def _radio(
+    scenario: Scenario,
+    stations: Stations | None,
+    rng: np.random.Generator,
+    progress: Callable[[float], None] | None,
+) -> Coverage:
+    """Compute the radio map, or read it."""
+    if stations is None or scenario.radio_map:
+        known = measured.stations(scenario.stations).names if scenario.stations else ()
+        found = measured.radio_map(scenario.radio_map, scenario.grid, known)
+        _check_number(scenario, len(found.names))
+        return found.coverage(scenario.grid**2, scenario.beta_db)
+    axis = _axis_m(scenario)
+    cells = np.stack([np.tile(axis, scenario.grid), np.repeat(axis, scenario.grid)], axis=1)
+    return coverage(stations, cells, scenario.downlink, scenario.beta_db, rng, progress)
+
+
+def _check_number(scenario: Scenario, number: int) -> None:
+    if number != scenario.num_mbs:
+        rule = f"expected {number}, as in {' and '.join(scenario.files.values())}"
+        raise InputError("num_mbs", f"{rule}, found {scenario.num_mbs}")
+
+
 def _stations(scenario: Scenario, rng: np.random.Generator) -> Stations:
+    """Draw the stations, or take from their file what it says of them."""
+    if scenario.stations:
+        sites = measured.stations(scenario.stations)
+        _check_number(scenario, len(sites.names))
+        drawn = rng.random(scenario.num_mbs) < scenario.rural_share
+        turned = rng.uniform(0, 360, scenario.num_mbs)
+        rural = np.where(np.isnan(sites.rural), drawn, sites.rural == 1)
+        turn = np.where(np.isnan(sites.boresight_deg), turned, sites.boresight_deg)
+        return Stations(sites.xy_m, rural, turn)
     side = scenario.grid * scenario.cell_m
     try:
         xy = sequential_inhibition(scenario.num_mbs, side, scenario.separation_m, rng)
@@ -137,15 +168,23 @@ def _axis_m(scenario: Scenario) -> NDArray[np.float64]:
     return np.asarray((np.arange(scenario.grid) + 0.5) * scenario.cell_m, dtype=np.float64)
 
 
-def _facts(scenario: Scenario, stations: Stations, radio: Coverage) -> dict[str, Any]:
+def _facts(scenario: Scenario, stations: Stations | None, radio: Coverage) -> dict[str, Any]:
     """Return what was drawn and what came of it, for the reader of the instance's file."""
+    best = radio.best_sinr_db[np.isfinite(radio.best_sinr_db)]  # no number where nothing reaches
+    facts: dict[str, Any] = {
+        "geo_snr_db": round(scenario.geo_snr_db, 4),
+        "hole_share": round(float((np.diff(radio.ptr) == 0).mean()), 6),
+        "median_best_sinr_db": round(float(np.median(best)), 4),
+    }
+    if scenario.files:
+        facts["files"] = measured.digests(scenario.files)
+    if stations is None:
+        return facts
     return {
         "mbs_xy_m": stations.xy_m.round(3).tolist(),
         "mbs_height_m": stations.height_m.tolist(),
         "mbs_boresight_deg": stations.boresight_deg.round(3).tolist(),
-        "geo_snr_db": round(scenario.geo_snr_db, 4),
-        "hole_share": round(float((np.diff(radio.ptr) == 0).mean()), 6),
-        "median_best_sinr_db": round(float(np.median(radio.best_sinr_db)), 4),
+        **facts,
         "extrapolated_share": round(_extrapolated(stations, _axis_m(scenario)), 6),
     }
 

@@ -97,13 +97,20 @@ class Table:
         return found
 
 
-def table_of(instance: Instance) -> Table:
+def never() -> bool:
+    """Return that there is time enough."""
+    return False
+
+
+def table_of(instance: Instance, late: Callable[[], bool] = never) -> Table:
     """Build the table; O(states * actions).
 
     Raises
     ------
     InputError
         If the table would not fit into memory.
+    TimeoutError
+        If the time is up.
     """
     links = np.diff(instance.usable[0])
     first, ids, _ = instance.states
@@ -111,6 +118,7 @@ def table_of(instance: Instance) -> Table:
     if states * _DIRECTIONS * slots > MAX_ENTRIES:
         raise InputError("grid", f"expected at most {MAX_ENTRIES} state-action pairs for a table")
     arcs, cells = graph.state_arcs(instance), graph.state_cells(instance)
+    _expect_time(late)
     tail, head = cells[arcs.tail], cells[arcs.head]
     up = head // instance.grid - tail // instance.grid
     right = head % instance.grid - tail % instance.grid
@@ -118,6 +126,7 @@ def table_of(instance: Instance) -> Table:
     direction = compass - (compass > 4)
     action = direction * slots + (arcs.head - first[head]) % links[head]
     shape = (states, _DIRECTIONS * slots)
+    _expect_time(late)
     table = Table(instance, slots, np.full(shape, -1), np.zeros(shape, int), np.zeros(shape, int))
     for array, values in ((table.next, arcs.head), (table.cost, arcs.cost)):
         array[arcs.tail, action] = values
@@ -217,11 +226,6 @@ def columns_of(kind: FeatureKind, layered: bool) -> list[str]:
     return [*raw, *(waves if kind == "fourier" else []), *spent]
 
 
-def never() -> bool:
-    """Return that there is time enough."""
-    return False
-
-
 def value_iteration(table: Table, late: Callable[[], bool] = never) -> IntArray:
     """Return the least cost to END of every state, `LOST` where there is none, shape (S,).
 
@@ -255,7 +259,7 @@ def value_iteration(table: Table, late: Callable[[], bool] = never) -> IntArray:
 
 def _expect_time(late: Callable[[], bool]) -> None:
     if late():
-        raise TimeoutError("the time was up in the middle of the sweeps")
+        raise TimeoutError("the time was up before the sweeps were done")
 
 
 def greedy(table: Table, value: IntArray, late: Callable[[], bool] = never) -> IntArray:

@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from opt_istn import files, problems, verifier
+from opt_istn.evidence import certificates
+from opt_istn.evidence.certificates import Proven
 from opt_istn.files import InputError
 from opt_istn.library import shelf
 from opt_istn.library.shelf import Entry, Library
 from opt_istn.problems import Document, Instance
-from opt_istn.runs import certificates
-from opt_istn.runs.certificates import Proven
 from opt_istn.solver import Status
 
 ACCEPTED, NO_BETTER, REFUSED = "accepted", "no better", "refused"

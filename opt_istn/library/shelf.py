@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 
 from opt_istn import files, problems, verifier
+from opt_istn.evidence import certificates
+from opt_istn.evidence.certificates import Proven
 from opt_istn.files import InputError
 from opt_istn.problems import Document, Instance
-from opt_istn.runs import certificates
 from opt_istn.runs.audit import Standing
-from opt_istn.runs.certificates import Proven
 from opt_istn.solver import Status
 from opt_istn.version import __version__
 

@@ -24,7 +24,7 @@ def percentile(value: float, sample: Sequence[float]) -> float:
     return 100 * (below + equal / 2) / len(sample)
 
 
-def agreement(value: float, sample: Sequence[float]) -> str:
+def word_for(value: float, sample: Sequence[float]) -> str:
     """Return whether a printed number is one that a draw of ours may give.
 
     It is *consistent* if more than `TAIL` per cent of the sample are at or below it, and as many

@@ -6,7 +6,7 @@ from opt_istn.papers import jutap, push, tables
 from opt_istn.papers.work import Finding, Work
 
 FIGURES: dict[str, Callable[[Work], Finding]] = {
-    "tables": tables.tables,
+    "tables": tables.parameters,
     "jutap-fig2": jutap.fig2,
     "jutap-fig3": jutap.fig3,
     "jutap-fig4": jutap.fig4,

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from opt_istn import registry
+from opt_istn.evidence.studies import prove
 from opt_istn.files import InputError
 from opt_istn.jutap import plan as plans
 from opt_istn.jutap.instance import Instance
@@ -19,7 +20,6 @@ from opt_istn.papers.work import Finding, Work
 from opt_istn.pictures.jutap import maps
 from opt_istn.runs.compare import Choice, load
 from opt_istn.runs.ledger import Record, Source
-from opt_istn.runs.studies import prove
 
 LIMIT_S = 60.0
 SHORT = 12  # digits of a certificate's hash that name it
@@ -264,7 +264,7 @@ def _rows(
         if sample:
             shares = [f"{agreement.quantile(sample, q):.6g}" for q in (0.05, 0.5, 0.95)]
             place = f"{agreement.percentile(value.value, sample):.0f}"
-            word = agreement.agreement(value.value, sample)
+            word = agreement.word_for(value.value, sample)
             told = (panel.name, who, NAMES[value.what], f"{value.value:g}", *shares)
             rows.append((*told, f"{len(sample)}{lost}", place, word, f"{optimal} of {len(runs)}"))
     return rows

@@ -78,7 +78,7 @@ episode length | 30 | the slots of an instance | own choice: there are 18
 minibatches | - | {a.minibatches} | own choice"""
 
 
-def tables(work: Work) -> Finding:  # noqa: ARG001 - all figures are made alike
+def parameters(work: Work) -> Finding:  # noqa: ARG001 - all figures are made alike
     """Return both papers' tables of parameters, and what is missing in them."""
     finding = Finding("Parameters: JUTAP, Table I; PUSH, Tables 1 and 2")
     finding.header = ("table", "parameter", "printed", "used here", "origin")

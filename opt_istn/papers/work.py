@@ -15,9 +15,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from opt_istn import files, registry
+from opt_istn.evidence import certify
 from opt_istn.files import InputError
 from opt_istn.pictures import canvas
-from opt_istn.runs import certify, environment, ledger
+from opt_istn.runs import environment, ledger
 from opt_istn.runs.compare import Choice, Comparison, load
 from opt_istn.runs.ledger import Record, Source
 from opt_istn.solver import Budget
@@ -98,7 +99,7 @@ class Work:
         budget = Budget(limit_s, threads=self.jobs)
         found = {}
         path, folder = self.folder / f"{name}.jsonl", self.folder / "certificates"
-        for one in certify.certify(path, folder, budget):
+        for one in certify.certify_records(path, folder, budget):
             if one.record is None:
                 self.say(f"{name}: {one.instance}: no certificate: {one.reason}")
             else:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[np.float64]
 
 WGS84_RADIUS_M = 6_378_137.0
+MEAN_RADIUS_M = 6_371_008.8
 WGS84_FLATTENING = 1 / 298.257223563
 _E2 = WGS84_FLATTENING * (2 - WGS84_FLATTENING)
 _STEPS = 7  # each shrinks the latitude's error by a factor of about 150
@@ -33,6 +34,69 @@ def teme_to_ecef(position_m: Array, julian_day_ut1: float) -> Array:
     c, s = math.cos(angle), math.sin(angle)
     x, y, z = np.moveaxis(position_m, -1, 0)
     return np.stack([c * x + s * y, c * y - s * x, z], axis=-1)
+
+
+def j2000_to_ecef(position_m: Array, julian_day_ut1: float) -> Array:
+    """Rotate from the mean equator and equinox of J2000 (EME2000, GCRF) into the Earth-fixed frame.
+
+    Precession is that of IAU 1976, nutation the four largest terms of IAU 1980 (Meeus,
+    Astronomical Algorithms, chapters 21 and 22): within half a second of arc, 20 m in a low orbit.
+    """
+    century = (julian_day_ut1 - 2_451_545.0) / 36_525
+    longitude, obliquity, mean_obliquity = _nutation_rad(century)
+    zeta, z, theta = (
+        math.radians((a + (b + c * century) * century) * century / 3600)
+        for a, b, c in (
+            (2306.2181, 0.30188, 0.017998),
+            (2306.2181, 1.09468, 0.018203),
+            (2004.3109, -0.42665, -0.041833),
+        )
+    )
+    mean = _about(2, -z) @ _about(1, theta) @ _about(2, -zeta)
+    tilt = mean_obliquity + obliquity
+    true = _about(0, -tilt) @ _about(2, -longitude) @ _about(0, mean_obliquity)
+    turn = gmst_rad(julian_day_ut1) + longitude * math.cos(tilt)
+    fixed: Array = position_m @ (_about(2, turn) @ true @ mean).T
+    return fixed
+
+
+def _nutation_rad(century: float) -> tuple[float, float, float]:
+    """Return the nutation in longitude and in obliquity, and the mean obliquity."""
+    node, sun, moon = (
+        math.radians(start + rate * century)
+        for start, rate in (
+            (125.04452, -1934.136261),
+            (280.4665, 36_000.7698),
+            (218.3165, 481_267.8813),
+        )
+    )
+    longitude = -17.20 * math.sin(node) - 1.32 * math.sin(2 * sun)
+    longitude += -0.23 * math.sin(2 * moon) + 0.21 * math.sin(2 * node)
+    obliquity = 9.20 * math.cos(node) + 0.57 * math.cos(2 * sun)
+    obliquity += 0.10 * math.cos(2 * moon) - 0.09 * math.cos(2 * node)
+    mean = math.radians(23.439291 - 0.0130042 * century)
+    return math.radians(longitude / 3600), math.radians(obliquity / 3600), mean
+
+
+def _about(axis: int, angle: float) -> Array:
+    """Return the matrix that turns the axes of a frame by an angle about one of them."""
+    c, s = math.cos(angle), math.sin(angle)
+    matrix = np.eye(3)
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    matrix[i, i] = matrix[j, j] = c
+    matrix[i, j], matrix[j, i] = s, -s
+    return matrix
+
+
+def great_circle_m(
+    lat_deg: Array, lon_deg: Array, other_lat_deg: Array, other_lon_deg: Array
+) -> Array:
+    """Return distances along a sphere of the Earth's mean radius, shapes (M,), (N,) to (M, N)."""
+    a, b = np.radians(lat_deg)[:, None], np.radians(other_lat_deg)[None, :]
+    apart = np.radians(other_lon_deg)[None, :] - np.radians(lon_deg)[:, None]
+    h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(apart / 2) ** 2
+    distance: Array = 2 * MEAN_RADIUS_M * np.arcsin(np.sqrt(np.clip(h, 0, 1)))
+    return distance
 
 
 def geodetic_to_ecef(

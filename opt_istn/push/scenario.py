@@ -2,22 +2,22 @@
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from opt_istn import origin
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.link_states import row
+from opt_istn.push.outside import settle, trace
 from opt_istn.push.world import parameters
 from opt_istn.push.world.births import contents
 from opt_istn.push.world.constellation import heads, utc
 from opt_istn.push.world.demand import request_probability
-from opt_istn.push.world.draw import REQUESTS, Draw, draw, stream
+from opt_istn.push.world.draw import REQUESTS, Draw, draw_world, stream
 from opt_istn.push.world.law import Law, entropy_of, fastest_us, law_of
 from opt_istn.push.world.parameters import Scenario
 
@@ -82,13 +82,13 @@ def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
     InputError
         If a parameter does not exist or its value is out of range; names it.
     """
-    values: dict[str, Any] = base.document()
+    values: dict[str, Any] = asdict(base)
     for name in overrides:
         if name not in values:
             close = difflib.get_close_matches(name, values, n=1)
             rule = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(values)}"
             raise InputError(name, f"unknown parameter; {rule}")
-    return parameters.parse({**values, **overrides})
+    return settle.settled(parameters.parse({**values, **overrides}), overrides)
 
 
 def generate(
@@ -106,13 +106,11 @@ def generate(
     progress
         Called with the share of the slots done, 0..1.
     """
-    drawn = draw(scenario, entropy_of(seed))
-    law = law_of(scenario)
+    drawn = draw_world(scenario, entropy_of(seed))
     births = drawn.births
-    known = (births.traits, births.release, drawn.roi, scenario.num_slots)
-    probability = request_probability(law.demand, *known)
-    lot = stream(scenario, drawn.entropy, REQUESTS).random(probability.shape)
-    requests, delay_us = _requests(drawn, np.less(lot, probability), progress)
+    law = None if scenario.trace else law_of(scenario)
+    asked = trace.of(scenario).in_slot if law is None else _drawn_requests(drawn, law)
+    requests, delay_us = _requests(drawn, asked, progress)
     link_us = row(delay_us, drawn.roi, births.release) if scenario.link_states else None
     return Instance(
         name=name,
@@ -124,15 +122,25 @@ def generate(
         roi=drawn.roi,
         link_up=drawn.link_up,
         requests=requests,
-        contents=contents(births, scenario.footprint_deg),
+        contents=() if law is None else contents(births, scenario.footprint_deg),
         scenario=_document(drawn, law, seed),
         link_us=link_us,
         origin=origin.of(scenario, PRESETS, seed),
     )
 
 
+def _drawn_requests(drawn: Draw, law: Law) -> Callable[[int], IntArray]:
+    """Draw the requests of a law; return what gives those of a slot: user and content."""
+    scenario, births = drawn.scenario, drawn.births
+    known = (births.traits, births.release, drawn.roi, scenario.num_slots)
+    probability = request_probability(law.demand, *known)
+    lot = stream(scenario, drawn.entropy, REQUESTS).random(probability.shape)
+    asked = np.less(lot, probability)
+    return lambda slot: np.argwhere(asked[:, :, slot])
+
+
 def _requests(
-    drawn: Draw, asked: NDArray[np.bool], progress: Callable[[float], None] | None
+    drawn: Draw, asked: Callable[[int], IntArray], progress: Callable[[float], None] | None
 ) -> tuple[IntArray, IntArray]:
     """Return the rows of an instance's requests for those asked, and link states if wanted.
 
@@ -141,24 +149,31 @@ def _requests(
     The rows, shape (R, 6), and the delays of a miss, shape (M, F, T), or (M, F, 0) unless the
     scenario has link states.
     """
-    states = drawn.scenario.link_states
+    scenario = drawn.scenario
     rows, misses = [np.zeros((0, 6), dtype=np.int64)], [np.zeros((*drawn.roi.shape, 0), dtype=int)]
-    wanted = np.any(asked, axis=0).T | states
+    wanted = np.full((scenario.num_slots, scenario.num_contents), scenario.link_states)
+    for slot in range(scenario.num_slots):
+        wanted[slot, asked(slot)[:, 1]] = True
     for slot, delay in enumerate(drawn.delays_us(wanted)):
-        u, f = np.nonzero(asked[:, :, slot])
+        u, f = asked(slot).T
         rows.append(np.column_stack([u, f, np.full_like(u, slot), delay[u, f]]))
-        if states:
+        if scenario.link_states:
             misses.append(fastest_us(delay)[:, :, None])
         if progress:
-            progress((slot + 1) / drawn.scenario.num_slots)
+            progress((slot + 1) / scenario.num_slots)
     return np.concatenate(rows), np.concatenate(misses, axis=2)
 
 
-def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:
+def _document(drawn: Draw, law: Law | None, seed: int) -> dict[str, Any]:
     """Return the parameters, the seed and what policies and learners may know of the world."""
-    users, storage = drawn.users, drawn.storage
+    users, storage, scenario = drawn.users, drawn.storage, drawn.scenario
+    told: dict[str, Any] = {} if law is None else {"law": law.document()}
+    if law is None:
+        told["trace_of"] = trace.of(scenario).document()
+    if behind := settle.digests(scenario):
+        told["files"] = behind
     return {
-        **drawn.scenario.document(),
+        **scenario.document(),
         "seed": seed,
         "start_utc": utc(drawn.constellation, drawn.start_s),
         "users": {
@@ -166,7 +181,7 @@ def _document(drawn: Draw, law: Law, seed: int) -> dict[str, Any]:
             "lon_deg": _rounded(users.lon_deg),
             "box_deg": _rounded(users.box_deg),
         },
-        "law": law.document(),
+        **told,
         "satellites": {
             "heads": heads(drawn.constellation).tolist(),
             "origin": drawn.births.satellite.tolist(),

@@ -31,7 +31,7 @@ _WHERE = ("time", "cpu", "commit", "folder_commit")
 _INTEGERS = ("cost", "bound", "best_cost", "best_bound")
 
 
-def frame(records: Sequence[Record]) -> Any:
+def frame_of(records: Sequence[Record]) -> Any:
     """Return a pandas data frame of records; its columns are listed above.
 
     Raises

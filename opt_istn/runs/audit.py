@@ -4,7 +4,7 @@ An evaluated plan is a fact; a bound, `infeasible` and `unbounded` are claims. S
 claim contradict each other the claim's run is refuted. Where claims contradict each other and no
 plan decides, a claim with a certificate refutes those without; else they are disputed: neither is
 believed, nobody is blamed, and there is no vote. A certificate counts because the judge accepted it
-when it was recorded; `opt_istn.runs.verify` checks its file again.
+when it was recorded; `opt_istn.evidence.verify` checks its file again.
 Nothing of this is stored. It is derived from the records at hand, so it is settled anew whenever
 one is added or removed.
 """

@@ -17,15 +17,19 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, executors, ledger, worker
-from opt_istn.runs.child import Description
+from opt_istn.runs import appender, ledger
+from opt_istn.runs.fleet import executors
+from opt_istn.runs.fleet.shards import Shard
+from opt_istn.runs.fleet.status import Board
 from opt_istn.runs.ledger import Record, Source
-from opt_istn.runs.shards import Shard
+from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery.child import Description
 from opt_istn.runs.single import Task, check_source, describe, judged, limits, load, run_one
-from opt_istn.runs.status import Board
 from opt_istn.solver import Budget, Status
 
 __all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "load", "run_one"]
+
+MAX_SEEDS, MAX_RUNS = 10**9, 10**15
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Comparison:
     Raises
     ------
     InputError
-        If a source cannot be read, or a solver is unknown or applies to none of the instances.
+        If a source cannot be read, a solver is unknown or applies to none of the instances, or
+        there are more seeds than `MAX_SEEDS`, or more runs than `MAX_RUNS`.
     """
 
     def __init__(
@@ -87,8 +92,15 @@ class Comparison:
         names = sorted({problem for _, problem in self._sources})
         self._solvers = _describe_all(choices, names, startup_s)
         self._seeds, self._solver_seeds = seeds, solver_seeds
+        if max(seeds, solver_seeds or 1) > MAX_SEEDS:
+            raise InputError("seeds", f"expected at most {MAX_SEEDS}")
+        if (total := self._counted()) > MAX_RUNS:
+            raise InputError("seeds", f"expected at most {MAX_RUNS} runs, found {total}")
 
     def __len__(self) -> int:
+        return self._counted()
+
+    def _counted(self) -> int:
         return sum(
             len(self._seeds_of(next(self._seeded(source)), solver))
             * (1 if source.file else self._seeds)

@@ -11,10 +11,10 @@ import msgspec
 from opt_istn import files, problems
 from opt_istn.files import InputError
 from opt_istn.runs import appender, environment
-from opt_istn.runs.child import RawClaims
 from opt_istn.runs.compare import judged, load
 from opt_istn.runs.ledger import Limits, Record, Source
-from opt_istn.runs.worker import Outcome
+from opt_istn.runs.nursery.child import RawClaims
+from opt_istn.runs.nursery.worker import Outcome
 from opt_istn.solver import KINDS, Status
 
 PREFIX = "external:"  # begins the name of every such solver

@@ -7,14 +7,14 @@ import msgspec
 from opt_istn import problems
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs.child import RawClaims
 from opt_istn.runs.ledger import Claim, Failure, Record
+from opt_istn.runs.nursery.child import RawClaims
 from opt_istn.solver import Status
 
 _WITH_PLAN = (Status.OPTIMAL, Status.FEASIBLE)
 
 
-def judge(run: Record, instance: Instance, claims: RawClaims) -> Record:
+def examine(run: Record, instance: Instance, claims: RawClaims) -> Record:
     """Evaluate the claimed plan, refute what contradicts it, and return `run` with what is left.
 
     Cost, violations, terms and plan are the evaluator's, whatever was claimed. Status and bound are

@@ -11,12 +11,13 @@ import msgspec
 from opt_istn import files, hashing, problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import environment, worker
-from opt_istn.runs.child import Description
+from opt_istn.runs import environment
 from opt_istn.runs.cores import core_of
-from opt_istn.runs.judge import judge
+from opt_istn.runs.judge import examine
 from opt_istn.runs.ledger import Failure, Limits, Record, Source
-from opt_istn.runs.worker import Outcome
+from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery.child import Description
+from opt_istn.runs.nursery.worker import Outcome
 from opt_istn.solver import Budget, Status
 
 
@@ -175,11 +176,11 @@ def judged(blank: Record, instance: Instance, outcome: Outcome) -> Record:
         return change(blank, status=Status.NO_PLAN, error=error)
     claims = outcome.claims
     if claims is not None:
-        return judge(blank, instance, claims)
+        return examine(blank, instance, claims)
     failed = {"failure": outcome.failure, "error": outcome.error}
     if outcome.reported is None:
         return change(blank, **failed)
-    kept = judge(blank, instance, outcome.reported)  # the last plan and bound, unless refuted
+    kept = examine(blank, instance, outcome.reported)  # the last plan and bound, unless refuted
     return kept if kept.failure else change(kept, status=Status.FAILED, **failed)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opt_istn.jutap.evaluate import pays_bonus, step_cost
 from opt_istn.jutap.instance import Association, Cost, HoleBonus, Instance
@@ -113,9 +114,7 @@ def random_jutap(
     end = start if start_is_end else max(others, key=lambda cell: _apart(cell, start, n))
     end = start // n * n + end % n if one_row else end
     closed = rng.random(n * n) < no_fly
-    cells = np.arange(n * n)
-    closed |= one_row & (cells // n != start // n)
-    closed |= cut_off & (_apart(cells, end, n) == 1)
+    closed |= _closed(n, start, end, one_row=one_row, cut_off=cut_off)
     closed[start] = False
     rows = _links(rng, n, mbs)
     rows = [[] if shut else row for shut, row in zip(closed, rows, strict=True)]
@@ -123,7 +122,7 @@ def random_jutap(
         rows[start] = [mbs, mbs + 1]
     best = [int(rng.choice([x for x in row if x < mbs] or [mbs])) for row in rows]
     held = [x for x in rows[start] if association == "full" or x >= mbs or x == best[start]]
-    straight, diagonal = _ENERGIES[int(rng.integers(len(_ENERGIES)))]
+    energy = _ENERGIES[int(rng.integers(len(_ENERGIES)))]
     instance = Instance(
         name="random",
         grid=n,
@@ -135,13 +134,21 @@ def random_jutap(
         link_ids=np.array([x for row in rows for x in row], dtype=np.int64),
         strongest=np.array(best),
         cost=replace(_cost(rng, costs, hole_to_geo, n * n if enter else 0), hole_bonus=hole_bonus),
-        energy_mj=(straight, diagonal),
+        energy_mj=energy,
         energy_budget_mj=None,
         cell_m=120.0,
         association=association,
     )
     kinds: tuple[BudgetKind, ...] = ("none", "binding", "tight", "infeasible", "loose")
     return _limit(rng, instance, budget or kinds[int(rng.integers(5))])
+
+
+def _closed(n: int, start: int, end: int, *, one_row: bool, cut_off: bool) -> NDArray[np.bool]:
+    """Return which cells have no links by decree."""
+    cells = np.arange(n * n)
+    closed: NDArray[np.bool] = one_row & (cells // n != start // n)
+    closed |= cut_off & (_apart(cells, end, n) == 1)
+    return closed
 
 
 def truth(instance: Instance) -> Truth:

@@ -8,27 +8,20 @@ from pathlib import Path
 import pytest
 
 from opt_istn import registry
-from opt_istn.cli import main
-from opt_istn.runs import certificates
+from opt_istn.evidence import certificates
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 Cli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(cli: Cli) -> Cli:
     """Return a runner of commands in a folder with an instance, its certificate and two plans."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
     tiny().write("tiny.json")
     best_plan(tiny()).write("best.json")
     long_plan(tiny()).write("long.json")
-    assert run("prove", "tiny.json", "-o", "tiny.cert.json.gz")[0] == 0
-    return run
+    assert cli("prove", "tiny.json", "-o", "tiny.cert.json.gz")[0] == 0
+    return cli
 
 
 def test_an_accepted_certificate_exits_with_0(cli: Cli) -> None:

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from opt_istn.cli import app, main
-from opt_istn.runs import ledger, worker
+from opt_istn.runs import ledger
+from opt_istn.runs.nursery import worker
 from opt_istn.version import full_version
 from tests.planted import best_plan, long_plan, plant_presets, tiny
 
@@ -34,16 +35,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny().write("tiny.json")
     best_plan(tiny()).write("best.json")
     long_plan(tiny()).write("long.json")
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
 
 
 def _fails(result: tuple[int, str, str], code: int, reason: str) -> None:
@@ -103,6 +94,9 @@ def test_no_plan_has_an_exit_code(cli: Cli) -> None:
     assert cli("solve", "tiny.json", "--solver", f"{PLANTED}NoPlan", "--json")[0] == 3
 
 
+COMPARE = ["compare", "jutap-planted", "--solvers", f"{PLANTED}Detour", "-o", "x"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -129,6 +123,10 @@ def test_no_plan_has_an_exit_code(cli: Cli) -> None:
         (["compare", "tiny.json", "--solvers", "labels", "-o", "tiny.json"], "tiny.json:1"),
         (["compare", "tiny.json", "--solvers", "labels", "-o", "x", "--set", "a=1"], "--set"),
         (["compare", "a.json", "--solvers", "labels", "-o", "x"], "a.json: cannot be read"),
+        ([*COMPARE, "--seeds", "9" * 20], "seeds: expected at most 1000000000"),
+        ([*COMPARE, "--seeds", "1000000000", "--solver-seeds", "1000000000"], "seeds: expected at"),
+        ([*COMPARE, "--jobs", "1000000000"], "--jobs"),
+        ([*COMPARE, "--threads", "1000000000"], "--threads"),
         (["train", "jutap.dqn", "tiny.json", "--seed", "0", "-o", "/dev/null"], "regular file"),
         (["table", "missing.jsonl"], "missing.jsonl"),
         (["table", "tiny.json", "--format", "word"], "--format"),

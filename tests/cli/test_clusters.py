@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from opt_istn.cli import main, train
-from opt_istn.runs import ledger, status
-from opt_istn.runs.status import Notice, Running
+from opt_istn.runs import ledger
+from opt_istn.runs.fleet import status
+from opt_istn.runs.fleet.status import Notice, Running
 from tests.planted import tiny
 
 ROOT = Path(__file__).parents[2]

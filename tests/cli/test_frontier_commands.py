@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from opt_istn import verifier
-from opt_istn.cli import main
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.push import scenario as push
 
@@ -18,16 +17,10 @@ Cli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(cli: Cli) -> Cli:
     """Return a runner of commands in a folder with an instance."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
     generate(PRESETS["jutap-tiny-k1.25"], 1, "tiny").write("tiny.json")
-    return run
+    return cli
 
 
 @pytest.mark.parametrize("command", ["pareto", "budgets", "weights"])

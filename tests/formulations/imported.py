@@ -8,15 +8,10 @@ import json
 import os
 import pickle
 import sys
-from importlib import import_module
 
-from opt_istn.runs import child, supervisor
-
-for module in (*supervisor.PRELOAD, *supervisor._own_problems()):
-    import_module(module)
-
-from opt_istn import registry  # noqa: E402
-from opt_istn.solver import Budget, Claims, Status  # noqa: E402
+from opt_istn import registry
+from opt_istn.runs.nursery import child, supervisor
+from opt_istn.solver import Budget, Claims, Status
 
 
 def imported(name: str, packed: list[list[bytes]]) -> list[str]:
@@ -50,4 +45,5 @@ def in_a_fork(name: str, packed: list[list[bytes]]) -> list[str]:
 if __name__ == "__main__":
     with open(sys.argv[1], "rb") as file:
         subjects = pickle.load(file)
+    supervisor.preload()
     print(json.dumps({x: in_a_fork(x, subjects[x.partition(".")[0]]) for x in sys.argv[2:]}))

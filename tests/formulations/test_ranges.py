@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations.jutap.multipliers import relax
-from formulations.jutap.potentials import grid_of, potentials
-from formulations.jutap.ranges import LARGEST, MAX_MOVES, Reach
+from formulations.jutap.passes.multipliers import relax
+from formulations.jutap.passes.potentials import compute_potentials, grid_of
+from formulations.jutap.passes.ranges import LARGEST, MAX_MOVES, Reach
 from opt_istn import Status, problems, registry
 from opt_istn.jutap import graph
 from opt_istn.jutap import instance as jutap_file
@@ -150,7 +150,7 @@ def test_a_pass_that_could_leave_64_bits_is_not_run() -> None:
                     assert (scale * cost + weight * energy) * steps < LARGEST + scale * steps
     instance = draw(29, 1)
     with pytest.raises(ValueError, match="64 bits"):
-        potentials(instance, 2**40, 2**50)
+        compute_potentials(instance, 2**40, 2**50)
 
 
 def test_no_room_for_a_multiplier_leaves_no_bound() -> None:
@@ -160,7 +160,7 @@ def test_no_room_for_a_multiplier_leaves_no_bound() -> None:
     instance = jutap_file.from_bytes(json.dumps(document).encode())
     assert check("jutap.labels", instance, oracles.by_energy(document))
     grid, start = grid_of(instance), graph.start_state(instance)
-    passes = (potentials(instance, *scales, grid) for scales in ((1, 0), (0, 1)))
+    passes = (compute_potentials(instance, *scales, grid) for scales in ((1, 0), (0, 1)))
     found = relax(instance, grid, start, 40, *passes, lambda: False)
     assert found.tightest.cost_scale == 0 or found.bound <= oracles.by_energy(document)[1]
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from opt_istn import Status, read_runs
+from opt_istn import Budget, Status, read_runs
+from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.problems import every
-from opt_istn.runs.ledger import Record
-from opt_istn.runs.verify import Finding, verify
+from opt_istn.runs.compare import Choice, Comparison
+from opt_istn.runs.ledger import Record, Source
 from tests.golden import remake
 
 KEPT = read_runs(remake.HERE / remake.RUNS)
@@ -53,6 +54,7 @@ def _counts() -> dict[str, int]:
     return {name: solvers.count(name) for name in solvers}
 
 
+@pytest.mark.usefixtures("indoors")
 def test_runs_return_what_they_returned(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     fresh = {(run.solver, run.sha256): run for run in remake.run(Path("fresh.jsonl"))}
@@ -70,9 +72,26 @@ def test_runs_return_what_they_returned(folder: Path, monkeypatch: pytest.Monkey
             assert before.terms == {name: after[name] for name in before.terms}, _called(before)
 
 
+@pytest.mark.parametrize("name", ["jutap.labels", "push.greedy"])
+def test_a_process_of_its_own_changes_nothing(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the other runs return within one process, these do as `compare` runs them."""
+    monkeypatch.chdir(folder)
+    problem = name.partition(".")[0]
+    choice = next(Choice(*it) for it in remake.choices(problem) if it[0] == name)
+    sources = [Source(file=file) for file in remake.INSTANCES[problem]]
+    limits = {"budget": Budget(time_s=60), "startup_s": remake.STARTUP_S}
+    found = list(Comparison(sources, [choice], **limits).run(Path(f"{name}.jsonl")))
+    kept = {run.instance: _kept(run) for run in KEPT if run.solver == name}
+    assert {run.instance: _kept(run) for run in found} == kept
+
+
 def test_kept_runs_are_verified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    found = {_called(check.record): check.reason for check in verify(KEPT) if not _fine(check)}
+    found = {
+        _called(check.record): check.reason for check in verify_records(KEPT) if not _fine(check)
+    }
     assert not found
 
 

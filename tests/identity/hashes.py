@@ -18,7 +18,14 @@ from opt_istn import problems
 HERE = Path(__file__).parent
 SEEDS = (0, 1, 2)
 # up to minutes a seed: only `make torture` does more of them than SEEDS[:limit]
-LARGE = {"jutap-region": 0, "jutap-city-k": 0, "jutap-city": 1, "push-fleet": 0, "push": 1}
+LARGE = {
+    "jutap-region": 0,
+    "jutap-city-k": 0,
+    "jutap-city": 1,
+    "push-fleet": 0,
+    "push-day": 0,
+    "push": 1,
+}
 
 
 def golden() -> dict[str, list[str]]:

@@ -251,19 +251,19 @@ def nets():
     return {m: MobileNet(16, CHANNELS[m], seeded()).eval() for m in MODALITIES}
 
 
-def test_features_are_those_of_single_chips(nets):
-    """Features do not depend on how chips are batched, and the network's mode is kept."""
+def test_probabilities_are_those_of_single_chips(nets):
+    """Probabilities do not depend on how chips are batched, and the network's mode is kept."""
     net = nets["optical"]
     chips = draw([1, 2, 3, 4, 5], [1, 2, 3, 4, 5], "optical", 32)
-    found = image_features.features(chips, net, batch=2)
-    assert found.shape == (5, 576)
-    single = np.concatenate([image_features.features(chip[None], net) for chip in chips])
+    found = image_features.probabilities(chips, net, batch=2)
+    assert found.shape == (5, 16)
+    single = np.concatenate([image_features.probabilities(chip[None], net) for chip in chips])
     assert found == pytest.approx(single, abs=1e-5)
     net.train()
-    assert image_features.features(chips, net, batch=5) == pytest.approx(found, abs=1e-5)
+    assert image_features.probabilities(chips, net, batch=5) == pytest.approx(found, abs=1e-5)
     assert net.training
     net.eval()
-    assert image_features.features(chips[:0], net).shape == (0, 576)
+    assert image_features.probabilities(chips[:0], net).shape == (0, 16)
 
 
 def test_chips_are_normalised_as_imagenet_is(nets):
@@ -271,10 +271,10 @@ def test_chips_are_normalised_as_imagenet_is(nets):
     mean = np.array([0.485, 0.456, 0.406], dtype=np.float32)
     chips = np.broadcast_to(mean[:, None, None], (1, 3, 32, 32)).copy()
     with torch.inference_mode():
-        expected = nets["optical"].embed(torch.zeros(1, 3, 32, 32)).numpy()
-    assert image_features.features(chips, nets["optical"]) == pytest.approx(expected, abs=1e-5)
+        expected = nets["optical"](torch.zeros(1, 3, 32, 32)).softmax(dim=1).numpy()
+    assert image_features.probabilities(chips, nets["optical"]) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(InputError, match="expected 1 channels"):
-        image_features.features(chips, nets["sar"])
+        image_features.probabilities(chips, nets["sar"])
 
 
 def test_modality_follows_the_payload(nets):

@@ -10,6 +10,7 @@ import torch
 from formulations.jutap.labels import Labels
 from formulations.jutap.value_iteration import ValueIteration
 from learners import agent
+from learners.elsewhere import of_seed
 from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, network
 from learners.jutap.qlearning import QAgent, QLearning
 from opt_istn import Budget, InputError, Status, registry
@@ -196,11 +197,11 @@ def test_another_agent_of_the_same_name_is_another_run(tiny: Instance, tmp_path:
     """The hash of the agent file is a parameter of the solver, and is checked."""
     out = tmp_path / "dqn-{seed}.pt"
     for seed in (0, 1):
-        Dqn(updates=5).train(task_of(tiny), seed, agent.of_seed(out, seed), ignore)
+        Dqn(updates=5).train(task_of(tiny), seed, of_seed(out, seed), ignore)
     first = DqnAgent(out)
     assert first.sha256 == DqnAgent(out).sha256
     assert registry.changed_parameters(first)["sha256"] == first.sha256
-    Dqn(updates=6).train(task_of(tiny), 1, agent.of_seed(out, 1), ignore)
+    Dqn(updates=6).train(task_of(tiny), 1, of_seed(out, 1), ignore)
     assert DqnAgent(out).sha256 != first.sha256
     with pytest.raises(InputError, match="expected the agent with hash"):
         DqnAgent(out, sha256=first.sha256)

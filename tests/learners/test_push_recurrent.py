@@ -78,7 +78,7 @@ def test_the_unroll_is_torchs_lstm() -> None:
     rng = torch.Generator().manual_seed(1)
     history, hidden = torch.randn(6, 3, 5, generator=rng), torch.randn(2, 3, 7, generator=rng)
     expected, (output, cell) = net.lstm(history.transpose(0, 1), (hidden[:1], hidden[1:]))
-    found, left = net.unroll(history, hidden)
+    found, left = net.follow(net.steps(history), hidden)
     torch.testing.assert_close(found, expected.transpose(0, 1), rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(left, torch.cat([output, cell]), rtol=1e-6, atol=1e-6)
 
@@ -125,7 +125,7 @@ def test_an_update_starts_from_ratios_of_one(minibatches: int) -> None:
     played = perform(scene, choosing)
     seen = course._seen(played, choosing.hidden)
     found = course._targets(played, seen)
-    for part, targets in course._parts(seen, found, np.random.default_rng(0)):
+    for part, targets in course._parts(seen, found, np.random.default_rng(0), {}):
         log_prob = nets.log_prob(course._log_probs(part), targets.action)
         torch.testing.assert_close(log_prob, targets.log_prob, rtol=1e-4, atol=1e-5)
 

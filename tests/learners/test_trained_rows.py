@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from learners import agent
+from learners.elsewhere import of_seed
 from learners.plateau import MINIMUM
 from learners.push.actor import MappoAgent
 from learners.push.counterfactual import Counterfactual, CounterfactualCourse
@@ -41,7 +42,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("agents") / "a-{seed}.pt"
     for seed in SEEDS:
         config, task = Mappo(steps=30), Task("push", "x", scenario=TINY)
-        config.train(task, seed, agent.of_seed(path, seed), lambda *_: None)
+        config.train(task, seed, of_seed(path, seed), lambda *_: None)
     return path
 
 
@@ -49,15 +50,15 @@ def plant(learned: Path, folder: Path, steps: int, *, learning: bool) -> Path:
     """Return files with a flat curve of so many steps, of what was learned or of no training."""
     out = folder / "p-{seed}.pt"
     for seed in SEEDS:
-        found = agent.load(agent.of_seed(learned, seed), "push.mappo")
+        found = agent.load(of_seed(learned, seed), "push.mappo")
         flat = [{"gradient_steps": k * steps // 29, "saving": 0.2} for k in range(30)]
         counts = {"rollouts": 7, "environment_steps": 28, "gradient_steps": steps}
         state = dict(found.state)
         if not learning:
-            solver = MappoAgent(agent.of_seed(learned, seed), weights="untrained")
+            solver = MappoAgent(of_seed(learned, seed), weights="untrained")
             state["actor"] = solver.load(solver.path())[0].state_dict()
         planted = replace(found, history=flat, counts=counts, state=state)
-        agent.save(agent.of_seed(out, seed), planted)
+        agent.save(of_seed(out, seed), planted)
     return out
 
 
@@ -170,8 +171,9 @@ def test_untrained_weights_are_those_that_the_training_began_with(tmp_path: Path
         }
 
 
+@pytest.mark.usefixtures("indoors")
 def test_records_of_runs_tell_the_training(learned: Path) -> None:
-    """A run in a process of its own keeps counts, and why there is no plateau."""
+    """The record of a run keeps counts, and why there is no plateau."""
     instance, given = generate(TINY, 0, "x"), {"agent": str(learned)}
     found = run_one(instance, Source(), "push.mappo", given, 1, Budget())
     assert found.steps is not None

@@ -18,7 +18,7 @@ def test_lengths_are_equal_to_the_digit_that_is_printed() -> None:
     """4354.1 m is the length of 20 diagonal and 8 straight moves, 4354.11 m."""
     exact = 20 * 120 * 2**0.5 + 8 * 120
     assert agreement.percentile(4354.1, [exact] * FEWEST) == 50
-    assert agreement.agreement(4354.1, [exact] * FEWEST) == CONSISTENT
+    assert agreement.word_for(4354.1, [exact] * FEWEST) == CONSISTENT
 
 
 @pytest.mark.parametrize(
@@ -27,15 +27,15 @@ def test_lengths_are_equal_to_the_digit_that_is_printed() -> None:
 def test_consistent_needs_more_than_the_tail_on_either_side(beyond: int, word: str) -> None:
     """Of 100 maps more than 2.5 have to give as much, or as little."""
     sample = [10.0] * beyond + [0.0] * (100 - beyond)
-    assert agreement.agreement(10.0, sample) == word
-    assert agreement.agreement(-10.0, [-x for x in sample]) == word
-    assert agreement.agreement(5.0, [0.0] * beyond + [10.0] * (100 - beyond)) == word
+    assert agreement.word_for(10.0, sample) == word
+    assert agreement.word_for(-10.0, [-x for x in sample]) == word
+    assert agreement.word_for(5.0, [0.0] * beyond + [10.0] * (100 - beyond)) == word
 
 
 def test_a_few_maps_say_nothing() -> None:
     """Below `FEWEST` no word is given, whatever the values."""
-    assert agreement.agreement(7.0, [0.0] * (FEWEST - 1)) == FEW
-    assert agreement.agreement(7.0, [0.0] * FEWEST) == NOT
+    assert agreement.word_for(7.0, [0.0] * (FEWEST - 1)) == FEW
+    assert agreement.word_for(7.0, [0.0] * FEWEST) == NOT
     with pytest.raises(ValueError, match="sample"):
         agreement.percentile(1.0, [])
 

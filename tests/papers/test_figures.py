@@ -11,7 +11,6 @@ import pytest
 
 from formulations.jutap.labels import Labels
 from opt_istn import Budget
-from opt_istn.cli import main
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.jutap.table import flown, greedy, rewarded, strongest, table_of, value_iteration
@@ -22,18 +21,7 @@ from opt_istn.registry import make
 from opt_istn.runs import ledger
 
 Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Return a runner of commands in an empty folder."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        return code, *capsys.readouterr()
-
-    monkeypatch.chdir(tmp_path)
-    return run
+pytestmark = pytest.mark.usefixtures("indoors")
 
 
 def _work(tmp_path: Path, **changes: Any) -> Work:

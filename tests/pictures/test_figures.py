@@ -112,7 +112,7 @@ def _cells(image: NDArray[Any], grid: int) -> NDArray[Any]:
 def test_holes_are_red_and_hatched_where_they_are() -> None:
     """In the raster exactly the hole cells are red with pale stripes; MBS cells have one colour."""
     instance = _made()
-    image = raster.raster(instance, raster.mbs_colours(instance))
+    image = raster.paint(instance, raster.mbs_colours(instance))
     for cell, pixels in enumerate(_cells(image, 4)):
         colours = {tuple(pixel) for pixel in pixels.tolist()}
         if cell in HOLES:
@@ -149,7 +149,7 @@ def test_unflyable_cells_are_dark() -> None:
     ptr[9:] -= 2
     ids = np.delete(instance.link_ids, slice(instance.link_ptr[8], instance.link_ptr[9]))
     closed = _made(link_ptr=ptr, link_ids=ids)
-    image = raster.raster(closed, raster.mbs_colours(closed))
+    image = raster.paint(closed, raster.mbs_colours(closed))
     assert {tuple(p) for p in _cells(image, 4)[8].tolist()} == {raster.rgb(raster.CLOSED)}
     assert "no link at all" in _legend(closed, [])
 

@@ -16,7 +16,7 @@ from opt_istn.physics.frames import geodetic_to_ecef
 from opt_istn.pictures import draw
 from opt_istn.pictures.push import caches, constellation, views
 from opt_istn.pictures.push import world as push_world
-from opt_istn.pictures.push.replay import DEAD, HIT, WAITING, Stay, replay
+from opt_istn.pictures.push.replay import DEAD, HIT, WAITING, Stay, follow
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
@@ -59,7 +59,7 @@ def test_stays_are_those_of_a_queue(seed: int) -> None:
     """In every slot the contents shown are those of a plain queue, each in a place of its own."""
     instance, plan = _random(seed)
     for user in range(instance.num_users):
-        stays = replay(instance, plan, user).stays
+        stays = follow(instance, plan, user).stays
         for slot, cache in enumerate(_caches(instance, plan, user)):
             there = [stay for stay in stays if stay.first <= slot < stay.end]
             assert [stay.content for stay in there] == cache  # in order of insertion
@@ -73,7 +73,7 @@ def test_replay_adds_up_to_the_judge(seed: int) -> None:
     """Over the users, the numbers by mode, the delays and the pushes are those of the judge."""
     instance, plan = _random(seed, link_up=0.6)
     judged = evaluate(instance, plan)
-    found = [replay(instance, plan, user) for user in range(instance.num_users)]
+    found = [follow(instance, plan, user) for user in range(instance.num_users)]
     served = sum(x.served.sum(axis=0) for x in found)
     assert dict(zip(judged.modes, served.tolist(), strict=True)) == judged.modes
     assert sum(x.delay_us for x in found) == judged.cost
@@ -86,7 +86,7 @@ def test_served_requests_are_counted_in_their_slots() -> None:
     """A slot's bar is as high as the user's requests in it; births count in the region only."""
     instance, plan = _random(3, in_roi=0.5)
     for user in range(instance.num_users):
-        found = replay(instance, plan, user)
+        found = follow(instance, plan, user)
         slots = instance.requests[instance.requests[:, 0] == user, 2]
         assert found.served.sum(axis=1).tolist() == [(slots == t).sum() for t in range(8)]
         born = [int(instance.roi[user, instance.release == t].sum()) for t in range(8)]
@@ -117,7 +117,7 @@ def test_bars_are_the_stays() -> None:
         for collection in cache.collections[:3]
         for path in collection.get_paths()
     }
-    stays = replay(instance, plan, 1).stays
+    stays = follow(instance, plan, 1).stays
     assert drawn == {(a, x.place, b, x.place + 1) for x in stays for _, a, b in x.phases()}
     numbers = [text.get_text() for text in cache.texts]
     assert numbers == [str(x.content) for x in stays if x.first < x.end]
@@ -131,7 +131,7 @@ def test_bars_of_requests_are_stacked() -> None:
     for bar in axis.patches:
         x, top = bar.get_x(), bar.get_y() + bar.get_height()  # type: ignore[attr-defined]
         tops[x] = max(tops.get(x, 0), top)
-    assert list(tops.values()) == replay(instance, plan, 0).served.sum(axis=1).tolist()
+    assert list(tops.values()) == follow(instance, plan, 0).served.sum(axis=1).tolist()
 
 
 def test_titles_and_legend_tell_what_occurs() -> None:
@@ -141,7 +141,7 @@ def test_titles_and_legend_tell_what_occurs() -> None:
     wrong = Plan(instance.sha256, ((0, 99, 0),))
     figure = caches.caches_figure(instance, [("a", plan), ("n", none), ("w", wrong)], 0)
     titles = [axis.title for axis in figure.axes[::3]]
-    found = replay(instance, plan, 0)
+    found = follow(instance, plan, 0)
     hits, asked = found.served[:, 0].sum(), found.served.sum()
     assert f"delay {found.delay_us / 1e6:.2f} s" in titles[0].get_text()
     assert f"{hits} of {asked} requests hit, {len(found.stays)} pushes" in titles[0].get_text()
@@ -175,7 +175,7 @@ def test_nothing_overlaps(slots: int, cache: int) -> None:
             assert not any(_area(box, other) > 1 for other in boxes[:i])
         labels = [text.get_window_extent() for text in figure.axes[2].get_xticklabels()]
         assert all(a.x1 < b.x0 for a, b in pairwise(labels))
-        _check_numbers(figure.axes[1], replay(instance, plan, 0).stays)
+        _check_numbers(figure.axes[1], follow(instance, plan, 0).stays)
 
 
 def _area(a: Any, b: Any) -> float:

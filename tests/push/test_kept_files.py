@@ -88,7 +88,7 @@ def test_older_parameters_are_still_needed() -> None:
     for name in NEWER:
         less = {key: value for key, value in document.items() if key != name}
         assert from_document(less) == replace(
-            PRESETS["push-tiny-v2"], **{name: PRESETS["push-tiny"].document()[name]}
+            PRESETS["push-tiny-v2"], **{name: vars(PRESETS["push-tiny"])[name]}
         )
     with pytest.raises(InputError, match="beta"):
         from_document({key: value for key, value in document.items() if key != "beta"})

@@ -12,7 +12,7 @@ from opt_istn.push.play import world_of
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
 from opt_istn.push.world import demand, law
 from opt_istn.push.world.delivery import slot_delays_s
-from opt_istn.push.world.draw import draw
+from opt_istn.push.world.draw import draw_world
 from opt_istn.push.world.parameters import REFERENCE_DRAWS, Scenario
 from opt_istn.push.world.users import PAYLOADS, users_of
 
@@ -52,7 +52,10 @@ def test_the_access_satellite_is_the_nearest_one_that_works() -> None:
     """With one access satellite a user sees the nearest remote-sensing one with a working link."""
     for outage in (0.0, 0.4):
         scenario = replace(SECOND, outage=outage)
-        single, every = draw(scenario, (3, 0)), draw(replace(scenario, access="any"), (3, 0))
+        single, every = (
+            draw_world(scenario, (3, 0)),
+            draw_world(replace(scenario, access="any"), (3, 0)),
+        )
         users = single.users
         place = geodetic_to_ecef(users.lat_deg, users.lon_deg)
         further = 0
@@ -72,7 +75,7 @@ def test_the_access_satellite_is_the_nearest_one_that_works() -> None:
 
 def test_delays_through_one_satellite_are_those_of_the_paper() -> None:
     """Searching from the users' satellites finds the paths that searching from holders finds."""
-    network = draw(SECOND, (5, 0)).networks[7]
+    network = draw_world(SECOND, (5, 0)).networks[7]
     holders = np.unique(np.concatenate([[4, 90, 200, 299], *network.seen]))
     ours = slot_delays_s(network, holders, 2.0)
     theirs = slot_delays_s(replace(network, single=False), holders, 2.0)
@@ -128,7 +131,7 @@ def test_the_law_of_delays_is_the_mean_over_draws() -> None:
     found = [law.expectation(generate(second, seed, "")) for seed in range(40)]
     shown, number = np.zeros(8), np.zeros(8)
     for seed, expectation in enumerate(found):
-        drawn = draw(second, law.entropy_of(seed))
+        drawn = draw_world(second, law.entropy_of(seed))
         age = np.arange(8) - drawn.births.release[:, None]
         counted = drawn.roi[:, :, None] & (age >= 0)
         ages = np.broadcast_to(age, counted.shape)[counted]

@@ -13,8 +13,8 @@ from opt_istn.push import instance as push
 from opt_istn.push.instance import ABSENT
 from opt_istn.push.scenario import PRESETS, from_parameters, generate
 from opt_istn.push.world import constellation, law
-from opt_istn.push.world.births import births
-from opt_istn.push.world.draw import draw
+from opt_istn.push.world.births import draw_births
+from opt_istn.push.world.draw import draw_world
 from opt_istn.push.world.parameters import Scenario, from_document
 from opt_istn.push.world.storage import NEVER
 
@@ -156,14 +156,16 @@ def test_contents_are_born_over_the_region(several):
 
 def test_bursts():
     """With bursts the slots' births vary as an exponential law, without them as a Poisson one."""
-    drawn = draw(replace(PAPER, num_contents=2000), (1, 0))
+    drawn = draw_world(replace(PAPER, num_contents=2000), (1, 0))
     remote = drawn.position_m[:, :300]
     borders = np.concatenate([remote, remote[-1:]])
 
     def variation(burst):
         scenario = replace(drawn.scenario, burst=burst)
         counts = [
-            np.bincount(births(scenario, borders, np.random.default_rng(i)).release, minlength=18)
+            np.bincount(
+                draw_births(scenario, borders, np.random.default_rng(i)).release, minlength=18
+            )
             for i in range(30)
         ]
         return (np.var(counts, axis=1) / np.mean(counts, axis=1) ** 2).mean()
@@ -175,7 +177,7 @@ def test_bursts():
 @pytest.mark.parametrize("placement", ["origin", "nearest", "random"])
 def test_storage_is_fifo(placement):
     """No satellite ever holds more than it can, contents stay in their cluster, oldest go first."""
-    drawn = draw(replace(PAPER, placement=placement), (4, 0))
+    drawn = draw_world(replace(PAPER, placement=placement), (4, 0))
     storage, cluster = drawn.storage, drawn.constellation.cluster
     for slot in range(18):
         held = storage.held(slot)
@@ -193,7 +195,7 @@ def test_storage_is_fifo(placement):
 
 def test_nearest_fills_places_before_it_drops():
     """The rule ``nearest`` drops nothing while its cluster has a free place."""
-    drawn = draw(PAPER, (4, 0))
+    drawn = draw_world(PAPER, (4, 0))
     cluster = drawn.constellation.cluster
     counts = np.bincount(cluster[drawn.births.satellite], minlength=15)
     dropped = np.bincount(cluster[drawn.births.satellite], drawn.storage.evicted != NEVER, 15)
@@ -203,7 +205,7 @@ def test_nearest_fills_places_before_it_drops():
 def test_nearest_keeps_close():
     """Where every satellite has room, ``nearest`` is the satellite that took the content."""
     roomy = replace(PAPER, satellite_items=280)
-    drawn = draw(roomy, (4, 0))
+    drawn = draw_world(roomy, (4, 0))
     assert np.array_equal(drawn.storage.satellite, drawn.births.satellite)
     assert np.all(drawn.storage.evicted == NEVER)
 
@@ -290,7 +292,7 @@ def test_parameters_as_texts():
         ("comm_phasing", "21", "comm_phasing: expected a phasing that keeps satellites 5 km apart"),
         ("num_clusters", "7", "num_clusters: expected a divisor of 20 times a divisor of 15"),
         ("epoch", "soon", "epoch: expected a moment such as"),
-        ("constellation", "/nowhere", "/nowhere/tles.txt: cannot be read"),
+        ("constellation", "/nowhere.tle", "/nowhere.tle: cannot be read"),
         ("requests_per_user", "1e6", "requests_per_user: expected at most"),
         ("num_slots", "0", "num_slots: expected int >= 1"),
     ],

@@ -45,6 +45,7 @@ def test_prose_takes_its_numbers_from_records() -> None:
         pages.filled("<!--=paper|nobody|runs-->1<!--/-->", comparison())
 
 
+@pytest.mark.usefixtures("indoors")
 def test_the_hard_page_says_where_each_row_comes_from(tmp_path: Path) -> None:
     """Rows carry commit, date and load; before and after are two rows; the mark counts outcomes."""
     cells = [hard.Cell(1, 18, 91)]

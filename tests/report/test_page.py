@@ -11,8 +11,8 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.jutap import Plan
-from opt_istn.report.html import SCRIPT
 from opt_istn.report.page import write_page
+from opt_istn.report.page.html import SCRIPT
 from opt_istn.runs.ledger import Record, Source
 from tests.planted import best_plan, long_plan, tiny
 from tests.report.synthetic import changed, comparison, crash, flown, run

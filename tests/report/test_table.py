@@ -228,7 +228,7 @@ def test_costs_have_64_bits(sign: int) -> None:
 
 @pytest.mark.parametrize("reference", [True, "200", 2**63, -(2**63), None])
 def test_what_is_no_cost_is_no_reference(reference: object) -> None:
-    """Savings are counted from whole numbers of at most 63 bits, the newer name first."""
+    """Savings are counted from whole numbers of at most 63 bits; the newer name comes first."""
     records = [run("labels", 100, 100), run("greedy", 150, terms={"reference": reference})]
     assert _row(records, "greedy")["left_percent"] is None
     older = changed(records[1], terms={"reference": reference, "no_push_us": 200})

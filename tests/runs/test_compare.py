@@ -17,10 +17,11 @@ import msgspec
 import pytest
 
 from opt_istn import Budget, InputError, Status, problems
-from opt_istn.runs import appender, audit, compare, ledger, single, worker
+from opt_istn.runs import appender, audit, compare, ledger, single
 from opt_istn.runs.audit import Standing
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Failure, Record, Source, Steps
+from opt_istn.runs.nursery import worker
 from tests.planted import OPTIMUM, plant_presets, tiny
 
 

@@ -14,9 +14,9 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.reference import reference_cost
 from opt_istn.jutap.scenario import PRESETS, generate
-from opt_istn.runs.child import RawClaims
-from opt_istn.runs.judge import judge
+from opt_istn.runs.judge import examine
 from opt_istn.runs.ledger import Claim, Failure, Record
+from opt_istn.runs.nursery.child import RawClaims
 from opt_istn.solver import Status
 from tests.report.synthetic import run
 
@@ -33,7 +33,7 @@ def judged(instance: Instance, status: Status, plan: Plan | None = None, **claim
     own = None if plan is None else Plan(instance.sha256, plan.cells, plan.links).document()
     fields = {"cost": None, "bound": None, "proof": "", "trace": (), "detail": {}} | claims
     raw = msgspec.Raw(msgspec.json.encode(own))
-    return judge(run("x", sha256=instance.sha256), instance, RawClaims(status, raw, **fields))
+    return examine(run("x", sha256=instance.sha256), instance, RawClaims(status, raw, **fields))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_does_not_hold_is_refuted(
 def test_what_is_no_plan_is_refuted(text: bytes) -> None:
     """Such a plan has no cost, and the reason names it."""
     claims = RawClaims(Status.FEASIBLE, msgspec.Raw(text), None, None, "", (), {})
-    found = judge(run("x"), OPEN, claims)
+    found = examine(run("x"), OPEN, claims)
     assert (found.status, found.failure) == (Status.FAILED, Failure.REFUTED)
     assert found.error.startswith("its plan: ")
     assert (found.cost, found.plan, found.terms) == (None, None, {})
@@ -157,7 +157,7 @@ def test_what_is_no_plan_is_refuted(text: bytes) -> None:
 def test_a_plan_of_another_instance_is_refuted() -> None:
     """The hash in a plan names its instance."""
     raw = msgspec.Raw(msgspec.json.encode(PLAN.document() | {"instance": "f" * 64}))
-    found = judge(run("x"), OPEN, RawClaims(Status.FEASIBLE, raw, None, None, "", (), {}))
+    found = examine(run("x"), OPEN, RawClaims(Status.FEASIBLE, raw, None, None, "", (), {}))
     assert found.failure == Failure.REFUTED
     assert "expected a plan for" in found.error
 

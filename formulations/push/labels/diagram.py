@@ -12,16 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from formulations.push.labels.growing import DEAD, SINK, Growing, begin, node_of
 from formulations.push.labels.profile import Layers, Profiles, Relaxation, SmallArray, insert
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 
-SINK = -1  # where arcs of the last layer lead
-DEAD = -2  # an arc that was pruned
 _WORST = -(1 << 60)
-
-# whether everything fits, and the first five arrays of a `Diagram`
-Unfolded = tuple[bool, IntArray, IntArray, IntArray, IntArray, IntArray]
 
 
 class Diagram(NamedTuple):
@@ -91,8 +87,24 @@ def build(
     """
     layers, profiles = relaxed.layers, relaxed.profiles
     target = threshold - int(prices.sum())
-    fits, *arrays = _unfold(layers, profiles, values, offsets, prices, target, capacity)
-    return Diagram._make([*arrays, layers.content, layers.slot]) if fits else None
+    states = int(profiles.number[layers.height.max()])
+    tree = begin(len(layers.slot), states, capacity, 3 * capacity)
+    nodes, arcs = _unfold(layers, profiles, values, offsets, prices, target, tree)
+    return finished(tree, nodes, arcs, layers.content, layers.slot) if nodes >= 0 else None
+
+
+def finished(tree: Growing, nodes: int, arcs: int, content: IntArray, slot: IntArray) -> Diagram:
+    """Return the diagram without the room that is left."""
+    tree.arc_ptr[nodes] = arcs
+    return Diagram(
+        tree.first,
+        tree.skip[:nodes].copy(),
+        tree.arc_ptr[: nodes + 1].copy(),
+        tree.arc_head[:arcs].copy(),
+        tree.arc_gain[:arcs].copy(),
+        content,
+        slot,
+    )
 
 
 @compiled
@@ -122,38 +134,29 @@ def _unfold(
     offsets: IntArray,
     prices: IntArray,
     target: int,
-    capacity: int,
-) -> Unfolded:
+    tree: Growing,
+) -> tuple[int, int]:
+    """Grow all paths worth more than `target`; return nodes and arcs, -1 if they do not fit."""
+    first, skip, ptr, head, gain, rank, worth, number = tree
     total = len(layers.slot)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(capacity, dtype=np.int64)
-    ptr = np.empty(capacity + 1, dtype=np.int64)
-    head = np.empty(3 * capacity, dtype=np.int64)
-    gain = np.empty(3 * capacity, dtype=np.int64)
-    rank = np.empty(capacity, dtype=np.int64)
-    worth = np.empty(capacity, dtype=np.int64)
-    number = np.full(profiles.number[layers.height.max()], -1, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if total > 0 and values[0] > target:
-        nodes, rank[0], worth[0] = 1, 0, 0
+    nodes, arcs = int(total > 0 and values[0] > target), 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, begin, end = layers.slot[k], first[k], nodes
+        t, end = layers.slot[k], nodes
         if k == layers.first[t]:
             stages = stages_of(layers, profiles, values, offsets, prices, t)
         after = stages[k - layers.first[t] + 1]
         days = layers.slot[k + 1] - t if k + 1 < total else -1
         low, high = layers.claim_ptr[k], layers.claim_ptr[k + 1]
-        for node in range(begin, end):
-            if nodes + high - low + 1 > capacity or arcs + high - low > len(head):
-                return False, first, skip, ptr, head, gain
+        for node in range(first[k], end):
+            if nodes + high - low + 1 > len(skip) or arcs + high - low > len(head):
+                return -1, -1
             here, value = rank[node], worth[node]
             ptr[node] = arcs
             skip[node] = DEAD
             if value + after[here] > target:
-                skip[node] = node_of(
-                    number, rank, worth, nodes, _later(profiles, here, days), value
-                )
+                there = _later(profiles, here, days)
+                skip[node] = node_of(number, rank, worth, nodes, there, value)
                 nodes = max(nodes, skip[node] + 1)
             if not profiles.free[here]:
                 continue
@@ -170,26 +173,8 @@ def _unfold(
                 if layers.claim_end[c] <= top:
                     break
         first[k + 1] = end
-        for node in range(end, nodes):
-            number[rank[node]] = -1
-    ptr[nodes] = arcs
-    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
-    return unfolded
-
-
-@compiled
-def packed(
-    first: IntArray,
-    skip: IntArray,
-    ptr: IntArray,
-    head: IntArray,
-    gain: IntArray,
-    nodes: int,
-    arcs: int,
-) -> Unfolded:
-    """Return that everything fits, and copies of what was filled of the arrays."""
-    head, gain = head[:arcs].copy(), gain[:arcs].copy()
-    return True, first, skip[:nodes].copy(), ptr[: nodes + 1].copy(), head, gain
+        number[rank[end:nodes]] = -1
+    return nodes, arcs
 
 
 @compiled
@@ -202,23 +187,6 @@ def _later(profiles: Profiles, profile: int, days: int) -> int:
             break
         profile = profiles.shift[profile]
     return profile
-
-
-@compiled
-def node_of(
-    number: IntArray, rank: IntArray, worth: IntArray, nodes: int, state: int, value: int
-) -> int:
-    """Return the next layer's node of a state reached with `value`; a new one is `nodes`."""
-    if state == SINK:
-        return SINK
-    node: int = number[state]
-    if node < 0:
-        node = nodes
-        number[state] = node
-        rank[node], worth[node] = state, value
-    elif value > worth[node]:
-        worth[node] = value
-    return node
 
 
 @compiled
@@ -236,11 +204,11 @@ def sweep(diagram: Diagram, prices: IntArray) -> tuple[IntArray, IntArray]:
         for node in range(diagram.first[k], end):
             child = diagram.skip[node]
             if child != DEAD:
-                value[node] = 0 if child == SINK else value[child]
+                value[node] = _rest(value, child)
                 choice[node] = SINK
             for arc in range(diagram.arc_ptr[node], diagram.arc_ptr[node + 1]):
                 child = diagram.arc_head[arc]
-                total = diagram.arc_gain[arc] - price + (0 if child == SINK else value[child])
+                total = diagram.arc_gain[arc] - price + _rest(value, child)
                 if total > value[node]:
                     value[node] = total
                     choice[node] = arc
@@ -279,81 +247,55 @@ def split(diagram: Diagram, content: int, prices: IntArray, threshold: int) -> D
     """Return the diagram in which `content` is pushed at most once, pruned again; O(arcs)."""
     value, _ = sweep(diagram, prices)
     target = threshold - int(prices.sum())
-    arrays = _split(diagram, content, prices, value, target)
-    return Diagram._make([*arrays, diagram.content, diagram.slot])
+    old, arcs = len(diagram.skip), len(diagram.arc_head)
+    tree = begin(len(diagram.content), 2 * old, 2 * old, 2 * arcs)
+    nodes, arcs = _split(diagram, content, prices, value, target, tree)
+    return finished(tree, nodes, arcs, diagram.content, diagram.slot)
 
 
 @compiled
 def _split(
-    diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int
-) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
-    old, total = len(diagram.skip), len(diagram.content)
-    last = 0
+    diagram: Diagram, content: int, prices: IntArray, ahead: IntArray, target: int, tree: Growing
+) -> tuple[int, int]:
+    """Grow the diagram anew: state 2 * node + 1 is a node with `content` pushed already."""
+    first, skip, ptr, head, gain, states, worth, number = tree
+    total, last = len(diagram.content), 0
     for k in range(total):
         if diagram.content[k] == content:
             last = k
-    copies = np.full((old, 2), -1, dtype=np.int64)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(2 * old, dtype=np.int64)
-    ptr = np.zeros(2 * old + 1, dtype=np.int64)
-    head = np.empty(2 * len(diagram.arc_head), dtype=np.int64)
-    gain = np.empty(2 * len(diagram.arc_head), dtype=np.int64)
-    origin = np.empty(2 * old, dtype=np.int64)
-    pushed = np.zeros(2 * old, dtype=np.int64)
-    worth = np.zeros(2 * old, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if old > 0 and ahead[0] > target:
-        nodes = 1
-        origin[0] = 0
+    nodes, arcs = int(len(diagram.skip) > 0 and ahead[0] > target), 0
     for k in range(total):
-        begin, end = first[k], nodes
-        price, mine = prices[diagram.content[k]], diagram.content[k] == content
-        for node in range(begin, end):
-            source, bit, value = origin[node], pushed[node], worth[node]
+        end, price, mine = nodes, prices[diagram.content[k]], diagram.content[k] == content
+        for node in range(first[k], end):
+            source, pushed, value = states[node] // 2, states[node] % 2, worth[node]
             ptr[node] = arcs
             skip[node] = DEAD
             child = diagram.skip[source]
-            if child == SINK and value > target:
-                skip[node] = SINK
-            elif child >= 0 and value + ahead[child] > target:
-                skip[node] = _copy(
-                    copies, origin, pushed, worth, nodes, child, bit * (k < last), value
-                )
+            if child != DEAD and value + _rest(ahead, child) > target:
+                copy = _copy(child, pushed * (k < last))
+                skip[node] = node_of(number, states, worth, nodes, copy, value)
                 nodes = max(nodes, skip[node] + 1)
-            if mine and bit:
+            if mine and pushed:
                 continue
             for arc in range(diagram.arc_ptr[source], diagram.arc_ptr[source + 1]):
                 child, later = diagram.arc_head[arc], value + diagram.arc_gain[arc] - price
-                if later + (0 if child == SINK else ahead[child]) <= target:
-                    continue
-                if child >= 0:
-                    flag = (1 if mine else bit) * (k < last)
-                    child = _copy(copies, origin, pushed, worth, nodes, child, flag, later)
+                if later + _rest(ahead, child) > target:
+                    copy = _copy(child, (1 if mine else pushed) * (k < last))
+                    child = node_of(number, states, worth, nodes, copy, later)
                     nodes = max(nodes, child + 1)
-                head[arcs], gain[arcs] = child, diagram.arc_gain[arc]
-                arcs += 1
+                    head[arcs], gain[arcs] = child, diagram.arc_gain[arc]
+                    arcs += 1
         first[k + 1] = end
-    ptr[nodes] = arcs
-    return first, skip[:nodes], ptr[: nodes + 1], head[:arcs], gain[:arcs]
+    return nodes, arcs
 
 
 @compiled
-def _copy(
-    copies: IntArray,
-    origin: IntArray,
-    pushed: IntArray,
-    worth: IntArray,
-    nodes: int,
-    source: int,
-    bit: int,
-    value: int,
-) -> int:
-    """Return the copy of an old node with this bit; a new one is `nodes`."""
-    node: int = copies[source, bit]
-    if node < 0:
-        node = nodes
-        copies[source, bit] = node
-        origin[node], pushed[node], worth[node] = source, bit, value
-    elif value > worth[node]:
-        worth[node] = value
-    return node
+def _rest(ahead: IntArray, node: int) -> int:
+    """Return the best value from a node on, the sink included."""
+    return 0 if node == SINK else int(ahead[node])
+
+
+@compiled
+def _copy(node: int, pushed: int) -> int:
+    """Return the state of a node of the diagram that is split; the sink has no copies."""
+    return SINK if node == SINK else 2 * node + pushed

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from formulations.push.anneal import anneal, cumulative, first_plan, heat_of, restarts, saving
+from formulations.push.anneal import anneal_plan, cumulative, first_plan, heat_of, restarts, saving
 from formulations.push.labels import diagram as dd
 from formulations.push.labels.dense import (
     MAX_NODES,
@@ -174,7 +174,7 @@ class UserSearch:
             plan[content] = slot
         value = int(saving(self.saved, self.problem.cache_size, plan))
         if steps and value > 0.97 * self.saved_us:
-            plan, value = anneal(self.problem, plan, steps, 0.1 * self.heat, self.rng)
+            plan, value = anneal_plan(self.problem, plan, steps, 0.1 * self.heat, self.rng)
         if value > self.saved_us:
             self.plan, self.saved_us = plan, value
 

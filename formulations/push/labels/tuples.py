@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from formulations.push.labels.diagram import DEAD, SINK, Diagram, Path, Unfolded, node_of, packed
+from formulations.push.labels.diagram import Diagram, Path, finished
+from formulations.push.labels.growing import DEAD, SINK, Growing, begin, node_of
 from formulations.push.labels.profile import SmallArray
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
@@ -107,8 +108,10 @@ def build(
 ) -> Diagram | None:
     """Unfold into a diagram of all paths worth more than `threshold`, as `diagram.build` does."""
     target = threshold - int(prices.sum())
-    fits, *arrays = _unfold(alive, values, offsets, prices, target, capacity)
-    return Diagram._make([*arrays, alive.content, alive.slot]) if fits else None
+    states = int(alive.base.max() ** alive.places)
+    tree = begin(len(alive.slot), states, capacity, capacity)
+    nodes, arcs = _unfold(alive, values, offsets, prices, target, tree)
+    return finished(tree, nodes, arcs, alive.content, alive.slot) if nodes >= 0 else None
 
 
 def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
@@ -298,30 +301,22 @@ def _unfold(
     offsets: IntArray,
     prices: IntArray,
     target: int,
-    capacity: int,
-) -> Unfolded:
+    tree: Growing,
+) -> tuple[int, int]:
+    """Grow all paths worth more than `target`; return nodes and arcs, -1 if they do not fit."""
+    first, skip, ptr, head, gain, rank, worth, number = tree
     total = len(alive.slot)
-    first = np.zeros(total + 1, dtype=np.int64)
-    skip = np.empty(capacity, dtype=np.int64)
-    ptr = np.empty(capacity + 1, dtype=np.int64)
-    head = np.empty(capacity, dtype=np.int64)
-    gain = np.empty(capacity, dtype=np.int64)
-    rank = np.empty(capacity, dtype=np.int64)
-    worth = np.empty(capacity, dtype=np.int64)
-    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int64)
-    nodes, arcs = 0, 0
-    if total > 0 and values[0] > target:
-        nodes, rank[0], worth[0] = 1, 0, 0
+    nodes, arcs = int(total > 0 and values[0] > target), 0
     stages = np.empty((1, 1), dtype=values.dtype)
     for k in range(total):
-        t, begin, end = alive.slot[k], first[k], nodes
+        t, end = alive.slot[k], nodes
         if k == alive.first[t]:
             stages = _stages(alive, values, offsets, prices, t)
         after = stages[k - alive.first[t] + 1]
         until = alive.slot[k + 1] if k + 1 < total else -1
-        for node in range(begin, end):
-            if nodes + 2 > capacity or arcs + 1 > capacity:
-                return False, first, skip, ptr, head, gain
+        for node in range(first[k], end):
+            if nodes + 2 > len(skip) or arcs + 1 > len(head):
+                return -1, -1
             here, value = rank[node], worth[node]
             ptr[node] = arcs
             skip[node] = DEAD
@@ -338,11 +333,8 @@ def _unfold(
                 head[arcs], gain[arcs] = child, change
                 arcs += 1
         first[k + 1] = end
-        for node in range(end, nodes):
-            number[rank[node]] = -1
-    ptr[nodes] = arcs
-    unfolded: Unfolded = packed(first, skip, ptr, head, gain, nodes, arcs)
-    return unfolded
+        number[rank[end:nodes]] = -1
+    return nodes, arcs
 
 
 @compiled

@@ -15,7 +15,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.push import users
-from formulations.push.mip.intervals import Intervals, intervals, refusal
+from formulations.push.mip.intervals import Intervals, list_intervals, refusal
 from formulations.push.mip.starts import annealed, better, claimed
 from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
@@ -62,7 +62,7 @@ class CpSat:
         if refused or instance.base_us * self.max_columns < _LARGEST:
             return refused
         for user in range(instance.num_users):
-            total = int(intervals(instance.user(user)).gain.sum(dtype=float))
+            total = int(list_intervals(instance.user(user)).gain.sum(dtype=float))
             if total >= _LARGEST:
                 return f"the gains of user {user} add up to {total}, to more than {_LARGEST}"
         return None
@@ -96,7 +96,7 @@ class _Model:
 
 def _build(problem: UserProblem, fifo: str, budget: Budget) -> _Model | None:
     """Return the model; None if the time is up before it is built."""
-    x, proto = intervals(problem), cp_model.CpModel()
+    x, proto = list_intervals(problem), cp_model.CpModel()
     chosen = [proto.new_bool_var("") for _ in range(len(x.start))]
     for f in range(len(problem.content)):
         proto.add_at_most_one(chosen[j] for j in np.flatnonzero(x.content == f).tolist())

@@ -11,7 +11,7 @@ from scipy import sparse
 from formulations import highs_engine
 from formulations.push import users
 from formulations.push.mip import matrix
-from formulations.push.mip.intervals import refusal
+from formulations.push.mip.intervals import refusal, too_long
 from formulations.push.mip.matrix import Program
 from formulations.push.mip.root import Root, tighten
 from formulations.push.mip.starts import LEAST_S, annealed, better, claimed
@@ -174,11 +174,7 @@ def _with_served(program: Program) -> sparse.csc_matrix:
 
 def refused(instance: Instance) -> str | None:
     """Return why HiGHS is not used, at all or for an instance, None if it is."""
-    total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
-    if total > highs_engine.LARGEST:
-        limit = f"more than the {highs_engine.LARGEST} that floats certify"
-        return f"a user's delays add up to {int(total)} us, {limit}"
-    return highs_engine.refusal()
+    return too_long(instance, highs_engine.LARGEST, "floats certify") or highs_engine.refusal()
 
 
 def _limit(engine: highspy.Highs, task: Task) -> None:

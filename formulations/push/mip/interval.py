@@ -20,13 +20,14 @@ from formulations.push import users
 from formulations.push.mip import matrix, modelling
 from formulations.push.mip.cuts import Name, renamed
 from formulations.push.mip.highs import PROOF, refused, root_of
-from formulations.push.mip.intervals import intervals, refusal
+from formulations.push.mip.intervals import list_intervals, refusal
 from formulations.push.mip.starts import annealed
 from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
 
+_Claim = tuple[int, int, int]  # content, first and last slot
 _Reach = dict[tuple[int, int, int], Any]  # reach by slot, content and k
 _Watch = Callable[[Callable[..., Any]], Callable[..., Any]]  # makes a rule give up in time
 
@@ -71,24 +72,34 @@ def export(instance: Instance, path: str | Path) -> None:
 
 
 @dataclass(frozen=True)
-class Interval:
-    """HiGHS on the interval model in Pyomo. `Budget.work` limits the nodes of HiGHS.
+class OnIntervals:
+    """What engines on the interval model in Pyomo have in common.
 
     Parameters
     ----------
     max_columns
         Instances with a user whose model has more columns are refused; Pyomo needs a few kB for
         each.
+    """
+
+    max_columns: int = 300_000
+    stochastic = False
+    kind = "exact"
+    knows = "requests"
+
+
+@dataclass(frozen=True)
+class Interval(OnIntervals):
+    """HiGHS on the interval model in Pyomo. `Budget.work` limits the nodes of HiGHS.
+
+    Parameters
+    ----------
     rows
         Whether reach is binary, and the rows LEAVE and COVER_GIVEN that the relaxation violates are
         added before the search.
     """
 
-    max_columns: int = 300_000
     rows: bool = True
-    stochastic = False
-    kind = "exact"
-    knows = "requests"
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models and delays that are too large, and a wrong HiGHS."""
@@ -133,31 +144,10 @@ def fill(
         reach is binary.
     """
     watch = partial(in_time, budget)
-    x, number = intervals(problem), problem.content.tolist()
-    items = [number[f] for f in x.content.tolist()]
-    claims = list(zip(items, x.start.tolist(), x.end.tolist(), strict=True))
-    gain = dict(zip(claims, x.gain.tolist(), strict=True))
-    positions = [(s, number[f]) for s, f in zip(x.slot.tolist(), x.item.tolist(), strict=True)]
-    horizon = dict(zip(positions, x.horizon.tolist(), strict=True))
-
-    block.F = pyo.Set(initialize=number)
-    block.T = pyo.RangeSet(0, problem.weight.shape[1] - 1)
-    block.CLAIMS = pyo.Set(dimen=3, initialize=claims)  # (f, s, e)
-    block.POSITIONS = pyo.Set(dimen=2, initialize=positions)  # (s, f), in order of insertion
-    block.PAIRS = pyo.Set(
-        dimen=3,
-        initialize=[(s, f, k) for s, f in positions for k in range(s + 1, horizon[s, f] + 1)],
-    )
+    claims = _add_variables(block, problem, binary=names is not None)
     ends: dict[tuple[int, int], list[int]] = defaultdict(list)
     for f, s, e in claims:
         ends[s, f].append(e)
-    own = [(s, f, k) for s, f, k in block.PAIRS if k <= max(ends[s, f])]
-    block.OWN = pyo.Set(dimen=3, initialize=own)  # a reach may begin here
-    block.REQUESTS = pyo.Set(dimen=2, initialize=sorted({(f, e) for f, s, e in claims}))
-    block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
-    block.kept = pyo.Var(block.PAIRS, bounds=(0, 1))
-    block.reach = pyo.Var(block.OWN, domain=pyo.UnitInterval if names is None else pyo.Binary)
-    block.served = pyo.Var(block.REQUESTS, domain=pyo.Binary)
 
     def beyond(b: Any, s: int, f: int, k: int) -> Any:
         return pyo.quicksum(b.z[f, s, e] for e in ends[s, f] if e >= k)
@@ -170,9 +160,36 @@ def fill(
     latest = _latest(block)
     _add_order(block, watch, latest)
     _add_separated(block, problem.cache_size, watch, latest, names or ())
-    _add_served(block, claims, watch)
-    saved = pyo.quicksum(gain[claim] * block.z[claim] for claim in block.CLAIMS)
+    _add_served(block, list(claims), watch)
+    saved = pyo.quicksum(gain * block.z[claim] for claim, gain in claims.items())
     block.delay = pyo.Expression(expr=problem.base_us - saved)
+
+
+def _add_variables(block: Any, problem: UserProblem, *, binary: bool) -> dict[_Claim, int]:
+    """Add sets and variables, reach as integers if `binary`; return the gain of each claim."""
+    x, number = list_intervals(problem), problem.content.tolist()
+    items = [number[f] for f in x.content.tolist()]
+    claims = list(zip(items, x.start.tolist(), x.end.tolist(), strict=True))
+    positions = [(s, number[f]) for s, f in zip(x.slot.tolist(), x.item.tolist(), strict=True)]
+    horizon = dict(zip(positions, x.horizon.tolist(), strict=True))
+    pairs = [(s, f, k) for s, f in positions for k in range(s + 1, horizon[s, f] + 1)]
+    last: dict[tuple[int, int], int] = {}
+    for f, s, e in claims:
+        last[s, f] = max(e, last.get((s, f), e))
+
+    block.F = pyo.Set(initialize=number)
+    block.T = pyo.RangeSet(0, problem.weight.shape[1] - 1)
+    block.CLAIMS = pyo.Set(dimen=3, initialize=claims)  # (f, s, e)
+    block.POSITIONS = pyo.Set(dimen=2, initialize=positions)  # (s, f), in order of insertion
+    block.PAIRS = pyo.Set(dimen=3, initialize=pairs)
+    own = [(s, f, k) for s, f, k in pairs if k <= last[s, f]]
+    block.OWN = pyo.Set(dimen=3, initialize=own)  # a reach may begin here
+    block.REQUESTS = pyo.Set(dimen=2, initialize=sorted({(f, e) for f, s, e in claims}))
+    block.z = pyo.Var(block.CLAIMS, domain=pyo.Binary)
+    block.kept = pyo.Var(block.PAIRS, bounds=(0, 1))
+    block.reach = pyo.Var(block.OWN, domain=pyo.Binary if binary else pyo.UnitInterval)
+    block.served = pyo.Var(block.REQUESTS, domain=pyo.Binary)
+    return dict(zip(claims, x.gain.tolist(), strict=True))
 
 
 def _add_packing(block: Any, size: int, watch: _Watch) -> None:
@@ -273,7 +290,7 @@ def _add_separated(
         block.add_component(family, rows)
 
 
-def _add_served(block: Any, claims: list[tuple[int, int, int]], watch: _Watch) -> None:
+def _add_served(block: Any, claims: list[_Claim], watch: _Watch) -> None:
     """Add SERVED: which requests hit, to branch on."""
     spans: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for f, s, e in claims:

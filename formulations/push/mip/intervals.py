@@ -91,7 +91,7 @@ class Intervals:
         return int((self.horizon - self.slot).sum())
 
 
-def intervals(problem: UserProblem) -> Intervals:
+def list_intervals(problem: UserProblem) -> Intervals:
     """Enumerate the claims of one user."""
     parts = [_claims(problem, f) for f in range(len(problem.content))]
     rows = np.concatenate([np.zeros((0, 4), dtype=np.int64), *parts])
@@ -115,7 +115,7 @@ def intervals(problem: UserProblem) -> Intervals:
 
 def num_columns(problem: UserProblem) -> int:
     """Return the number of columns of the profile formulation at most."""
-    columns = intervals(problem)
+    columns = list_intervals(problem)
     return len(columns.start) + 2 * columns.num_pairs
 
 
@@ -136,3 +136,11 @@ def refusal(instance: Instance, max_columns: int) -> str | None:
         if count > max_columns:
             return f"the model of user {user} would have {count} columns, more than {max_columns}"
     return None
+
+
+def too_long(instance: Instance, largest: int, why: str) -> str | None:
+    """Return that a user's delays add up to more than the `largest` that `why`, else None."""
+    total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
+    if total <= largest:
+        return None
+    return f"a user's delays add up to {int(total)} us, more than the {largest} that {why}"

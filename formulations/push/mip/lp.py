@@ -13,7 +13,7 @@ import numpy as np
 from scipy import sparse
 from scipy.optimize import linprog
 
-from formulations.push.mip.intervals import intervals
+from formulations.push.mip.intervals import list_intervals
 from formulations.push.mip.matrix import profile
 from opt_istn.push.instance import IntArray, UserProblem
 
@@ -38,7 +38,7 @@ class Relaxed:
 
 def relax_order(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     """Solve the relaxation in which any content may be evicted: fast, but less of a bound."""
-    x, once, slots = intervals(problem), *problem.weight.shape
+    x, once, slots = list_intervals(problem), *problem.weight.shape
     claims, spans = np.arange(len(x.start)), x.end - x.start + 1
     claim = np.repeat(claims, spans)
     slot = np.arange(len(claim)) - np.repeat(np.cumsum(spans) - spans, spans) + x.start[claim]

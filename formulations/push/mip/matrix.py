@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from formulations.push.mip.cuts import Columns
-from formulations.push.mip.intervals import IntArray, Intervals, intervals
+from formulations.push.mip.intervals import IntArray, Intervals, list_intervals
 from opt_istn.push.instance import UserProblem
 
 
@@ -111,14 +111,14 @@ class _Pairs:
 
 def columns_of(problem: UserProblem) -> Columns:
     """Return where hold and reach lie among the columns of `profile`."""
-    pairs = _Pairs(intervals(problem))
+    pairs = _Pairs(list_intervals(problem))
     slots = problem.weight.shape[1]
     return Columns(pairs.columns, pairs.latest, problem.cache_size, slots)
 
 
 def profile(problem: UserProblem) -> Program:
     """Build the profile formulation of one user who has a claim; columns z, kept, reach."""
-    pairs = _Pairs(intervals(problem))
+    pairs = _Pairs(list_intervals(problem))
     x, own, reach = pairs.columns, np.flatnonzero(pairs.own), pairs.reach
     claims, slots = np.arange(len(x.start)), problem.weight.shape[1]
     long, short = _claimed(pairs)
@@ -147,7 +147,7 @@ def profile(problem: UserProblem) -> Program:
 
 def big_m(problem: UserProblem) -> Program:
     """Build the big-M formulation of one user who has a claim; its row k is that of claim k."""
-    x, size = intervals(problem), problem.cache_size
+    x, size = list_intervals(problem), problem.cache_size
     claims, num_slots = len(x.start), problem.weight.shape[1]
     per_slot = np.minimum(np.bincount(x.slot, minlength=num_slots), size)
     upto = np.concatenate([[0], np.cumsum(per_slot)])

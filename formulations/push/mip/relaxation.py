@@ -1,10 +1,13 @@
 """A user's linear relaxation in HiGHS, on the rows and columns of `opt_istn.verifier`.
 
 The questions of a proof's tree are rows too, free until their answers are fixed: bounds of rows
-change from node to node, so that the dual simplex goes on from the last basis. Rows that a solution
-violates are added below them: first those of the formulation, then questions, then these.
+change from node to node, so that the dual simplex goes on from the last basis. The engine holds the
+questions first, then other rows of `formulations.push.mip.leaves.Rows`: in the beginning those of
+the formulation, then besides them those that a solution violates, and after `slim` only what was
+not slack. What is left out is watched, and comes back when a solution violates it.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,18 +16,18 @@ from typing import Any
 import highspy
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from formulations.push.mip.cuts import Point, violated
-from opt_istn.verifier import ONE, User
+from formulations.push.mip.leaves import Answers, Leaf, Name, Rows, Sum, rounded
+from opt_istn.verifier import ONE, Refused, User
 
-Name = tuple[Any, ...]
-Sum = Mapping[Any, int]
 IntArray = NDArray[np.int64]
-_BINDING = 1e-6  # least dual value of a row that counts
+_VIOLATED = 1e-6
 
+_SEPARATED = {"LEAVE", "COVER_GIVEN"}
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
+    highspy.HighsModelStatus.kObjectiveBound: "optimal",  # dual feasible, and that is what counts
     highspy.HighsModelStatus.kInfeasible: "infeasible",
     highspy.HighsModelStatus.kIterationLimit: "open",
 }
@@ -36,45 +39,44 @@ class Relaxation:
     def __init__(self, user: User) -> None:
         self.user = user
         self.columns: dict[Any, int] = {}
-        self.rows: list[Name] = []
         for p in user.positions:
             for claim in user.claims(p, p[0]):
                 self.columns[claim] = len(self.columns)
         self.claims = list(self.columns)
         self.questions = list(_questions(user))
+        self.live: list[int] = []  # numbers of the rows that the engine holds below the questions
         self.engine = self._load()
-        self.added: list[Name] = []
         self.solved = 0
         self.fixed: dict[int, int] = {}
 
     def _load(self) -> highspy.Highs:
-        rows: list[Sum] = []
-        uppers: list[float] = []
-        for name, row, upper in _named_rows(self.user):
-            self.rows.append(name)
-            rows.append(row)
-            uppers.append(upper)
-        rows += [self.user.question(list(name)) for name in self.questions]
-        uppers += [highspy.kHighsInf] * len(self.questions)
-        for row in rows:
+        formulation = list(_named_rows(self.user))
+        names, sums = [name for name, _ in formulation], [row for _, row in formulation]
+        asked = [self.user.question(list(name)) for name in self.questions]
+        for row in [*sums, *asked]:
             for variable in row:
-                self.columns.setdefault(variable, len(self.columns))
+                if variable != ONE:
+                    self.columns.setdefault(variable, len(self.columns))
         for variable in _told(self.user):  # those of no row too: separated rows may have them
             self.columns.setdefault(variable, len(self.columns))
-        table = _matrix(rows, self.columns)
-        lower = np.full(len(rows), -highspy.kHighsInf)
-        cost = np.zeros(len(self.columns))
-        cost[: len(self.claims)] = [-self.user.gain(*claim[1:]) for claim in self.claims]
+        gains = [self.user.gain(*claim[1:]) for claim in self.claims]
+        self.rows = Rows(self.user, self.columns, gains)
+        table = self.rows.append([*self.questions, *names], [*asked, *sums]).tocsc()
+        self.live += range(len(asked), len(self.rows.names))
+        width, free = len(self.columns), highspy.kHighsInf
+        upper = np.array([free] * len(asked) + [-row.get(ONE, 0) for row in sums], dtype=float)
+        cost = np.zeros(width)
+        cost[: len(gains)] = -np.array(gains, dtype=float)
         engine = highspy.Highs()
         engine.silent()
         options: dict[str, Any] = {"threads": 1, "solver": "simplex", "presolve": "off"}
         for option, value in options.items():
             engine.setOptionValue(option, value)
         engine.passModel(
-            len(cost), len(rows), table.nnz, 1, 1, 0.0, cost, np.zeros(len(cost)),
-            np.ones(len(cost)), lower, np.array(uppers, dtype=float),
-            table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32), table.data,
-            np.zeros(len(cost), dtype=np.int32),
+            width, len(upper), table.nnz, 1, 1, 0.0, cost, np.zeros(width), np.ones(width),
+            np.full(len(upper), -free), upper,
+            table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32),
+            table.data.astype(float), np.zeros(width, dtype=np.int32),
         )  # fmt: skip
         return engine
 
@@ -82,15 +84,26 @@ class Relaxation:
         """Fix the answers of some questions and free all others."""
         before, fixed, free = self.fixed, dict(answers), highspy.kHighsInf
         for number in before.keys() - fixed.keys():
-            self.engine.changeRowBounds(len(self.rows) + number, -free, free)
+            self.engine.changeRowBounds(number, -free, free)
         for number, answer in fixed.items() - before.items():
             # one side only: the other one is implied, and a leaf has no multiplier for it
             low, high = (1, free) if answer else (-free, 0)
-            self.engine.changeRowBounds(len(self.rows) + number, low, high)
+            self.engine.changeRowBounds(number, low, high)
         self.fixed = fixed
 
+    def cut_off(self, value: float) -> None:
+        """Let the simplex stop where it has shown that the objective is above a value."""
+        self.engine.setOptionValue("objective_bound", value)
+
+    def stopped(self) -> bool:
+        """Return whether the last relaxation was cut off."""
+        return bool(self.engine.getModelStatus() == highspy.HighsModelStatus.kObjectiveBound)
+
     def solve(self, pivots: int | None = None) -> str:
-        """Solve to the end, or for some pivots; return ``optimal``, ``infeasible`` or ``open``."""
+        """Solve to the end, or for some pivots; return ``optimal``, ``infeasible`` or ``open``.
+
+        What is cut off is ``optimal`` as well.
+        """
         limit = highspy.kHighsIInf if pivots is None else pivots
         self.engine.setOptionValue("simplex_iteration_limit", limit)
         self.engine.run()
@@ -109,54 +122,102 @@ class Relaxation:
         """Return the relaxation's objective; while it is open, of a dual feasible basis."""
         return float(self.engine.getInfo().objective_function_value)
 
-    def duals(self, infeasible: bool) -> NDArray[np.float64]:
-        """Return the rows' multipliers: dual values, or a ray that shows infeasibility."""
+    def leaf(self, answers: Answers, infeasible: bool) -> tuple[Leaf, float]:
+        """Return what the multipliers of the solved relaxation prove, and the cost in a plan.
+
+        It is infinite for multipliers that show that no plan has the answers.
+        """
         if not infeasible:
-            return -np.array(self.engine.getSolution().row_dual)
-        _, found, ray = self.engine.getDualRay()
-        if not found:
-            raise RuntimeError("HiGHS has no dual ray")
-        return np.array(ray)
+            leaf = self._leaf(answers, -np.array(self.engine.getSolution().row_dual), ray=False)
+        else:
+            _, found, ray = self.engine.getDualRay()
+            if not found:
+                raise RuntimeError("HiGHS has no dual ray")
+            leaf = self._leaf(answers, np.array(ray), ray=True)
+            try:
+                self.rows.bound(leaf, answers)
+            except Refused:  # a ray has no sign of its own
+                leaf = self._leaf(answers, -np.array(ray), ray=True)
+        try:
+            bound = self.rows.bound(leaf, answers)
+        except Refused:
+            raise RuntimeError("HiGHS has no ray that shows the node to be empty") from None
+        return leaf, math.inf if bound is None else bound
+
+    def _leaf(self, answers: Answers, duals: NDArray[np.float64], *, ray: bool) -> Leaf:
+        signs = np.array([1 - 2 * answer for _, answer in answers])
+        asked = np.array([number for number, _ in answers], dtype=np.int64)
+        own = duals[len(self.questions) :]
+        whole = rounded(np.append(own, duals[asked] * signs), ray)
+        some = np.flatnonzero(whole[: len(own)])
+        numbers = np.array(self.live, dtype=np.int64)[some]
+        return Leaf(ray, numbers, whole[some], tuple(whole[len(own) :].tolist()))
 
     def answers(self) -> NDArray[np.float64]:
         """Return how much each question is answered with yes."""
-        first = len(self.rows)
-        return np.array(self.engine.getSolution().row_value)[first : first + len(self.questions)]
-
-    def names(self) -> list[Name | None]:
-        """Return the name of every row; None for questions."""
-        return [*self.rows, *[None] * len(self.questions), *self.added]
+        return np.array(self.engine.getSolution().row_value)[: len(self.questions)]
 
     @cached_property
     def _layout(self) -> "_Layout":
         return _layout(self.user, self.columns)
 
     def separate(self) -> int:
-        """Add rows that the solution violates; return how many."""
+        """Add rows of `formulations.push.mip.cuts` that the solution violates; return how many."""
         layout, values = self._layout, np.array(self.engine.getSolution().col_value)
         names = violated(layout.point(values), self.user.size)
-        rows, upper = [], []
-        for name in names:
-            row = self.user.row(list(name))
-            upper.append(float(-row.pop(ONE, 0)))
-            rows.append(row)
-        if names:
-            table = _matrix(rows, self.columns).tocsr()
-            lower = np.full(len(names), -highspy.kHighsInf)
-            entries = table.indptr[:-1].astype(np.int32), table.indices.astype(np.int32), table.data
-            self.engine.addRows(len(names), lower, np.array(upper), table.nnz, *entries)
-            self.added += names
+        self.add(names)
         return len(names)
 
-    def drop_slack(self) -> None:
-        """Take the added rows out that the solution does not lean on."""
-        first = len(self.rows) + len(self.questions)
-        duals = np.abs(np.array(self.engine.getSolution().row_dual)[first:])
-        slack = np.flatnonzero(duals < _BINDING)
-        if len(slack):
-            self.engine.deleteRows(len(slack), (first + slack).astype(np.int32))
-            binding = set(np.flatnonzero(duals >= _BINDING).tolist())
-            self.added = [name for i, name in enumerate(self.added) if i in binding]
+    def add(self, names: Sequence[Name]) -> None:
+        """Add rows by their names."""
+        if not names:
+            return
+        first = len(self.rows.names)
+        self.rows.append(names, [self.user.row(list(name)) for name in names])
+        self._hold(np.arange(first, first + len(names)))
+
+    def _hold(self, numbers: IntArray) -> None:
+        """Give rows to the engine."""
+        table, constant, _ = self.rows.table()
+        part = table[numbers]
+        entries = part.indptr[:-1].astype(np.int32), part.indices.astype(np.int32)
+        upper, lower = -constant[numbers].astype(float), np.full(len(numbers), -highspy.kHighsInf)
+        self.engine.addRows(len(upper), lower, upper, part.nnz, *entries, part.data.astype(float))
+        self.live += numbers.tolist()
+
+    def recall(self) -> int:
+        """Give the engine the rows back that its solution violates; return how many."""
+        table, constant, _ = self.rows.table()
+        values = np.array(self.engine.getSolution().col_value)
+        excess = table @ values + constant
+        excess[: len(self.questions)] = 0
+        excess[self.live] = 0
+        numbers = np.flatnonzero(excess > _VIOLATED)
+        if len(numbers):
+            self._hold(numbers)
+        return len(numbers)
+
+    def added(self) -> list[Name]:
+        """Return the names of the rows besides those of the formulation that the engine holds."""
+        return [name for i in self.live if (name := self.rows.names[i])[0] in _SEPARATED]
+
+    def slim(self) -> None:
+        """Take out the rows that are slack at the solution: the basis stays one."""
+        first = len(self.questions)
+        status = self.engine.getBasis().row_status[first:]
+        slack = [i for i, x in enumerate(status) if x == highspy.HighsBasisStatus.kBasic]
+        if slack:
+            where = first + np.array(slack, dtype=np.int32)
+            self.engine.deleteRows(len(where), where)
+            gone = set(slack)
+            self.live = [number for i, number in enumerate(self.live) if i not in gone]
+
+    def set_basis(self, basis: highspy.HighsBasis) -> None:
+        """Go on from a basis; rows that came after it are slack in it."""
+        later = len(self.questions) + len(self.live) - len(basis.row_status)
+        if later:
+            basis.row_status = [*basis.row_status, *[highspy.HighsBasisStatus.kBasic] * later]
+        self.engine.setBasis(basis)
 
 
 @dataclass(frozen=True)
@@ -228,7 +289,7 @@ def _questions(user: User) -> Iterator[Name]:
         yield ("pushed", *p)
 
 
-def _named_rows(user: User) -> Iterator[tuple[Name, Sum, int]]:
+def _named_rows(user: User) -> Iterator[tuple[Name, Sum]]:
     """Yield every row that could be violated by some point of the box."""
     names: list[Name] = [("ONCE", f) for f, slots in user.starts.items() if slots]
     last = max((user.asked[f][-1] for _, f in user.positions), default=-1)
@@ -241,17 +302,6 @@ def _named_rows(user: User) -> Iterator[tuple[Name, Sum, int]]:
         ahead = max(ahead, user.asked[f][-1])
     for name in names:
         row = user.row(list(name))
-        upper = -row.pop(ONE, 0)
-        if sum(value for value in row.values() if value > 0) > upper:
-            yield name, row, upper
-
-
-def _matrix(rows: Sequence[Sum], columns: Mapping[Any, int]) -> sparse.csc_matrix:
-    where, which, what = [], [], []
-    for i, row in enumerate(rows):
-        for variable, value in row.items():
-            where.append(i)
-            which.append(columns[variable])
-            what.append(value)
-    shape = (len(rows), len(columns))
-    return sparse.csc_matrix((np.array(what, dtype=float), (where, which)), shape)
+        most = sum(value for variable, value in row.items() if value > 0 or variable == ONE)
+        if most > 0:
+            yield name, row

@@ -6,41 +6,27 @@ a time. What SCIP proves it proves in floats: see `formulations.scip_engine`.
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from formulations import scip_engine
 from formulations.highs_engine import OutOfTimeError
 from formulations.push import users
-from formulations.push.mip.interval import build_user
-from formulations.push.mip.intervals import refusal
+from formulations.push.mip.interval import OnIntervals, build_user
+from formulations.push.mip.intervals import refusal, too_long
 from formulations.push.users import Task, UserResult
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims
 
 
 @dataclass(frozen=True)
-class Scip:
-    """SCIP on the interval model. `Budget.work` limits its nodes; it takes one thread.
-
-    Parameters
-    ----------
-    max_columns
-        Instances with a user whose model has more columns are refused; Pyomo needs a few kB for
-        each.
-    """
-
-    max_columns: int = 300_000
-    stochastic = False
-    kind = "exact"
-    knows = "requests"
+class Scip(OnIntervals):
+    """SCIP on the interval model. `Budget.work` limits its nodes; it takes one thread."""
 
     def supports(self, instance: Instance) -> str | None:
         """Refuse models and delays that are too large, and say if SCIP is missing."""
-        total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
-        if total > scip_engine.LARGEST:
-            limit = f"more than the {scip_engine.LARGEST} that SCIP tells apart"
-            return f"a user's delays add up to {int(total)} us, {limit}"
-        return scip_engine.refusal() or refusal(instance, self.max_columns)
+        return (
+            too_long(instance, scip_engine.LARGEST, "SCIP tells apart")
+            or scip_engine.refusal()
+            or refusal(instance, self.max_columns)
+        )
 
     def prepare(self) -> None:
         """Import the engine, if it is there."""

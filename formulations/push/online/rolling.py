@@ -23,7 +23,7 @@ from opt_istn.push.belief import every_kind, expected_saving_us, link_factor, se
 from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
 from opt_istn.push.policies import Linked, known_world
-from opt_istn.push.world.draw import draw
+from opt_istn.push.world.draw import draw_world
 
 _DRAWS = 4  # reference draws of births of which the regions of births to come are taken
 _TURNOVER = 2.0  # slots; kinds that are not pushed though caches turn over this fast are left out
@@ -166,7 +166,7 @@ class Rolling(Linked):
 def regions(world: World, rng: np.random.Generator) -> NDArray[np.bool]:
     """Return whose regions of interest contents of other draws of the world meet, shape (M, n)."""
     seeds = rng.integers(2**62, size=(_DRAWS, 3)).tolist()
-    return np.concatenate([draw(world.scenario, tuple(s)).roi for s in seeds], axis=1)
+    return np.concatenate([draw_world(world.scenario, tuple(s)).roi for s in seeds], axis=1)
 
 
 def accumulated(saved: Array) -> IntArray:

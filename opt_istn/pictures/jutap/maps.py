@@ -73,7 +73,7 @@ def figure(instance: Instance, plans: Sequence[Named]) -> Figure:
     sheet = _Sheet(panels, across, width, side, max(map(len, titles)), len(handles))
     figure = Figure(figsize=(width, sheet.height))
     axes = [figure.add_axes(sheet.place(panel)) for panel in range(panels)]
-    image = raster.raster(instance, colours)
+    image = raster.paint(instance, colours)
     for axis, lines in zip(axes, titles, strict=True):
         _draw_map(axis, instance, image, pen)
         axis.set_title("\n".join(lines), fontsize=SMALL, pad=3)

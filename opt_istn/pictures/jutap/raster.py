@@ -93,7 +93,7 @@ def _spread(border: IntArray) -> list[int]:
     return [int(x) for x in place]
 
 
-def raster(instance: Instance, colours: Sequence[str]) -> Image:
+def paint(instance: Instance, colours: Sequence[str]) -> Image:
     """Return the map with row 0 in the south, shape (P, P, 3), P a multiple of N.
 
     Holes are hatched, so that they are seen in grey too; cells that cannot be flown are dark.

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from opt_istn.pictures.canvas import COLUMN_IN, NORMAL, PAGE_IN, SMALL, label
-from opt_istn.pictures.push.replay import DEAD, HIT, WAITING, Replay, Stay, replay
+from opt_istn.pictures.push.replay import DEAD, HIT, WAITING, Replay, Stay, follow
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
@@ -45,7 +45,7 @@ def caches_figure(instance: Instance, plans: Sequence[Named], user: int) -> Figu
         If a plan was made for another instance.
     """
     titles = [_title(instance, named, user) for named in plans]
-    replays = [replay(instance, plan, user) for _, plan in plans]
+    replays = [follow(instance, plan, user) for _, plan in plans]
     handles = _handles(replays)
     sheet = _sheet(instance.num_slots, replays, max(len(lines) for lines, _ in titles), handles)
     figure = Figure(figsize=(sheet.width, sheet.height))
@@ -152,7 +152,7 @@ def _sheet(slots: int, replays: Sequence[Replay], lines: int, handles: dict[str,
 def _title(instance: Instance, named: Named, user: int) -> tuple[list[str], bool]:
     """Return the title's lines, and whether the plan is feasible."""
     name, plan = named
-    judged, found = evaluate(instance, plan), replay(instance, plan, user)
+    judged, found = evaluate(instance, plan), follow(instance, plan, user)
     hits, requests = int(found.served[:, 0].sum()), int(found.served.sum())
     head = label(f"{name or instance.name}, user {user}", 44)
     saved = 1 - found.delay_us / found.no_push_us if found.no_push_us else 0.0

@@ -80,7 +80,7 @@ class Replay:
         return min(self.cache_size, max(len(self.stays), 1))
 
 
-def replay(instance: Instance, plan: Plan, user: int) -> Replay:
+def follow(instance: Instance, plan: Plan, user: int) -> Replay:
     """Replay one user's cache; pushes that do not exist in the instance are left out."""
     slots, size = instance.num_slots, int(instance.cache_size[user])
     pushes = sorted(

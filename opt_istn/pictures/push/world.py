@@ -12,10 +12,9 @@ import numpy as np
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array, geodetic_to_ecef
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.world import parameters
+from opt_istn.push.world import law
 from opt_istn.push.world.constellation import ground_track, positions_m, utc
-from opt_istn.push.world.draw import Draw, draw
-from opt_istn.push.world.law import entropy_of
+from opt_istn.push.world.draw import Draw
 
 SIDES = ("south", "north", "west", "east")
 Lines = list[Array]  # polylines, shape (points, 2) each
@@ -75,7 +74,7 @@ def redrawn(instance: Instance) -> Draw:
     if not isinstance(seed, int) or seed < 0:
         rule = "expected the parameters and the seed of a generated instance"
         raise InputError("scenario", f"{rule}; others have no map")
-    drawn = draw(parameters.from_document(instance.scenario), entropy_of(seed))
+    drawn = law.redrawn(instance.scenario)
     same = (
         np.array_equal(drawn.births.release, instance.release)
         and np.array_equal(drawn.roi, instance.roi)

@@ -48,7 +48,9 @@ class Births:
     image_seed: IntArray
 
 
-def births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
+def draw_births(
+    scenario: Scenario, position_m: Array, rng: Chance, released: IntArray | None = None
+) -> Births:
     """Draw the contents of an instance.
 
     Parameters
@@ -56,6 +58,8 @@ def births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
     position_m
         Earth-fixed positions of the remote-sensing satellites at the slots' borders, shape
         (T + 1, p, 3).
+    released
+        Slots of birth, ascending; drawn if None.
 
     Raises
     ------
@@ -64,7 +68,12 @@ def births(scenario: Scenario, position_m: Array, rng: Chance) -> Births:
     """
     F = scenario.num_contents
     over = _over_region(scenario, (position_m[:-1] + position_m[1:]) / 2)
-    release = _releases(scenario, np.any(over, axis=1), rng)
+    possible = np.any(over, axis=1)
+    release = _releases(scenario, possible, rng) if released is None else released
+    if not possible[release].all():
+        slot = int(release[np.argmin(possible[release])])
+        rule = "expected satellites over the region whenever an object is new"
+        raise InputError("trace", f"{rule}, found none in slot {slot}")
     within = rng.random(F)
     order = np.lexsort((within, release))
     within = within[order]

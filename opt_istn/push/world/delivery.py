@@ -151,6 +151,8 @@ def _user_links(
     apart = distance_m(place, position_m)[u, s]
     if scenario.slant == "altitude":
         span = np.where(s < p, scenario.remote_altitude_m, scenario.comm_altitude_m)
+        if scenario.remote_constellation:  # satellites of a file have no one altitude
+            span = np.where(s < p, apart, span)
     else:
         span = apart
     radio = scenario.radio()

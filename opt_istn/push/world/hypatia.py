@@ -23,10 +23,10 @@ from opt_istn.physics.frames import geodetic_to_ecef
 from opt_istn.physics.orbits import WGS72_RADIUS_M
 from opt_istn.physics.space_links import Edges
 from opt_istn.push.world import tle
+from opt_istn.sheets import Lines, lines_of
 
 WGS72_FLATTENING = 1 / 298.26
 T = TypeVar("T", int, float)
-Lines = list[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def read(path: str | Path) -> Folder:
         If a file is missing or wrong; names the file, the line and what was expected there.
     """
     if not placing.is_folder(path):
-        lines = _lines(Path(path))
+        lines = lines_of(path)
         found = tle.records(lines, str(path))
         if not found:
             raise InputError("", "expected at least one element set", str(path))
@@ -127,7 +127,7 @@ def write(path: str | Path, folder: Folder, name: str, max_isl_m: float, max_gsl
 
 
 def _read_tles(path: Path) -> tuple[list[tle.Element], int, int]:
-    lines = _lines(path)
+    lines = lines_of(path)
     number, header = lines[0] if lines else (1, "")
     planes, per_plane = _numbers(header, 2, int, "planes and satellites per plane", number, path)
     body, expected = lines[1:], planes * per_plane
@@ -153,7 +153,7 @@ def _read_satellite(i: int, lines: Lines, path: Path) -> tle.Element:
 
 def _read_links(path: Path, num_satellites: int) -> Edges:
     seen: set[tuple[int, int]] = set()
-    for number, text in _lines(path):
+    for number, text in lines_of(path):
         a, b = _numbers(text, 2, int, "two satellites", number, path)
         where = f"line {number}"
         if not 0 <= a < b < num_satellites:
@@ -167,7 +167,7 @@ def _read_links(path: Path, num_satellites: int) -> Edges:
 
 def _read_stations(path: Path) -> tuple[Station, ...]:
     stations = []
-    for i, (number, text) in enumerate(_lines(path)):
+    for i, (number, text) in enumerate(lines_of(path)):
         parts = text.split(",")
         if len(parts) not in (5, 8) or parts[0] != str(i):
             rule = f"expected {i},name,latitude,longitude,elevation and perhaps x,y,z"
@@ -198,13 +198,3 @@ def _numbers(
     if len(values) != count:
         raise InputError(f"line {number}", f"expected {what}, found {text!r}", str(path))
     return values
-
-
-def _lines(path: Path) -> Lines:
-    """Return the lines that are neither blank nor comments (``#``), with their numbers."""
-    try:
-        text = files.text_of(files.read_bytes(path), str(path)).decode()
-    except UnicodeDecodeError as error:
-        raise InputError("", f"expected text in UTF-8 ({error.reason})", str(path)) from None
-    numbered = ((i, line.rstrip()) for i, line in enumerate(text.splitlines(), 1))
-    return [(i, line) for i, line in numbered if line and not line.startswith("#")]

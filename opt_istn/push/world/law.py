@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from opt_istn import hashing
 from opt_istn.files import InputError
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.world import demand, parameters
 from opt_istn.push.world.demand import Demand, demand_of, request_probability
-from opt_istn.push.world.draw import Draw, Entropy, draw
-from opt_istn.push.world.parameters import Scenario
+from opt_istn.push.world.draw import Draw, Entropy, draw_world
+from opt_istn.push.world.parameters import Scenario, files_of
 from opt_istn.push.world.users import users_of
 
 
@@ -64,14 +65,29 @@ class Expectation:
         return weight
 
 
-@lru_cache(maxsize=8)
 def law_of(scenario: Scenario) -> Law:
-    """Calibrate the law of a scenario's world on reference draws of births."""
+    """Calibrate the law of a scenario's world on reference draws of births.
+
+    Raises
+    ------
+    InputError
+        If its requests are those of a trace, which is no law.
+    """
+    if scenario.trace:
+        raise InputError("trace", "expected a scenario whose requests are drawn, not a trace's")
+    return _calibrated(scenario, hashing.stamps(files_of(scenario)))
+
+
+@lru_cache(maxsize=8)
+def _calibrated(scenario: Scenario, _stamps: tuple[tuple[str, int, int], ...]) -> Law:
+    """Return the law of a scenario whose files are of a size and a time."""
     users = users_of(scenario)
     uncalibrated = demand_of(scenario, users, base=1.0)
     # Bursts change how births cluster, not how many a slot has on average: leave out the noise.
     even = replace(scenario, burst=0.0)
-    draws = [draw(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)]
+    draws = [
+        draw_world(even, (scenario.world_seed, 2, i)) for i in range(parameters.REFERENCE_DRAWS)
+    ]
     slots = scenario.num_slots
     exposures = [
         demand.exposure(uncalibrated, x.births.traits, x.births.release, x.roi, slots)
@@ -92,13 +108,25 @@ def expectation(instance: Instance) -> Expectation:
     document = instance.scenario
     if not {"seed", "law"} <= set(document):
         raise InputError("scenario", "expected the seed and the law of a generated instance")
-    scenario = parameters.from_document(document)
-    drawn = draw(scenario, entropy_of(int(document["seed"])))
+    drawn = redrawn(document)
     law = demand.from_document(document["law"])
     traits = demand.features(instance.contents)
     known = (instance.release, instance.roi, instance.num_slots)
     probability = request_probability(law, traits, *known)
     return Expectation(probability, miss_us(drawn))
+
+
+def redrawn(document: dict[str, Any]) -> Draw:
+    """Draw the world of an instance once more, from its ``scenario`` with a seed.
+
+    Raises
+    ------
+    InputError
+        If a file behind it has changed.
+    """
+    scenario = parameters.from_document(document)
+    hashing.check(files_of(scenario), document.get("files", {}))
+    return draw_world(scenario, entropy_of(int(document["seed"])))
 
 
 def entropy_of(seed: int) -> Entropy:

@@ -7,6 +7,7 @@ Walker phasing, elevation masks, users' places, outages, clusters and the whole 
 import math
 from dataclasses import asdict, dataclass, fields
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
@@ -26,8 +27,10 @@ Longitude = Annotated[float, msgspec.Meta(ge=-180, le=360)]
 Mask = Annotated[float, msgspec.Meta(ge=0, lt=90)]
 
 REFERENCE_DRAWS = 12  # births over which a law is calibrated
+# Parameters that name files of others; documents name those that are set, and `constellation`.
+OUTSIDE = ("constellation", "remote_constellation", "user_places", "ground_stations", "trace")
 # Parameters that files of version 1 do not name: their defaults are what held before.
-NEWER = frozenset({"access", "payloads", "miss_draws", "link_states", "randomness"})
+NEWER = frozenset({"access", "payloads", "miss_draws", "link_states", "randomness", *OUTSIDE[1:]})
 CLOSEST_M = 5e3  # satellites of a shell that come closer than this are a mistake in the phasing
 
 
@@ -59,8 +62,9 @@ class Scenario:
     remote_*, comm_*
         Walker shells of the remote-sensing and the communication satellites, and the elevation
         above which users see them.
-    constellation
-        Hypatia folder or TLE file that replaces the communication shell; empty for none.
+    constellation, remote_constellation
+        Files that replace the communication and the remote-sensing shell (see `outside.fleet`);
+        empty for none.
     epoch, start_window_s
         Moment of the shells' elements (UTC), and the time after it within which slot 0 begins.
     num_clusters, satellite_items, placement
@@ -89,6 +93,9 @@ class Scenario:
         policies observe that of the slot at hand.
     randomness
         ``pinned``: bits of PCG64 and transforms of our own; ``numpy``: those of its `Generator`.
+    user_places, ground_stations, trace
+        Files of users' places and regions of interest, of ground stations, and of requests (see
+        `outside.places` and `outside.trace`); empty for none.
 
     Raises
     ------
@@ -164,6 +171,10 @@ class Scenario:
     miss_draws: Annotated[int, msgspec.Meta(ge=1, le=REFERENCE_DRAWS)] = 1
     link_states: bool = False
     randomness: Literal["numpy", "pinned"] = "numpy"
+    remote_constellation: str = ""
+    user_places: str = ""
+    ground_stations: str = ""
+    trace: str = ""
 
     def __post_init__(self) -> None:
         _validated(vars(self))
@@ -171,7 +182,8 @@ class Scenario:
             _expect(not isinstance(value, float) or math.isfinite(value), name, "a finite number")
         _expect(self.north_deg > self.south_deg, "north_deg", "a value above south_deg")
         _expect(0 < self.east_deg - self.west_deg <= 360, "east_deg", "up to 360 above west_deg")
-        _check_shell("remote_phasing", self.remote_shell())
+        if not self.remote_constellation:
+            _check_shell("remote_phasing", self.remote_shell())
         if not self.constellation:
             _check_shell("comm_phasing", self.comm_shell())
 
@@ -203,7 +215,14 @@ class Scenario:
 
     def document(self) -> dict[str, Any]:
         """Return the parameters as a JSON object."""
-        return asdict(self)
+        unset = [name for name in OUTSIDE[1:] if not getattr(self, name)]
+        return {name: value for name, value in asdict(self).items() if name not in unset}
+
+
+def files_of(scenario: Scenario) -> dict[str, Path]:
+    """Return the files that a scenario names, by parameter."""
+    named = {name: getattr(scenario, name) for name in OUTSIDE}
+    return {name: Path(path) for name, path in named.items() if path}
 
 
 def from_document(document: dict[str, Any]) -> Scenario:

@@ -5,14 +5,16 @@ instance, and however many users there are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opt_istn.files import InputError
 from opt_istn.physics.chance import Chance, Pinned, named
 from opt_istn.physics.frames import Array
+from opt_istn.push.outside import places
 from opt_istn.push.world.parameters import Scenario
 
 PAYLOADS = ("visible", "sar", "infrared", "multispectral", "hyperspectral")
@@ -56,9 +58,27 @@ def source(scenario: Scenario, seed: Sequence[int]) -> Chance:
     return Pinned(seed) if scenario.randomness == "pinned" else named(seed)
 
 
-@lru_cache(maxsize=4)
 def users_of(scenario: Scenario) -> Users:
-    """Draw the users of a scenario's world."""
+    """Return the users of a scenario's world: drawn, at the places of its file if it has one."""
+    drawn = _drawn(scenario)
+    if not scenario.user_places:
+        return drawn
+    found = places.users(scenario.user_places)
+    if len(found) != scenario.num_users:
+        rule = f"expected the number of users in {scenario.user_places}, {len(found)}"
+        raise InputError("num_users", f"{rule}, found {scenario.num_users}")
+    half = np.sqrt(scenario.roi_fraction) / 2
+    high = half * (scenario.north_deg - scenario.south_deg)
+    wide = half * (scenario.east_deg - scenario.west_deg)
+    lat, lon = found.lat_deg, found.lon_deg
+    usual = np.stack([lat - high, lat + high, lon - wide, lon + wide], axis=1)
+    box = np.where(np.isnan(found.box_deg), usual, found.box_deg)
+    return replace(drawn, lat_deg=lat, lon_deg=lon, box_deg=box)
+
+
+@lru_cache(maxsize=4)
+def _drawn(scenario: Scenario) -> Users:
+    """Draw places, regions of interest and preferences; they depend on no file."""
     rows = [_user(scenario, u) for u in range(scenario.num_users)]
     return Users(*(np.array(column) for column in zip(*rows, strict=True)))
 

@@ -14,11 +14,11 @@ from formulations.jutap.labels import Labels
 from formulations.jutap.prove import certificate
 from formulations.jutap.weights import weights
 from opt_istn import Budget, InputError, verifier
+from opt_istn.evidence.studies import prove
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.frontier import NO_FLIGHT, Front, Weights, weighted
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.scenario import PRESETS, generate, unweighted
-from opt_istn.runs.studies import prove
 from opt_istn.testing import random_jutap
 from opt_istn.testing.jutap import draw
 from tests.oracles import Walks, brute_force

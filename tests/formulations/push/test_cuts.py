@@ -249,11 +249,11 @@ def agree(seed: int) -> int:
 
 def test_rows_keep_the_optimum_of_labels() -> None:
     """`highs` with separated rows proves what `labels` proves, on middle instances."""
-    for seed in range(8):
+    for seed in range(3):
         agree(seed)
 
 
 @pytest.mark.slow
 def test_rows_keep_the_optimum_of_labels_on_300_instances() -> None:
     """The same on three hundred, of which many need a search."""
-    assert sum(agree(seed) > 1 for seed in range(8, 308)) > 20
+    assert sum(agree(seed) > 1 for seed in range(3, 303)) > 20

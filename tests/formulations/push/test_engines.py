@@ -20,6 +20,7 @@ from tests import oracles_push
 MODELS = ("push.interval", "push.highs", "push.cpsat")
 # registered methods that claim optimality; each is checked against brute force
 EXACT = ["push.labels", "push.forward", *MODELS, "push.literal"]
+LONG = ("push.interval", "push.highs", "push.literal")  # tens of milliseconds an instance
 # the same methods with other formulations, and SCIP, on the files that are exported
 VARIANTS = [
     ("push.highs", {"fifo": "big-m"}),
@@ -83,15 +84,28 @@ def check(name, instance, expected, **parameters):
     assert judged.cost == expected
 
 
+def against_brute_force(make, seeds, every):
+    """Check the fast engines on every instance, and those that take long on one of `every`."""
+    for seed in seeds:
+        instance = make(seed)
+        expected = oracles_push.optimum(instance.document())
+        for i, name in enumerate(EXACT):
+            if name not in LONG or (seed + i) % every == 0:
+                check(name, instance, expected)
+
+
 @pytest.mark.parametrize("make", [tiny, crowded])
 @pytest.mark.parametrize("block", range(10))
 def test_all_engines_equal_brute_force(make, block):
     """Every exact engine returns the integer that enumerating all plans returns."""
-    for seed in range(block * 30, block * 30 + 30):
-        instance = make(seed)
-        expected = oracles_push.optimum(instance.document())
-        for name in EXACT:
-            check(name, instance, expected)
+    against_brute_force(make, range(block * 30, block * 30 + 30), every=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [tiny, crowded])
+def test_long_engines_equal_brute_force_too(make):
+    """So do those that take long, on all 300 instances."""
+    against_brute_force(make, range(300), every=1)
 
 
 @pytest.mark.parametrize(("name", "parameters"), VARIANTS)

@@ -124,7 +124,7 @@ def test_no_online_policy_beats_the_expected_bound(preset: str) -> None:
     """The certificate of `expected` holds for every policy that cannot see requests, exactly."""
     instance = instance_of(preset, 1)
     solver = registry.make("push.expected", "push", {})
-    found = solver.solve(instance, Budget(time_s=3.0), 0)
+    found = solver.solve(instance, Budget(time_s=1.0), 0)
     bound = found.detail["expected_bound_us"]
     assert bound <= expected_cost(instance, found.plan)
     for name in ONLINE:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from formulations.push.mip import highs, matrix
-from formulations.push.mip.prove import Node, prove, prove_user
-from formulations.push.mip.prove import _leaf_bound as leaf_bound_of
-from formulations.push.mip.prove import _solve as solve_node
+from formulations.push.mip.leaves import SCALE, Leaf
+from formulations.push.mip.prove import prove, prove_user
 from formulations.push.mip.relaxation import Relaxation
+from formulations.push.mip.tree import Search, leaves
 from opt_istn import Budget, verifier
 from opt_istn.push import evaluate
 from opt_istn.push.instance import Instance
@@ -47,7 +47,8 @@ def test_a_user_of_the_paper_is_proven() -> None:
     user = users_of(instance)[4]
     proof = prove_user(user, user.base, lambda: False)
     assert proof.bound_us == 26_891_595
-    assert proof.pushes is not None
+    assert proof.cost_us == proof.bound_us
+    assert proof.pushes
     assert proof.bound_us == verifier.user_bound(user, proof.tree, proof.denominator)
 
 
@@ -71,7 +72,35 @@ def test_an_empty_leaf_shows_that_it_is_empty() -> None:
     _, _, content = relaxation.questions[first]
     twins = [i for i, name in enumerate(relaxation.questions) if name[::2] == ("pushed", content)]
     assert len(twins) > 1
-    node = Node(tuple((number, 1) for number in twins[:2]))  # pushed twice: against ONCE
-    solve_node(relaxation, node)
-    assert np.isinf(node.value)
-    assert leaf_bound_of(relaxation, node, 1) is None
+    answers = tuple((number, 1) for number in twins[:2])  # pushed twice: against ONCE
+    relaxation.fix(answers)
+    assert relaxation.solve() == "infeasible"
+    leaf, bound = relaxation.leaf(answers, infeasible=True)
+    assert np.isinf(bound)
+    path = [(a, user.question(list(relaxation.questions[number]))) for number, a in answers]
+    assert verifier.leaf_bound(user, relaxation.rows.tree(leaf, answers), path, 1) is None
+
+
+def test_leaves_prove_what_the_verifier_says() -> None:
+    """One product of integers, and beyond 64 bits none, says of every leaf what the verifier does.
+
+    So it does with multipliers rounded to any denominator.
+    """
+    instance = random_push(
+        np.random.default_rng(3), num_users=2, num_contents=12, num_slots=8, num_requests=60
+    )
+    for user in users_of(instance):
+        search = Search(user, user.base)
+        search.run(lambda: False)
+        assert search.root is not None
+        rows, names = search.relaxation.rows, search.relaxation.questions
+        for node in leaves(search.root):
+            path = [(answer, user.question(list(names[i]))) for i, answer in node.answers]
+            times = 2**61 // int(max(node.leaf.y.max(), *node.leaf.answered, 1))
+            answered = tuple(y * times for y in node.leaf.answered)
+            huge = Leaf(node.leaf.empty, node.leaf.rows, node.leaf.y * times, answered)
+            some = [(node.leaf.scaled(scale), scale) for scale in (1, 64, 4096, SCALE)]
+            for leaf, scale in [*some, (huge, SCALE)]:
+                tree = rows.tree(leaf, node.answers)
+                expected = verifier.leaf_bound(user, tree, path, scale)
+                assert rows.bound(leaf, node.answers, scale) == expected

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from opt_istn.push.instance import ABSENT
 from opt_istn.push.scenario import PRESETS
 from opt_istn.push.world.delivery import SlotNetwork, slot_delays_s
-from opt_istn.push.world.draw import draw
+from opt_istn.push.world.draw import draw_world
 
 PAPER = PRESETS["push-paper"]
 
@@ -50,7 +50,7 @@ def test_no_holders():
 
 def test_against_networkx():
     """Collaborative delays are networkx's shortest paths that do not begin with the holder."""
-    network = draw(PAPER, (3, 0)).networks[5]
+    network = draw_world(PAPER, (3, 0)).networks[5]
     graph = nx.from_scipy_sparse_array(network.between_s)
     holders = np.array([10, 77, 150, 299, *network.seen[0][:2]])
     _, collab = slot_delays_s(network, np.unique(holders), 5.0)
@@ -64,7 +64,7 @@ def test_against_networkx():
 
 def test_delays_of_links():
     """A user link takes 2 to 7 ms to cross and 84.5 to 253.6 ms to carry a content."""
-    network = draw(PAPER, (3, 0)).networks[0]
+    network = draw_world(PAPER, (3, 0)).networks[0]
     for down in network.down_s:
         assert np.all((down > 0.0845 + 0.0018) & (down < 0.2537 + 0.0072))
 
@@ -72,7 +72,7 @@ def test_delays_of_links():
 def test_ordering():
     """With rates at their means: direct 0 < access < collaborative < ground."""
     steady = replace(PAPER, outage=0.0)
-    for delay in draw(steady, (3, 0)).delays_us(np.ones((18, 280), dtype=bool)):
+    for delay in draw_world(steady, (3, 0)).delays_us(np.ones((18, 280), dtype=bool)):
         access, collab, ground = np.moveaxis(delay, 2, 0)
         assert np.all(ground == 1_000_000)
         assert np.all(access[access != ABSENT] > 0)
@@ -83,7 +83,7 @@ def test_ordering():
 
 def test_geometry_of_a_slot():
     """Links of a slot are symmetric, never longer than sight allows, and number about 2200."""
-    drawn = draw(replace(PAPER, outage=0.0), (3, 0))
+    drawn = draw_world(replace(PAPER, outage=0.0), (3, 0))
     between = drawn.networks[0].between_s
     assert abs(between - between.T).max() == 0
     assert between.nnz // 2 == 1300 + 585 + 300

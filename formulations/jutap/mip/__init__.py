@@ -1,0 +1,1 @@
+"""The arc-flow model of JUTAP, and the engines that solve it."""

@@ -1,0 +1,1 @@
+"""What backs records: certificates beside them, and checking all of it again."""

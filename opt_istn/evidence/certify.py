@@ -1,0 +1,323 @@
+"""Certificates for the instances of a file of records, kept in a folder beside it.
+
+A certificate is proven, or read if it is there, checked by `opt_istn.verifier` in this process,
+and only then told of in a record of the solver ``<problem>.certificate``, whose seconds are those
+of the search. What is there and accepted is not proven again, so that an interrupted run goes on
+where it was; how it was made lies beside it.
+"""
+
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from opt_istn import files, placing, problems, registry, verifier
+from opt_istn.evidence import certificates
+from opt_istn.evidence.certificates import Made, Proven
+from opt_istn.evidence.sources import Loader, WrongInstanceError
+from opt_istn.files import InputError
+from opt_istn.problems import Document, Instance
+from opt_istn.runs import appender, environment, ledger
+from opt_istn.runs.compare import judged
+from opt_istn.runs.ledger import Limits, Record, Source
+from opt_istn.runs.nursery.child import RawClaims
+from opt_istn.runs.nursery.worker import Outcome
+from opt_istn.solver import Budget, Status
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What became of one instance.
+
+    Parameters
+    ----------
+    instance, sha256
+        Printable name and hash.
+    record
+        The record of its certificate; None without one.
+    reason
+        Why there is none.
+    """
+
+    instance: str
+    sha256: str
+    record: Record | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An accepted certificate on disk, and the best plan that is known beside it.
+
+    Parameters
+    ----------
+    proven, sha256
+        What the certificate proves, and the hash of its file.
+    plan, cost
+        The best plan that is known, and what it costs.
+    made
+        How the certificate was proven; None if nobody says so.
+    check_s
+        Seconds that the verifier took.
+    """
+
+    proven: Proven
+    sha256: str
+    plan: Document | None
+    cost: int | None
+    made: Made | None
+    check_s: float = field(compare=False)
+
+
+def certify_records(
+    path: str | Path, folder: str | Path, budget: Budget, only: Container[str] | None = None
+) -> Iterator[Certified]:
+    """Certify every instance of a file of records, appending a record for each.
+
+    Parameters
+    ----------
+    path
+        File of records.
+    folder
+        Where certificates lie; made if need be.
+    budget
+        Limits the search for each certificate that is not there yet.
+    only
+        Hashes of the instances that are meant; None is all.
+
+    Raises
+    ------
+    InputError
+        If the file or the folder cannot be used.
+    """
+    if not placing.is_file(path):
+        raise InputError("", "expected a file of records", str(path))
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise files.unusable("cannot be written", error, folder) from None
+    with appender.appending(path) as file:
+        groups: dict[str, list[Record]] = {}
+        for known_run in ledger.read(path):
+            if only is None or known_run.sha256 in only:
+                groups.setdefault(known_run.sha256, []).append(known_run)
+        for runs in groups.values():
+            found = _certify(runs, folder, budget, Loader(path))
+            run = found.record
+            known = None if run is None else file.find(run.key)
+            if run is not None and known is not None and _same(known, run):
+                found = replace(found, record=known)
+            elif run is not None:
+                file.append(run)
+            yield found
+
+
+def _same(known: Record, new: Record) -> bool:
+    """Return whether a record says all that a new one does, apart from when and where."""
+    names = ("status", "cost", "bound", "plan", "certificate", "failure", "wall_s")
+    return all(getattr(known, name) == getattr(new, name) for name in names)
+
+
+def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget, load: Loader) -> Certified:
+    """Return what becomes of the instance of some records."""
+
+    def kept() -> tuple[Instance, Source, Kept | None]:
+        instance, source = _loaded(runs, load)
+        return instance, source, keep(instance, folder, budget, _plans(instance, runs))
+
+    return _told(runs[0], kept)
+
+
+def certify_run(run: Record, instance: Instance, path: str | Path, budget: Budget) -> Certified:
+    """Prove a certificate of a run's instance and write it to a file of its own.
+
+    Parameters
+    ----------
+    run
+        The run, whose plan the search begins with.
+    path
+        Where the certificate is written.
+    budget
+        Limits the search; none of it is the run's time.
+    """
+
+    def kept() -> tuple[Instance, Source, Kept | None]:
+        best, _ = _best(instance, list(_plans(instance, [run])))
+        return instance, run.source, _prove(instance, Path(path), budget, best)
+
+    return _told(run, kept)
+
+
+def _told(run: Record, kept: Callable[[], tuple[Instance, Source, Kept | None]]) -> Certified:
+    """Return the record of a certificate that is kept, or why there is none."""
+    name, sha256 = run.instance, run.sha256
+    try:
+        instance, source, found = kept()
+    except (InputError, verifier.Refused) as error:
+        return Certified(name, sha256, reason=str(error))
+    except RuntimeError as error:  # an engine gave up; other instances do not suffer
+        return Certified(name, sha256, reason=f"the prover failed: {error}")
+    if found is None:
+        return Certified(name, sha256, reason="no bound was found in time")
+    return Certified(name, sha256, _record(instance, source, found))
+
+
+def _record(instance: Instance, source: Source, kept: Kept) -> Record:
+    """Return the record of a certificate: its time and place are those of the search."""
+    made = kept.made
+    where = environment.capture()
+    if made is not None:
+        names = ("packages", "cpu", "commit", "dirty")
+        where |= {name: getattr(made, name) for name in names}
+    blank = Record(
+        problem=instance.problem,
+        instance=instance.name,
+        sha256=instance.sha256,
+        source=source,
+        solver=f"{instance.problem}.certificate",
+        parameters={},
+        kind="exact",
+        seed=0,
+        limits=Limits(),  # a better certificate replaces a worse one, whatever it took
+        status=Status.FAILED,
+        certificate=kept.sha256,
+        wall_s=None if made is None else made.wall_s,
+        time=_now() if made is None else made.time,
+        extra={"check_s": round(kept.check_s, 4), "threads": made and made.threads},
+        **where,
+    )
+    return judged(blank, instance, Outcome(_claims(kept)))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _loaded(runs: Sequence[Record], load: Loader) -> tuple[Instance, Source]:
+    """Return the instance of some records, and a source that it can be had from."""
+    reason: Exception | None = None
+    for run in runs:
+        try:
+            return load(run), run.source
+        except (InputError, WrongInstanceError) as error:
+            reason = reason or error
+    raise InputError("source", str(reason), runs[0].instance)
+
+
+def _plans(instance: Instance, runs: Sequence[Record]) -> Iterator[Document]:
+    """Yield the plans in some records; a record whose plan is none is for `verify` to refute."""
+    for run in runs:
+        if run.plan is not None and run.plan.get("instance") == instance.sha256:
+            with suppress(InputError):
+                yield problems.get(instance.problem).plan(msgspec.json.encode(run.plan))
+
+
+def _claims(kept: Kept) -> RawClaims:
+    proven, cost = kept.proven, kept.cost
+    plan = None if kept.plan is None else kept.plan.document()
+    return RawClaims(
+        proven.outcome(cost),
+        msgspec.Raw(msgspec.json.encode(plan)),
+        cost,
+        proven.bound,
+        f"certificate ({proven.kind})",
+        (),
+        {},
+    )
+
+
+def keep(
+    instance: Instance, folder: str | Path, budget: Budget, plans: Iterable[Document] = ()
+) -> Kept | None:
+    """Return the certificate of an instance in a folder, proven now if there is none.
+
+    Parameters
+    ----------
+    plans
+        Plans that are known; infeasible ones do not matter.
+
+    Raises
+    ------
+    opt_istn.verifier.Refused
+        If what was proven now is not accepted: a defect of the prover.
+    InputError
+        If the folder cannot be used, or a plan is of another instance.
+    """
+    path = certificates.path_of(folder, instance.sha256)
+    beside = certificates.plan_path_of(folder, instance.sha256)
+    known = list(plans)
+    if placing.is_there(beside):
+        known.append(problems.read_plan(beside, instance.problem))
+    best, cost = _best(instance, known)
+    found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
+    if found is not None:
+        return _priced(instance, replace(found, plan=best, cost=cost))
+    found = _prove(instance, path, budget, best)
+    if found is not None and found.plan is not None:
+        found.plan.write(beside)
+    if found is not None and found.made is not None:
+        made = msgspec.to_builtins(found.made)
+        files.write_document(certificates.made_path_of(folder, instance.sha256), made)
+    return found
+
+
+def _prove(instance: Instance, path: Path, budget: Budget, best: Document | None) -> Kept | None:
+    """Search for a certificate, let the verifier check it, and write it; None without one."""
+    search = registry.prover(instance.problem)  # its import is not part of the search
+    began, clock = _now(), time.monotonic()
+    certificate, better = search(instance, budget, best)
+    wall_s = time.monotonic() - clock
+    if certificate is None:
+        return None
+    clock = time.monotonic()
+    proven = certificates.check(instance, certificate)
+    check_s = time.monotonic() - clock
+    files.write_document(path, certificate)
+    sha256, where = certificates.file_sha256(path), environment.capture()
+    names = ("packages", "cpu", "commit", "dirty")
+    made = Made(
+        certificate=sha256,
+        wall_s=wall_s,
+        threads=budget.threads,
+        time=began,
+        **{name: where[name] for name in names},
+    )
+    plan, cost = _best(instance, [plan for plan in (best, better) if plan is not None])
+    return _priced(instance, Kept(proven, sha256, plan, cost, made, check_s))
+
+
+def _priced(instance: Instance, kept: Kept) -> Kept:
+    """Return what is kept, if the verifier's replay of its plan finds the same cost."""
+    if kept.plan is not None and certificates.cost_of(instance, kept.plan) != kept.cost:
+        raise verifier.Refused("plan: the verifier and the evaluator differ")
+    return kept
+
+
+def _accepted(instance: Instance, path: Path, made: Path) -> Kept | None:
+    """Return what the file at `path` proves; None if it is not there or not accepted."""
+    if not placing.is_there(path):
+        return None
+    clock = time.monotonic()
+    try:
+        proven = certificates.check(instance, certificates.read(path))
+    except (InputError, verifier.Refused):
+        return None
+    check_s, sha256 = time.monotonic() - clock, certificates.file_sha256(path)
+    return Kept(proven, sha256, None, None, certificates.read_made(made, sha256), check_s)
+
+
+def _best(instance: Instance, plans: Sequence[Document]) -> tuple[Document | None, int | None]:
+    """Return the cheapest feasible plan and its evaluated cost."""
+    feasible: list[tuple[int, Document]] = []
+    for plan in plans:
+        judged = problems.get(instance.problem).evaluate(instance, plan)
+        if not judged.violations and judged.cost is not None:
+            feasible.append((judged.cost, plan))
+    if not feasible:
+        return None, None
+    cost, best = min(feasible, key=lambda pair: pair[0])
+    return best, cost

@@ -1,0 +1,1 @@
+"""What PUSH scenarios take from files of others: constellations, places, requests."""
