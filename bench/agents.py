@@ -27,7 +27,7 @@ import numpy as np
 
 from bench import pages
 from learners import agent
-from learners.plateau import plateau
+from learners.plateau import find_plateau
 from opt_istn import Budget, registry
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.starts import STRONGEST, judge, split
@@ -186,7 +186,7 @@ def told(plan: Plan, label: str, number: int, seed: int) -> Training:
     table, action = registry.make(method, "jutap", {"agent": str(path)}).policy(whole, seed)
     judged, parts = judge(table, action), split(whole, action, loaded.config["reward"])
     causes = {x: round(getattr(parts, x) / parts.optimum, 6) for x in CAUSES}
-    came = plateau(method, loaded.history)
+    came = find_plateau(method, loaded.history)
     return {
         "label": label,
         "map": number,
