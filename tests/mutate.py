@@ -1,10 +1,11 @@
-"""`python -m tests.mutate [MODULE...]`: whether the tests notice when the code is changed.
+"""`python -m tests.mutate [--survivors] [MODULE...]`: whether tests notice that code was changed.
 
 A small mutation test. Every comparison, sum, number, condition, least and largest value of a module
 is changed in turn, and the tests that matter for the module run in a forked process on what comes
 out, up to the first that fails. A change that none notices survives: a test is missing, or the
 change makes no difference, which `tests/mutants.json` says with the reason (*equal*). The others
 are printed, and the command fails. `bench/mutation.md` is written from what is kept of all modules.
+``--survivors`` tries only what survived the last time, after tests were added.
 """
 
 import ast
@@ -145,10 +146,12 @@ class Campaign:
         Of the module.
     equal
         Changes that are known to make no difference, with the reason.
+    only
+        Changes that are tried, or ends of their texts; None for all.
     """
 
-    def __init__(self, name: str, equal: dict[str, str]) -> None:
-        self.name, self.equal = name, equal
+    def __init__(self, name: str, equal: dict[str, str], only: tuple[str, ...] | None) -> None:
+        self.name, self.equal, self.only = name, equal, only
         self.number, self.alive, self.used = 0, list[str](), dict[str, str]()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -159,7 +162,8 @@ class Campaign:
             raise pytest.UsageError(f"{self.name}: its tests fail as it is")
         for line, text, tree in mutants(source):
             self.number += 1
-            if not self._survives(tree, items):
+            skipped = self.only is not None and not text.endswith(self.only)
+            if skipped or not self._survives(tree, items):
                 continue
             if text in self.equal:
                 self.used[text] = self.equal[text]
@@ -225,9 +229,11 @@ def _function(value: Any) -> types.FunctionType | None:
     return value if isinstance(value, types.FunctionType) else None
 
 
-def campaign(name: str, equal: dict[str, str]) -> dict[str, Any]:
+def campaign(name: str, before: dict[str, Any], *, again: bool) -> dict[str, Any]:
     """Return what became of the changes of a module; those that make a difference are printed."""
-    run = Campaign(name, equal)
+    equal: dict[str, str] = before.get("equal", {})
+    only = (*before["survivors"], *equal) if again and "survivors" in before else None
+    run = Campaign(name, equal, only)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not cover"]
     if pytest.main([*options, *SUBJECTS[name]], plugins=[run]) != pytest.ExitCode.OK:
         raise SystemExit(f"{name}: not done")
@@ -237,7 +243,7 @@ def campaign(name: str, equal: dict[str, str]) -> dict[str, Any]:
 def page(kept: dict[str, Any]) -> str:
     """Return the page."""
     lines = ["| module | changes | noticed | no difference | survive |", "|" + " --- |" * 5]
-    for name, found in sorted(kept.items()):
+    for name, found in sorted(x for x in kept.items() if "survivors" in x[1]):
         equal, alive = len(found["equal"]), len(found["survivors"])
         noticed = found["changes"] - equal - alive
         lines.append(f"| `{name}` | {found['changes']} | {noticed} | {equal} | {alive} |")
@@ -256,9 +262,10 @@ def _kept() -> dict[str, Any]:
 
 def main() -> int:
     """Run the campaign of some modules, or of all, and write the page."""
-    left = 0
-    for name in sys.argv[1:] or list(SUBJECTS):
-        found = campaign(name, _kept().get(name, {}).get("equal", {}))
+    left, given = 0, sys.argv[1:]
+    again = "--survivors" in given
+    for name in [x for x in given if x != "--survivors"] or list(SUBJECTS):
+        found = campaign(name, _kept().get(name, {}), again=again)
         kept = _kept() | {name: found}  # read anew: campaigns may run side by side
         KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(page(kept))
