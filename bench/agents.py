@@ -225,7 +225,7 @@ def keep(plan: Plan) -> None:
 
 def page(records: Sequence[Record], trainings: Sequence[Training]) -> str:
     """Return the page."""
-    cells = len({run.sha256 for run in records if run.source.seed == 0})
+    cells = len({run.sha256 for run in records}) // max(1, len({x.source.seed for x in records}))
     words = (
         f"Written by `python -m bench.agents`: maps of `{PRESET}`, on each of them agents of its "
         f"own, flown from {cells} STARTs and from all. *table* is tabular Q-learning, *strong* and "

@@ -148,7 +148,8 @@ def test_the_page_of_agents_groups_by_map_and_tells_all_starts() -> None:
     ]
     text = agents.page([agents.portable(record) for record in flown], trainings)
     assert "jutap-paper-1" in text
-    rows = [line for line in text.splitlines() if "dqn (trained=strong)" in line]
+    assert "flown from 2 STARTs" in text
+    rows = [line for line in text.splitlines() if line.startswith("| dqn |")]
     assert any("10.00" in line for line in rows)
     assert any("| trained | 80.00" in line for line in rows)
     expected = "| strong | 1 | 2 | 1 | 100.0% | 1.500 (1.000 to 2.000) | 3.000 | 0.000 | 1.500 |"
