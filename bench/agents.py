@@ -10,7 +10,6 @@ missing, and a training goes on from its checkpoint. What it came to is kept in
 """
 
 import argparse
-import gzip
 import json
 import os
 import re
@@ -28,7 +27,7 @@ import numpy as np
 
 from bench import pages
 from learners import agent
-from learners.plateau import plateau
+from learners.plateau import find_plateau
 from opt_istn import Budget, registry
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.starts import STRONGEST, judge, split
@@ -187,7 +186,7 @@ def told(plan: Plan, label: str, number: int, seed: int) -> Training:
     table, action = registry.make(method, "jutap", {"agent": str(path)}).policy(whole, seed)
     judged, parts = judge(table, action), split(whole, action, loaded.config["reward"])
     causes = {x: round(getattr(parts, x) / parts.optimum, 6) for x in CAUSES}
-    came = plateau(method, loaded.history)
+    came = find_plateau(method, loaded.history)
     return {
         "label": label,
         "map": number,
@@ -215,8 +214,7 @@ def keep(plan: Plan) -> None:
         for run in ledger.read(plan.out / "runs.jsonl")
         if run.parameters.get("sha256", "") in current and _place(run)[0] in maps
     ]
-    lines = b"".join(ledger.encode(portable(run)) + b"\n" for run in mine)
-    plan.records.write_bytes(gzip.compress(lines, mtime=0))
+    pages.keep(plan.records, [portable(run) for run in mine])
     texts = [
         json.dumps(told(plan, *one, seed), sort_keys=True)
         for one in done
@@ -227,7 +225,7 @@ def keep(plan: Plan) -> None:
 
 def page(records: Sequence[Record], trainings: Sequence[Training]) -> str:
     """Return the page."""
-    cells = len({run.sha256 for run in records if run.source.seed == 0})
+    cells = len({run.sha256 for run in records}) // max(1, len({x.source.seed for x in records}))
     words = (
         f"Written by `python -m bench.agents`: maps of `{PRESET}`, on each of them agents of its "
         f"own, flown from {cells} STARTs and from all. *table* is tabular Q-learning, *strong* and "

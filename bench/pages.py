@@ -1,5 +1,6 @@
 """Pages of `bench`: each is written whole by one command, from records that `verify` accepts."""
 
+import gzip
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from opt_istn.files import InputError
 from opt_istn.report.columns import Table
 from opt_istn.report.groups import group_name
 from opt_istn.report.table import gap_table, render
+from opt_istn.runs import ledger
 from opt_istn.runs.ledger import Record
 
 HERE = Path(__file__).parent
@@ -31,6 +33,12 @@ def page(
     table = render(gap_table(runs, against=against), "markdown")
     parts = (f"# {title}\n", f"{words}\n", table, *((more,) if more else ()))
     return "\n".join((*parts, f"## Runs\n\n{provenance(runs)}\n"))
+
+
+def keep(path: Path, runs: Sequence[Record]) -> None:
+    """Write records as they are kept beside the pages: the same ones make the same bytes."""
+    lines = b"".join(ledger.encode(run) + b"\n" for run in runs)
+    path.write_bytes(gzip.compress(lines, mtime=0))
 
 
 def faults(runs: Sequence[Record], certificates: Path | None = None) -> list[str]:

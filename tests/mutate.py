@@ -1,10 +1,11 @@
-"""`python -m tests.mutate [MODULE...]`: whether the tests notice when the code is changed.
+"""`python -m tests.mutate [--survivors] [MODULE...]`: whether tests notice that code was changed.
 
 A small mutation test. Every comparison, sum, number, condition, least and largest value of a module
 is changed in turn, and the tests that matter for the module run in a forked process on what comes
 out, up to the first that fails. A change that none notices survives: a test is missing, or the
 change makes no difference, which `tests/mutants.json` says with the reason (*equal*). The others
 are printed, and the command fails. `bench/mutation.md` is written from what is kept of all modules.
+``--survivors`` tries only what survived the last time, after tests were added.
 """
 
 import ast
@@ -36,7 +37,9 @@ REPORT = ["tests/report/test_table.py", "tests/report/test_aggregates.py"]
 SUBJECTS = {
     "opt_istn.report.statistics": ["tests/report/test_statistics.py"],
     "opt_istn.report.intervals": ["tests/report/test_intervals.py"],
-    "opt_istn.report.aggregates": [*REPORT, "tests/report/test_profiles.py"],
+    "opt_istn.report.aggregates": [
+        *(*REPORT, "tests/report/test_columns.py", "tests/report/test_profiles.py"),
+    ],
     "opt_istn.report.groups": REPORT,
     "opt_istn.report.columns": [*REPORT, "tests/report/test_columns.py"],
     "opt_istn.report.profiles": ["tests/report/test_profiles.py"],
@@ -72,7 +75,7 @@ NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
     """Yield line, description and tree of every change of `source`."""
-    tree = ast.parse(source)
+    tree, lines = ast.parse(source), source.splitlines()
     skipped = {id(node) for part in _annotations(tree) for node in ast.walk(part)}
     for place, node in enumerate(ast.walk(tree)):
         if id(node) in skipped or not _mutate(copy.deepcopy(node)):
@@ -83,7 +86,7 @@ def mutants(source: str) -> Iterator[tuple[int, str, ast.Module]]:
         _mutate(mine)
         yield (
             mine.lineno,
-            f"{before}  ->  {ast.unparse(mine)}",
+            f"{lines[mine.lineno - 1].strip()}  |  {before}  ->  {ast.unparse(mine)}",
             ast.fix_missing_locations(changed),
         )
 
@@ -143,10 +146,12 @@ class Campaign:
         Of the module.
     equal
         Changes that are known to make no difference, with the reason.
+    only
+        Changes that are tried, or ends of their texts; None for all.
     """
 
-    def __init__(self, name: str, equal: dict[str, str]) -> None:
-        self.name, self.equal = name, equal
+    def __init__(self, name: str, equal: dict[str, str], only: tuple[str, ...] | None) -> None:
+        self.name, self.equal, self.only = name, equal, only
         self.number, self.alive, self.used = 0, list[str](), dict[str, str]()
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -157,7 +162,8 @@ class Campaign:
             raise pytest.UsageError(f"{self.name}: its tests fail as it is")
         for line, text, tree in mutants(source):
             self.number += 1
-            if not self._survives(tree, items):
+            skipped = self.only is not None and not text.endswith(self.only)
+            if skipped or not self._survives(tree, items):
                 continue
             if text in self.equal:
                 self.used[text] = self.equal[text]
@@ -200,14 +206,12 @@ def _patch(old: Mapping[str, Any], new: Mapping[str, Any], owner: Any) -> None:
         ):
             _patch(vars(mine), vars(value), mine)
         elif isinstance(value, PLAIN) and not name.startswith("__") and type(mine) is type(value):
-            for place in (owner, *_importers(name, mine)):
-                if mine != value:
-                    setattr(place, name, value)
-        elif (
-            (code := _function(value)) is not None
-            and (own := _function(mine)) is not None
-            and own.__code__ is not code.__code__
-        ):
+            for place in (owner, *_importers(name, mine)) if mine != value else ():
+                setattr(place, name, value)
+        elif isinstance(value, dict) and isinstance(mine, dict) and name.isupper():
+            mine.clear()
+            mine.update(value)
+        elif (code := _function(value)) is not None and (own := _function(mine)) is not None:
             own.__code__, own.__defaults__ = code.__code__, code.__defaults__
             own.__kwdefaults__ = code.__kwdefaults__
 
@@ -225,9 +229,11 @@ def _function(value: Any) -> types.FunctionType | None:
     return value if isinstance(value, types.FunctionType) else None
 
 
-def campaign(name: str, equal: dict[str, str]) -> dict[str, Any]:
+def campaign(name: str, before: dict[str, Any], *, again: bool) -> dict[str, Any]:
     """Return what became of the changes of a module; those that make a difference are printed."""
-    run = Campaign(name, equal)
+    equal: dict[str, str] = before.get("equal", {})
+    only = (*before["survivors"], *equal) if again and "survivors" in before else None
+    run = Campaign(name, equal, only)
     options = ["-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not cover"]
     if pytest.main([*options, *SUBJECTS[name]], plugins=[run]) != pytest.ExitCode.OK:
         raise SystemExit(f"{name}: not done")
@@ -237,7 +243,7 @@ def campaign(name: str, equal: dict[str, str]) -> dict[str, Any]:
 def page(kept: dict[str, Any]) -> str:
     """Return the page."""
     lines = ["| module | changes | noticed | no difference | survive |", "|" + " --- |" * 5]
-    for name, found in sorted(kept.items()):
+    for name, found in sorted(x for x in kept.items() if "survivors" in x[1]):
         equal, alive = len(found["equal"]), len(found["survivors"])
         noticed = found["changes"] - equal - alive
         lines.append(f"| `{name}` | {found['changes']} | {noticed} | {equal} | {alive} |")
@@ -256,9 +262,10 @@ def _kept() -> dict[str, Any]:
 
 def main() -> int:
     """Run the campaign of some modules, or of all, and write the page."""
-    left = 0
-    for name in sys.argv[1:] or list(SUBJECTS):
-        found = campaign(name, _kept().get(name, {}).get("equal", {}))
+    left, given = 0, sys.argv[1:]
+    again = "--survivors" in given
+    for name in [x for x in given if x != "--survivors"] or list(SUBJECTS):
+        found = campaign(name, _kept().get(name, {}), again=again)
         kept = _kept() | {name: found}  # read anew: campaigns may run side by side
         KEPT.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
         PAGE.write_text(page(kept))

@@ -193,7 +193,7 @@ def _training(series: Series, seed: int, twin: Series | None) -> dict[str, Any]:
 
 
 def columns_of(
-    rows: Sequence[Row], terms: Iterable[str], against: str | None = None, *, cite: bool = False
+    rows: Sequence[Row], terms: Iterable[str], against: str | None, *, cite: bool
 ) -> tuple[Column, ...]:
     """Return all columns of rows in which the problems' own `terms` occur.
 

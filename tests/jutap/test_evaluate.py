@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opt_istn import InputError
 from opt_istn.jutap import graph
-from opt_istn.jutap.evaluate import evaluate, handover_cost, step_cost
+from opt_istn.jutap.evaluate import bounded, evaluate, handover_cost, pays_bonus, step_cost
 from opt_istn.jutap.instance import Cost, Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.testing import random_jutap
@@ -238,3 +238,83 @@ def test_without_geo_keeps_the_start_link() -> None:
     terrestrial = field(start_link=GEO).without_geo()
     offered = [terrestrial.links(cell).tolist() for cell in range(9)]
     assert offered == [[0, 1, GEO]] + [[0, 1]] * 8
+
+
+def dark(**changes: Any) -> Instance:
+    """Return a field without MBS in its first two cells; START is in HOLE."""
+    ids = [[HOLE, GEO], [HOLE, GEO], *[[0, 1, GEO]] * 7]
+    fields = {
+        "start_link": HOLE,
+        "link_ptr": np.cumsum([0, *map(len, ids)]),
+        "link_ids": np.concatenate(ids),
+        "strongest": np.array([HOLE, HOLE] + [0] * 7),
+    }
+    return field(**(fields | changes))
+
+
+def test_cells_in_hole_and_with_geo_are_counted() -> None:
+    """From the first move on: START's own link does not count."""
+    instance = dark()
+    judged = evaluate(instance, plan(instance, (0, 1, 4, 8), (HOLE, HOLE, GEO, 0)))
+    assert (judged.holes, judged.geo) == (1, 1)
+    assert judged.cost == (7 + 40) + (7 - 13) + (10 + 21)
+    assert judged.handover == (-13 + 21) / 20
+    other = evaluate(instance, plan(instance, (0, 1, 4, 8), (HOLE, GEO, 0, 0)))
+    assert (other.holes, other.geo) == (0, 1)
+
+
+@pytest.mark.parametrize(("bonus", "second"), [("printed", -12), ("once", 0)])
+def test_a_bonus_is_paid_as_often_as_it_is_read(bonus: str, second: int) -> None:
+    """Leaving HOLE a second time pays again where that is the reading, else nothing."""
+    instance = dark(cost=dataclasses.replace(field().cost, hole_bonus=bonus))
+    links = (HOLE, HOLE, 0, HOLE, 1, 1)
+    judged = evaluate(instance, plan(instance, (0, 1, 4, 1, 4, 8), links))
+    assert judged.feasible
+    assert judged.cost == (7 + 40) + (7 - 12) + (7 + 40) + (7 + second) + 10
+
+
+def test_only_what_is_earned_by_leaving_hole_is_spent() -> None:
+    """Other negative handovers are no bonus, nor is leaving HOLE for nothing."""
+    cost = Cost((7, 10), -20, -21, -100, -11, -12, 0, 40, hole_bonus="once")
+    instance = field(cost=cost)
+    pays = {(a, b) for a in (0, HOLE, GEO) for b in (1, HOLE, GEO) if pays_bonus(instance, a, b)}
+    assert pays == {(HOLE, 1)}
+    for links in ((0, 1), (GEO, 0), (0, GEO), (GEO, GEO), (HOLE, 1), (HOLE, GEO)):
+        now, later = (handover_cost(instance, *links, spent) for spent in (False, True))
+        assert now == handover_cost(instance, *links) == int(instance.transition[kinds(links)])
+        assert later == (0 if links == (HOLE, 1) else now)
+        plain, spent = (step_cost(instance, links[0], 4, links[1], 1, x) for x in (False, True))
+        assert plain == step_cost(instance, links[0], 4, links[1], 1) == 10 + now
+        assert spent == 10 + later
+    printed = field(cost=dataclasses.replace(cost, hole_bonus="printed"))
+    assert not pays_bonus(printed, HOLE, 1)
+
+
+def kinds(links: tuple[int, int]) -> tuple[int, int]:
+    """Return the kinds of two links."""
+    return field().kind(links[0]), field().kind(links[1])
+
+
+def test_end_is_where_a_walk_stops() -> None:
+    """One move more is one too many, whether or not it comes back."""
+    instance = field()
+    judged = evaluate(instance, plan(instance, (0, 4, 8, 4), (0, 0, 0, 0)))
+    assert judged.violations == ("the walk reaches END at step 2 and goes on",)
+
+
+def test_faults_are_told_in_full() -> None:
+    """START with its link, and whose plan it is by the first twelve digits."""
+    instance, other = field(), field(end=4)
+    judged = evaluate(instance, plan(instance, (1, 4, 8), (0, 1, 1)))
+    assert judged.violations == ("the walk starts in (1, 0), not in START",)
+    own, found = instance.sha256[:12], other.sha256[:12]
+    with pytest.raises(InputError) as caught:
+        evaluate(instance, plan(other, (0, 4), (0, 0)))
+    rule = f"instance: expected a plan for {own} (sha256), found one for {found}"
+    assert str(caught.value) == rule
+
+
+def test_a_budget_bounds_all_walks() -> None:
+    """Without one, costs could fall without limit."""
+    assert bounded(field(energy_budget_mj=0))
+    assert not bounded(field())

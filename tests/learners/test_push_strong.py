@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from opt_istn.push.world.demand import features
 from opt_istn.training import Task
 
 PAPER = PRESETS["push-paper"]
+RULES = ("never", "release", "popular", "match", "greedy")
 LAW = {"unit_us": 1.0, "births": 280}  # what an agent knows that knows the law
 
 
@@ -76,25 +78,27 @@ def test_learns_nothing_from_other_requests(tmp_path: Path) -> None:
     assert saving(instance, replace(solver, elsewhere=True)) < 0.8
 
 
+@pytest.mark.slow  # a training of ten seconds
 def test_generalises(tmp_path: Path) -> None:
-    """After some seconds on drawn instances it beats the rules that do not plan, on others.
+    """Trained on drawn instances it saves more on others than its untrained network and all rules.
 
-    `greedy`, which plans every content by the law, is beaten by long trainings only.
+    The untrained network saves about as much as the best rules, so beating those alone shows
+    nothing.
     """
     task = Task("push", "push-paper", scenario=PAPER)
-    solver = trained(task, tmp_path / "a.pt", steps=30, imitation=1.0, batch=4, sweeps=20)
-    instances = [generate(PAPER, seed, "held out") for seed in range(2)]
+    solver = trained(task, tmp_path / "a.pt", steps=100, imitation=1.0, batch=4, sweeps=20)
+    instances = [generate(PAPER, seed, "held out") for seed in range(4)]
     assert all(solver.supports(x) is None for x in instances)
 
-    def mean(method: str) -> float:
-        rule = registry.make(method, "push", {}) if method else solver
-        plans = [rule.solve(x, Budget(), 0).plan for x in instances]
+    def saved(player: Any) -> list[float]:
+        plans = [player.solve(x, Budget(), 0).plan for x in instances]
         pairs = zip(instances, plans, strict=True)
-        return float(
-            np.mean([1 - expected_cost(x, p) / expected_instance(x).base_us for x, p in pairs])
-        )
+        return [float(1 - expected_cost(x, p) / expected_instance(x).base_us) for x, p in pairs]
 
-    assert mean("") > max(mean("match"), mean("popular"), mean("release"), mean("never"))
+    rules = [registry.make(name, "push", {}) for name in RULES]
+    ours = saved(solver)
+    for player in (replace(solver, weights="untrained"), *rules):
+        assert np.mean(ours) > np.mean(saved(player)) + 0.005, player
 
 
 def test_trains_the_same_from_a_seed_and_after_an_interruption(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from opt_istn.files import InputError
 from opt_istn.push.evaluate import evaluate, lifetimes
 from opt_istn.push.expected import expected_instance
-from opt_istn.push.instance import ABSENT, Instance
+from opt_istn.push.instance import ABSENT, MAX_DELAY_US, Instance
 from opt_istn.push.plan import Plan
 from opt_istn.push.plan import read as read_plan
 from opt_istn.push.scenario import PRESETS, generate
@@ -198,3 +198,64 @@ def test_expected_delay_is_a_term_of_feasible_plans_with_a_law():
         assert evaluate(other, plan).terms()["expected_us"] is None
     wrong = Plan(instance.sha256, ((0, 0, 0), (0, 0, 0)))
     assert evaluate(instance, wrong).terms()["expected_us"] is None
+
+
+def test_a_slot_with_one_request_counts_like_any_other():
+    """Hit ratios are means over slots: one of one, and none of two, make a half."""
+    instance = build([(0, 1), (1, 2), (2, 2)])
+    judged = evaluate(instance, Plan(instance.sha256, ((0, 0, 0),)))
+    assert judged.hit_ratio == 0.5
+
+
+def test_means_are_exact():
+    """A million and 150 microseconds over four requests, to the last digit."""
+    requests = [[0, f, f, ABSENT, ABSENT, us] for f, us in enumerate((50, 99, 1, MISS))]
+    instance = replace(build([]), requests=requests)
+    assert evaluate(instance, Plan(instance.sha256, ())).mean_delay_s == 1_000_150 / 4 / 1e6
+
+
+def test_what_is_absent_is_never_the_fastest():
+    """Not even where the ground takes as long as anything can."""
+    instance = replace(build([]), requests=[[0, 0, 0, ABSENT, ABSENT, MAX_DELAY_US]])
+    modes = evaluate(instance, Plan(instance.sha256, ())).modes
+    assert modes == {"direct": 0, "access": 0, "collab": 0, "ground": 1}
+
+
+def test_two_faults_are_told():
+    """A second push of a content, and the first other fault; or the first two of those."""
+    instance = build([], release=[0, 0, 2, 3], roi=[[1, 0, 1, 1]])
+    told = [
+        "content 0 is pushed twice to user 0 (C3)",
+        "content 1 is outside the region of interest of user 0",
+        "content 2 is pushed in slot 1, before it exists",
+        "content 3 is pushed in slot 1, before it exists",
+    ]
+    other = ((0, 1, 1), (0, 2, 1), (0, 3, 1))
+    for pushes, expected in (
+        (((0, 0, 0), (0, 0, 1), *other), told[:2]),
+        (other, told[1:3]),
+        (((0, 0, 0), other[2]), told[3:]),
+        (((0, 0, 0), (0, 0, 1)), told[:1]),
+    ):
+        judged = evaluate(instance, Plan(instance.sha256, pushes))
+        assert list(judged.violations) == expected
+        assert (judged.pushes, judged.no_push_us) == (len(pushes), 0)
+
+
+def test_what_was_judged_is_no_part_of_the_verdict():
+    """Two verdicts are equal if their numbers are, and printing one prints no instance."""
+    one, other = build([(0, 1)]), build([(1, 1)])
+    first, second = (evaluate(x, Plan(x.sha256, ((0, 2, 0),))) for x in (one, other))
+    assert first == second
+    assert (first.instance, first.plan) != (second.instance, second.plan)
+    assert "Instance" not in repr(first)
+    assert "Plan" not in repr(first)
+
+
+def test_whose_plan_it_is_is_told():
+    """By the first twelve digits of both hashes."""
+    one, other = build([(0, 0)]), build([(0, 1)])
+    with pytest.raises(InputError) as caught:
+        evaluate(one, Plan(other.sha256, ()))
+    rule = f"expected a plan for {one.sha256[:12]} (sha256), found one for {other.sha256[:12]}"
+    assert str(caught.value) == f"instance: {rule}"

@@ -125,6 +125,10 @@ def test_no_interval_of_the_saving_left_ends_beyond_all_of_it(problem: str, cut:
     assert row["left_low_percent"] == 0
     assert (row["left_high_percent"] == 100) == cut
     assert cut or row["left_high_percent"] > 100
+    rows = gap_table(every, against="jutap.greedy").rows
+    less = next(row for row in rows if row["solver"] == "jutap.labels")["difference_low_percent"]
+    assert (less == -100) == cut
+    assert cut or less < -100
 
 
 def test_runs_on_many_instances_take_linear_work() -> None:
@@ -149,6 +153,26 @@ def test_runs_on_many_instances_take_linear_work() -> None:
         return counted
 
     assert steps(1000) < 15 * steps(100)
+
+
+def test_an_interval_without_limits_goes_where_it_goes() -> None:
+    """Of values around zero it has ends of both signs."""
+    values = (-2.0, -1.0, 0.0, 1.0, 2.0, 0.5)
+    interval = Sample({str(n): {0: value} for n, value in enumerate(values)}).interval(0)
+    assert interval is not None
+    assert interval.low < -1
+    assert interval.high > 1
+
+
+def test_what_is_saved_decides_where_anything_can_be() -> None:
+    """One instance of a group is enough; where the reference is optimal on all it is the gap."""
+    some = [run("labels", 100, 100, n, terms={"reference": x}) for n, x in ((0, 100), (1, 200))]
+    for records, saves in ((some, True), (some[:1], False), (some[1:], True)):
+        series = _series(records, "labels")
+        assert series.saves == saves
+        assert series.chief == (series.left if saves else series.gaps)
+    unknown = _series([run("greedy", 150, terms={"reference": 200})], "greedy")
+    assert not unknown.saves
 
 
 def test_few_plans_do_not_win() -> None:

@@ -56,6 +56,12 @@ def test_all_rows_of_a_column_have_as_many_digits(largest: float, small: str | N
     assert small or first == expected[largest][0]
 
 
+def test_costs_and_memory_have_a_unit() -> None:
+    """Costs in millions with three decimals, memory in whole MiB."""
+    (cells,) = _cells(run("greedy", 12_345_678, peak_memory_mb=99.6))
+    assert (cells["cost / 10⁶"], cells["MiB"]) == ("12.346", "100")
+
+
 def test_a_column_of_nothing_is_not_shown() -> None:
     """A term that no row has is no column; one that a row lacks is a dash there."""
     cells = _cells(_terms(x=1.0), run("blind", 101, terms={}))
@@ -202,8 +208,9 @@ def test_columns_appear_when_there_is_something_to_say() -> None:
     assert "failed" in _cells(*plain, crash("blind"))[0]
     assert "missing" in _cells(*plain, run("labels", 100, 100, 1))[0]
     known = {"terms": {"reference": 200}}
-    cells = _cells(changed(open_, **known), changed(run("greedy", 110), **known))
-    assert [row["at least"] for row in cells] == ["0.00", "10.00"]
+    cells = _cells(changed(open_, **known), changed(run("greedy", 110), **known), crash("blind"))
+    assert [row["at least"] for row in cells] == ["0.00", "10.00", "100.00"]
+    assert [row["failed"] for row in cells] == [columns.ABSENT, columns.ABSENT, "1"]
 
 
 def test_a_row_is_called_by_its_solver() -> None:

@@ -4,7 +4,8 @@ import math
 
 from opt_istn.report import charts, groups, profiles
 from opt_istn.report.profiles import Field
-from opt_istn.runs.ledger import Record
+from opt_istn.runs.ledger import Failure, Record
+from opt_istn.solver import Status
 from tests.report.synthetic import changed, comparison, crash, run
 
 
@@ -82,3 +83,35 @@ def test_at_most_eight_curves_stand_out() -> None:
     grey = [name for name, style in styles.items() if style is charts.OTHERS]
     assert len(styles) - len(grey) == 8
     assert grey == [f"jutap.solver{n}" for n in (7, 8, 9, 10)]
+
+
+def test_half_of_the_instances_are_enough() -> None:
+    """Two of four are half of them, one of three is less."""
+    for total, own, kept in ((4, 2, True), (4, 1, False), (3, 1, False), (3, 2, True)):
+        records = [run("labels", 100, 100, n) for n in range(total)]
+        records += [run("greedy", 100, None, n) for n in range(own)]
+        assert ("jutap.greedy" in _field(records).times()) == kept, (total, own)
+        assert _field(records).left_out == (() if kept else ("jutap.greedy",))
+
+
+def test_plans_of_failed_runs_have_no_share() -> None:
+    """They are counted among the runs, and their costs are not."""
+    failed = changed(run("greedy", 110), status=Status.FAILED, failure=Failure.REFUTED)
+    assert _field([run("labels", 100, 100), failed]).shares()["jutap.greedy"] == ([], 1)
+
+
+def test_all_instances_need_a_reference() -> None:
+    """Where one has none, plans are measured by their gaps on every instance."""
+    known = {"terms": {"reference": 300}}
+    records = [run("labels", 100, 100, n, **known) for n in range(2)]
+    records += [run("greedy", 150, None, n, **known) for n in range(2)]
+    assert _field(records).shares()["jutap.greedy"][0] == [25, 25]
+    unknown = [x if x.sha256 == records[0].sha256 else changed(x, terms={}) for x in records]
+    assert _field(unknown).shares()["jutap.greedy"][0] == [50, 50]
+
+
+def test_one_declaration_makes_an_exact_method() -> None:
+    """A run of an older file that declares nothing is of the same method as the others."""
+    older = changed(run("labels", 100, 100), kind="", seed=7)
+    field = _field([older, run("labels", 100, 100)])
+    assert list(field.proof_times()) == ["jutap.labels"]
