@@ -18,6 +18,7 @@ Row = Mapping[str, Any]
 SHIFT_S = 0.01
 DIGITS = 16  # of a hash, where people read it
 ABSENT = "\N{EN DASH}"
+CHARGED = ("left", "gap", "cost_mean")  # how columns begin that count the reference for no plan
 REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
 UNITS = {  # by the ending of a term's name: the unit shown, and what to multiply the term by
@@ -129,12 +130,14 @@ def row_of(
         "feasible": series.answered,
         "solved": len(series.solved),
         "proved": len(series.proved),
-        "agreed": len(series.agreed),
+        "confirmed": len(series.agreed),
         "failure_reasons": "; ".join(reasons) or None,
         "certificate": _certificate(series),
         **_training(series, seed, twin),
     }
     averages = _averages(series, seed) | _difference(series, seed, against)
+    if not series.answered:  # what it is charged would look like what it reached
+        averages |= dict.fromkeys(name for name in averages if name.startswith(CHARGED))
     return row | (dict.fromkeys(averages) if series.missing else averages)
 
 
@@ -222,7 +225,7 @@ def columns_of(
         *_spread_columns("difference", f"minus {against}"),
         _plain("proved", "proved", "quality"),
         _plain("solved", "solved", "quality"),
-        _plain("agreed", "agreed", "quality"),
+        _plain("confirmed", "confirmed", "quality"),
         Column("certificate", "certificate", _short, "certificate" if cite else ""),
         _plain("bound_gap_percent", "bound gap %"),
         _plain("training", "training", "training"),

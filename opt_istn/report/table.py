@@ -27,12 +27,12 @@ NOTES = (
         "another sign: there is the mean difference cost - bound, and no part in the mean."
     ),
     (
-        "Runs without a plan are charged the reference in both, and in the cost. Means are over "
-        "instances, of means over seeds."
+        "Runs without a plan are charged the reference in both, and in the cost; a solver that has "
+        "no plan at all shows none of these. Means are over instances, of means over seeds."
     ),
     (
         "plan %: runs with a feasible plan, or a proof that there is none; proved: settled by "
-        "the run itself; solved: equal to the proven outcome, whoever proved it; agreed: solved, "
+        "the run itself; solved: equal to the proven outcome, whoever proved it; confirmed: solved, "
         "and proven by engines of two different cores, or by a certificate."
     ),
     (

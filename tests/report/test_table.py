@@ -20,7 +20,7 @@ def _row(records: list[Record], solver: str, **options: Any) -> dict[str, Any]:
 def test_counts_and_gaps_of_a_heuristic() -> None:
     """Greedy has gaps of 10, 0 and 10 % to the best bounds, and solves the second instance."""
     row = _row(comparison(), "greedy")
-    counts = ("instances", "runs", "failed", "proved", "solved", "agreed", "gap_units")
+    counts = ("instances", "runs", "failed", "proved", "solved", "confirmed", "gap_units")
     assert [row[name] for name in counts] == [3, 3, 0, 0, 1, 1, 3]
     assert row["gap_percent"] == pytest.approx(20 / 3)
     assert row["gap_low_percent"] == pytest.approx(0)
@@ -125,7 +125,7 @@ def test_negative_costs() -> None:
 def test_without_any_bound_there_is_no_gap() -> None:
     """Without a bound the gap is unknown, not zero, and nothing is solved."""
     row = _row([run("greedy", 100), run("blind", 90)], "blind")
-    assert (row["gap_percent"], row["solved"], row["agreed"]) == (None, 0, 0)
+    assert (row["gap_percent"], row["solved"], row["confirmed"]) == (None, 0, 0)
 
 
 def test_proven_infeasibility_is_a_result() -> None:
@@ -134,7 +134,7 @@ def test_proven_infeasibility_is_a_result() -> None:
     proven = [changed(x, claim=x.claim and changed(x.claim, proof=x.solver)) for x in proven]
     table = gap_table([*proven, run("greedy")])
     assert [row["solved"] for row in table.rows] == [1, 1, 0]
-    assert [row["agreed"] for row in table.rows] == [1, 1, 0]
+    assert [row["confirmed"] for row in table.rows] == [1, 1, 0]
     assert [x.solver for x in table.without_plan] == ["jutap.greedy"]
     assert table.headline.startswith("1 instance: 0 certified, 1 agreed")
 
