@@ -69,26 +69,24 @@ def state(pid: int) -> str:
         return ""
 
 
-def kill(pids: Iterable[int]) -> int:
-    """Kill processes and return how many there were."""
-    killed = 0
+def kill(pids: Iterable[int]) -> None:
+    """Kill processes."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-            killed += 1
-    return killed
 
 
 def kill_tree(pid: int) -> int:
     """Kill all descendants of a process, which may fork meanwhile; return how many there were."""
-    killed = 0
+    killed: set[int] = set()  # on a loaded machine one takes a while to be gone
     for _ in range(100):
         alive = descendants(pid)
         if not alive:
             break
-        killed += kill(alive)
+        kill(alive)
+        killed |= set(alive)
         time.sleep(0.002)
-    return killed
+    return len(killed)
 
 
 def cpu_s(pid: int) -> float:
