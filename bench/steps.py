@@ -96,7 +96,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         tree, git = Path(folder) / "before", ["git", "-C", str(HERE), "worktree"]
-        subprocess.run([*git, "add", "--detach", str(tree), given.before], check=True)
+        subprocess.run([*git, "add", "-q", "--detach", str(tree), given.before], check=True)
         try:
             compare(tree, given)
         finally:
