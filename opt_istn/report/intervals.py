@@ -150,7 +150,7 @@ def _bca(values: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, Floa
         rng=rng,
     )
     low, high = result.confidence_interval
-    return low, high
+    return np.asarray(low), np.asarray(high)
 
 
 def _abc(values: FloatArray) -> tuple[FloatArray, FloatArray]:

