@@ -81,14 +81,15 @@ def kill(pids: Iterable[int]) -> int:
 
 def kill_tree(pid: int) -> int:
     """Kill all descendants of a process, which may fork meanwhile; return how many there were."""
-    killed = 0
+    killed = set[int]()  # on a busy machine they take more than one look to be gone
     for _ in range(100):
         alive = descendants(pid)
         if not alive:
             break
-        killed += kill(alive)
+        kill(alive)
+        killed.update(alive)
         time.sleep(0.002)
-    return killed
+    return len(killed)
 
 
 def cpu_s(pid: int) -> float:
