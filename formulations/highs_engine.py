@@ -71,7 +71,7 @@ def alone() -> Iterator[None]:
         yield
 
 
-class _Heard(Highs):
+class _Heard(Highs):  # type: ignore[misc]
     """Pyomo's HiGHS, which tells of plans and bounds while it searches."""
 
     told: tuple[pyo.ConcreteModel, Heard]  # set from outside: Pyomo makes it anew by itself

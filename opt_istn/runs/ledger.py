@@ -1,7 +1,7 @@
 """The record of a run: one JSON line, appended with fsync, never rewritten.
 
-A record keeps what is judged of its run alone; what runs say of each other is derived when they are
-read (`opt_istn.runs.audit`). A later line with the same key replaces an earlier one.
+A record keeps what is judged of its run alone; `opt_istn.runs.audit` derives the rest on reading. A
+later line with the same key replaces an earlier one.
 """
 
 import gzip
@@ -347,15 +347,14 @@ def _latest(path: str | Path, thin: Thinner | None) -> Iterable[Record]:
 def together(files_: Iterable[Iterable[Record]]) -> list[Record]:
     """Return the records of several files, one of each key; see `read_all`."""
     found: dict[bytes, Record] = {}
-    for records in files_:
-        for run in records:
-            key = digest(run.key)
-            found[key] = _better(run, found[key]) if key in found else run
+    for run in (run for records in files_ for run in records):
+        key = digest(run.key)
+        found[key] = _better(run, found[key]) if key in found else run
     return list(found.values())
 
 
 def _better(one: Record, other: Record) -> Record:
-    """Return the record of two files that counts, with what both say of their comparisons."""
+    """Return which record of two files counts, with what both say of their comparisons."""
 
     def rank(run: Record) -> tuple[Any, ...]:
         return run.status != Status.FAILED, run.certificate is not None, run.time, encode(run)

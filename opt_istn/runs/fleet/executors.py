@@ -233,7 +233,7 @@ class Remote(Site):
             broken.append((sent, error))
         elif isinstance(error, KeyboardInterrupt):
             raise error
-        elif hasattr(error, "allowed_failures"):
+        elif error is not None and hasattr(error, "allowed_failures"):
             self._took.append((sent, error))
         elif error is not None:  # whatever a foreign executor, or a machine of it, may raise
             records += self._lost(sent, error)

@@ -78,13 +78,13 @@ def kill(pids: Iterable[int]) -> None:
 
 def kill_tree(pid: int) -> int:
     """Kill all descendants of a process, which may fork meanwhile; return how many there were."""
-    killed: set[int] = set()  # on a loaded machine one takes a while to be gone
+    killed = set[int]()  # on a busy machine they take more than one look to be gone
     for _ in range(100):
         alive = descendants(pid)
         if not alive:
             break
         kill(alive)
-        killed |= set(alive)
+        killed.update(alive)
         time.sleep(0.002)
     return len(killed)
 
