@@ -110,8 +110,8 @@ def _listen(
 ) -> None:
     """Have SCIP tell of better solutions, and of its bound after every node."""
     import pyscipopt
+    from pyscipopt.scip import PY_SCIP_EVENTTYPE as kinds  # noqa: N811
 
-    kinds = pyscipopt.SCIP_EVENTTYPE
     events = (kinds.BESTSOLFOUND, kinds.NODESOLVED)
     columns = {x.name: x for x in engine.getVars()}
     own = [
@@ -120,7 +120,7 @@ def _listen(
         if symbols.get(id(one)) in columns
     ]
 
-    class Handler(pyscipopt.Eventhdlr):  # type: ignore[misc]
+    class Handler(pyscipopt.Eventhdlr):
         def eventinit(self) -> None:
             for event in events:
                 self.model.catchEvent(event, self)
