@@ -19,11 +19,11 @@ import pytest
 
 from formulations.jutap.prove import prove as prove_jutap
 from formulations.push.mip.prove import prove as prove_push
-from formulations.push.mip.prove import prove_user
 from opt_istn import verifier
 from opt_istn.push.instance import Instance as PushInstance
 from opt_istn.solver import Budget
 from opt_istn.testing import jutap, push
+from tests.proving import prove_user
 
 Document = dict[str, Any]
 MUTANTS = int(os.environ.get("OPT_ISTN_MUTANTS", "600"))
@@ -48,7 +48,7 @@ def proven_push(index: int) -> tuple[Document, Document, Any]:
     total = 0
     for u, rows in enumerate(verifier.requests_by_user(document)):
         user = verifier.User(document, u, rows)
-        proof = prove_user(user, user.base, lambda: False)
+        proof = prove_user(user, user.base)
         users.append({"denominator": proof.denominator, "tree": proof.tree})
         total += proof.bound_us
     head = {"format": "opt-istn/certificate", "version": 1, "instance": instance.sha256}

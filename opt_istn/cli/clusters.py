@@ -130,7 +130,8 @@ def _facts(records: list["Record"]) -> dict[str, Any]:
     gaps = status.gaps(records)
     timed = [run for run in records if run.seconds is not None]
     slowest = sorted(timed, key=lambda run: -(run.seconds or 0.0))[:_SLOWEST]
-    shown = [f"{100 * value:.3g} % on {name}" for value, name in gaps] or [None]
+    shown: list[str | None] = [f"{100 * value:.3g} % on {name}" for value, name in gaps]
+    shown = shown or [None]
     return {
         "instances": len({run.sha256 for run in records}),
         "closed": sum(gap == 0 for gap, _ in gaps),

@@ -32,8 +32,8 @@ NOTES = (
     ),
     (
         "plan %: runs with a feasible plan, or a proof that there is none; proved: settled by "
-        "the run itself; solved: equal to the proven outcome, whoever proved it; confirmed: solved, "
-        "and proven by engines of two different cores, or by a certificate."
+        "the run itself; solved: equal to the proven outcome, whoever proved it; confirmed: "
+        "solved, and proven by engines of two different cores, or by a certificate."
     ),
     (
         "time: shifted geometric mean of wall seconds, start-up beyond 10 s included, shift "

@@ -163,23 +163,6 @@ def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
     return proof
 
 
-def prove_user(user: User, known_us: int, expired: Callable[[], bool]) -> Proof:
-    """Prove that no plan of a user costs less than one that is known, or find a better one.
-
-    Parameters
-    ----------
-    known_us
-        Cost of the known plan.
-    expired
-        Asked before a node is split whether to stop; the tree so far then proves less.
-    """
-    if not user.positions:
-        return _nothing_to_gain(user)
-    search = Search(user, known_us)
-    search.run(expired)
-    return written.proof_of(search, ())
-
-
 def _nothing_to_gain(user: User) -> Proof:
     return Proof(user.base, (), user.base, 1, ["least"])
 

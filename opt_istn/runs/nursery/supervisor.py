@@ -317,7 +317,8 @@ class _Watch:
     def _compiled(self) -> bool:
         """Return whether the run took so long to get ready that it is begun anew."""
         free = self.job["free_s"]
-        return None not in (free, self.clock) and self.clock - self.start > free
+        ready = free is not None and self.clock is not None
+        return ready and (self.clock or 0.0) - self.start > free
 
     def _over_limit(self) -> tuple[Failure | None, str]:
         now = time.monotonic()

@@ -7,7 +7,7 @@ import pytest
 
 from formulations.push.mip import highs, matrix
 from formulations.push.mip.leaves import SCALE, Leaf
-from formulations.push.mip.prove import prove, prove_user
+from formulations.push.mip.prove import prove
 from formulations.push.mip.relaxation import Relaxation
 from formulations.push.mip.tree import Search, leaves
 from opt_istn import Budget, verifier
@@ -16,6 +16,7 @@ from opt_istn.push.instance import Instance
 from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.testing import push
+from tests.proving import prove_user
 
 
 def users_of(instance: Instance) -> list[verifier.User]:
@@ -45,7 +46,7 @@ def test_a_user_of_the_paper_is_proven() -> None:
     """From a plan that pushes nothing, the optimum of a user is found and proven."""
     instance = generate(PRESETS["push-paper"], 0, "paper")
     user = users_of(instance)[4]
-    proof = prove_user(user, user.base, lambda: False)
+    proof = prove_user(user, user.base)
     assert proof.bound_us == 26_891_595
     assert proof.cost_us == proof.bound_us
     assert proof.pushes
