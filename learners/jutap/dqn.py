@@ -266,17 +266,8 @@ class DqnCourse:
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
         contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
-        return Agent(
-            METHOD,
-            asdict(self.config),
-            self.about,
-            self.seed,
-            state,
-            self.history,
-            counts=counts,
-            measured=measured(self.history),
-            contract=contract,
-        )
+        known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history)
+        return Agent(*known, counts=counts, measured=measured(self.history), contract=contract)
 
     @torch.no_grad()
     def actions(self) -> IntArray:
