@@ -27,7 +27,7 @@ import msgspec
 from opt_istn import files, problems, registry
 from opt_istn.files import InputError
 from opt_istn.library.shelf import Library
-from opt_istn.runs.nursery import processes, worker
+from opt_istn.runs.nursery import packing, processes
 from opt_istn.solver import Budget
 from opt_istn.version import source_commit
 
@@ -85,8 +85,8 @@ def parts(name: str) -> Sequence[bytes]:
     """Return an entry of the library, or a preset's instance of seed 0, as runs get it."""
     if name in PRESETS:
         problem = problems.of_preset(name)
-        return worker.pack(problem.generate(problem.scenario(name, {}), 0, name))
-    return worker.pack(problems.read_instance(Library().instance_path(name)))
+        return packing.pack(problem.generate(problem.scenario(name, {}), 0, name))
+    return packing.pack(problems.read_instance(Library().instance_path(name)))
 
 
 def _serve(solver_id: str, problem: str, pipe: Connection) -> None:

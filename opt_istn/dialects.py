@@ -13,6 +13,10 @@ from msgspec import inspect
 _EXACT = 2**53  # floats below it are the integers they look like
 
 
+class DialectWarning(UserWarning):
+    """A document is in a dialect of JSON, and read all the same."""
+
+
 class UnclearError(ValueError):
     """A value that can mean more than one thing, or nothing."""
 

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from opt_istn import dialects, placing
+from opt_istn.dialects import DialectWarning as DialectWarning
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -55,9 +56,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, field: str, expected: str, source: str = "") -> None:
-        self.field = field
-        self.expected = expected
-        self.source = source
+        self.field, self.expected, self.source = field, expected, source
         super().__init__(field, expected, source)
 
     def __str__(self) -> str:
@@ -67,12 +66,7 @@ class InputError(ValueError):
 def _short(text: str) -> str:
     """Return `text` on one line, without its middle if it is damaged input of great length."""
     line = " ".join(text.split())
-    half = MAX_LINE // 2
-    return line if len(line) <= MAX_LINE else f"{line[:half]}...{line[-half:]}"
-
-
-class DialectWarning(UserWarning):
-    """A document is in a dialect of JSON, and read all the same."""
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE // 2]}...{line[-MAX_LINE // 2 :]}"
 
 
 class _Header(msgspec.Struct):
@@ -206,8 +200,7 @@ def build(
     Raises
     ------
     InputError
-        If the document is wrong, or `make` refuses it; names `source`, and the field that is wrong
-        in every way to read it.
+        If the document is wrong, or `make` refuses it; names `source`.
     """
     try:
         document = decode_versions(data, schemas, file_format, source)
@@ -220,6 +213,8 @@ def build(
             made = _made(_of_dialect(data, schemas, file_format, source, rows=rows), make, source)
         except InputError as error:
             refused.append(error)
+        except msgspec.ValidationError as error:
+            refused.append(InputError(*explain(error), source))
         except dialects.UnclearError:
             continue
         else:
@@ -233,12 +228,9 @@ def _of_dialect(
     data: bytes, schemas: Mapping[int, type[T]], file_format: str, source: str, *, rows: bool
 ) -> T:
     text = text_of(data, source)
-    try:
-        header = dialects.read(text, _Header, rows=rows)
-        _check_header(header, schemas, file_format, source)
-        document: T = dialects.read(text, schemas[header.version], rows=rows)
-    except msgspec.ValidationError as error:
-        raise InputError(*explain(error), source) from None
+    header = dialects.read(text, _Header, rows=rows)
+    _check_header(header, schemas, file_format, source)
+    document: T = dialects.read(text, schemas[header.version], rows=rows)
     _refuse_duplicates(text, source)
     _refuse_depth(document, source)
     return document
@@ -344,8 +336,7 @@ def current_folder() -> str:
 
 def unusable(what: str, error: OSError | ValueError, path: str | Path) -> InputError:
     """Return the `InputError` for a file that the operating system refuses."""
-    reason = error.strerror if isinstance(error, OSError) else None
-    return InputError("", f"{what} ({reason or error})", str(path))
+    return InputError("", f"{what} ({getattr(error, 'strerror', None) or error})", str(path))
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:

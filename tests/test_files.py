@@ -222,6 +222,13 @@ def test_what_is_unclear_is_refused(edit: Edit) -> None:
         instances.from_bytes(json.dumps(document).encode())
 
 
+def test_what_is_wrong_in_a_dialect_is_named() -> None:
+    """A fault is not blamed on what is merely written in another way."""
+    document = _document() | {"version": 1.0, "start": 0.5}
+    with pytest.raises(InputError, match="^it: start: Expected `?int`?, got `?float"):
+        instances.from_bytes(json.dumps(document).encode(), "it")
+
+
 def test_newer_versions_are_called_newer() -> None:
     """A file of a newer version says that a newer program wrote it."""
     document = _document() | {"version": 99}

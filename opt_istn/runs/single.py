@@ -15,7 +15,7 @@ from opt_istn.runs import environment
 from opt_istn.runs.cores import core_of
 from opt_istn.runs.judge import examine
 from opt_istn.runs.ledger import Failure, Limits, Record, Source
-from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery import packing, worker
 from opt_istn.runs.nursery.child import Description
 from opt_istn.runs.nursery.worker import Outcome
 from opt_istn.solver import Budget, Status
@@ -162,7 +162,7 @@ def _outcome(
     """Run a solver, unless it has shown already that it does not get ready in time."""
     if solver.late:
         return Outcome(failure=Failure.TIME, error=solver.late)
-    parts = worker.packed(instance)
+    parts = packing.packed(instance)
     return worker.run(
         solver.solver, instance.problem, solver.parameters, seed, budget, parts, startup_s
     )

@@ -12,7 +12,7 @@ from learners.push.maac import Maac
 from learners.push.mappo import Mappo, MultiModal
 from opt_istn import InputError, registry
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.runs.nursery.worker import pack
+from opt_istn.runs.nursery.packing import pack
 from opt_istn.testing import jutap
 from opt_istn.training import Task
 

@@ -160,8 +160,8 @@ def test_entering_a_cell_costs() -> None:
     [
         ((), (), "one link for each"),
         ((0, 4), (0,), "one link for each"),
-        ((1, 4, 8), (0, 0, 0), "not in START"),
-        ((0, 4, 8), (1, 0, 0), "not in START"),
+        ((1, 4, 8), (0, 0, 0), "START is cell 0 with link 0"),
+        ((0, 4, 8), (1, 0, 0), "START is cell 0 with link 0"),
         ((0, 9), (0, 0), "outside the grid"),
         ((0, -1), (0, 0), "outside the grid"),
         ((0, 4, 8), (0, HOLE, 0), "not available in cell 4"),

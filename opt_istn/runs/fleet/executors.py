@@ -28,7 +28,7 @@ from opt_istn.runs import single
 from opt_istn.runs.fleet import remote
 from opt_istn.runs.fleet.remote import Lacking, Parcel
 from opt_istn.runs.ledger import Record, run_key
-from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery import packing, worker
 from opt_istn.runs.single import Task
 from opt_istn.solver import Budget
 
@@ -334,7 +334,7 @@ class Remote(Site):
     def _send(self, sent: Sent, *, bring: bool) -> None:
         if self._ended:
             return
-        parts = tuple(worker.packed(sent.instance)) if bring else None
+        parts = tuple(packing.packed(sent.instance)) if bring else None
         parcel = Parcel(sent.instance.sha256, parts)
         future = self._submitted(parcel, sent.task)
         if future is None:

@@ -23,7 +23,7 @@ KEPT = 4  # instances that stay on a worker; runs come instance by instance
 
 
 class Parcel(NamedTuple):
-    """An instance on its way: its hash, and itself in parts (`worker.pack`) where it is lacking."""
+    """An instance on its way: its hash, and itself in parts (`packing`) where it is lacking."""
 
     sha256: str
     parts: tuple[bytes, ...] | None

@@ -8,7 +8,6 @@ not trusted to keep the deadline either: it is kept here once more.
 
 import atexit
 import os
-import pickle
 import select
 import socket
 import subprocess
@@ -93,28 +92,6 @@ class Outcome:
     peak_memory_mb: float = 0.0
     steps: Steps | None = None
     reported: RawClaims | None = None
-
-
-def pack(instance: Any) -> list[bytes]:
-    """Return `instance` pickled in parts; unpickled in the child, its arrays are read-only."""
-    buffers: list[pickle.PickleBuffer] = []
-    head = pickle.dumps(instance, protocol=5, buffer_callback=buffers.append)
-    return [head, *(buffer.raw().tobytes() for buffer in buffers)]
-
-
-class _Last:
-    """The last instance packed: many runs in turn are on the same one."""
-
-    instance: Any = None
-    parts: tuple[bytes, ...] = ()
-
-
-def packed(instance: Any) -> Sequence[bytes]:
-    """Return `instance` as `pack` does, which is remembered until another one comes."""
-    with _lock:
-        if _Last.instance is not instance:
-            _Last.instance, _Last.parts = instance, tuple(pack(instance))
-        return _Last.parts
 
 
 def warm_up(threads: int) -> None:

@@ -16,7 +16,7 @@ import pytest
 from opt_istn import Budget, InputError, Status
 from opt_istn.runs import compare
 from opt_istn.runs.ledger import Failure, Source
-from opt_istn.runs.nursery import worker
+from opt_istn.runs.nursery import packing, worker
 from opt_istn.runs.nursery.worker import Outcome
 from tests.planted import OPTIMUM, tiny
 
@@ -28,7 +28,7 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def parts() -> list[bytes]:
-    return worker.pack(tiny())
+    return packing.pack(tiny())
 
 
 @pytest.fixture(autouse=True)
