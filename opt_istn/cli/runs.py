@@ -236,6 +236,8 @@ def _compared(runs: Sequence["Record"]) -> int:
         return 4
     if any(run.failure == Failure.CRASHED for run in runs):
         return 1
+    if any(run.failure == Failure.INPUT for run in runs):
+        return 2
     return 3 if any(run.never_started for run in runs) else 0
 
 

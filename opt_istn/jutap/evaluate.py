@@ -153,7 +153,7 @@ def _structure(instance: Instance, plan: Plan) -> list[str]:
     if (plan.cells[0], plan.links[0]) != (instance.start, instance.start_link):
         where = f"in cell {plan.cells[0]} with link {plan.links[0]}"
         start = f"cell {instance.start} with link {instance.start_link}"
-        return [f"the walk starts {where}, START is {start} (both count from 0, row by row)"]
+        return [f"the walk starts {where}, START is {start}; both count from 0"]
     for i, (cell, link) in enumerate(zip(plan.cells, plan.links, strict=True)):
         if not 0 <= cell < instance.num_cells:
             return [f"cells[{i}] = {cell} is outside the grid"]

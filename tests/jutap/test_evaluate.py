@@ -306,7 +306,8 @@ def test_faults_are_told_in_full() -> None:
     """START with its link, and whose plan it is by the first twelve digits."""
     instance, other = field(), field(end=4)
     judged = evaluate(instance, plan(instance, (1, 4, 8), (0, 1, 1)))
-    assert judged.violations == ("the walk starts in (1, 0), not in START",)
+    start = "the walk starts in cell 1 with link 0, START is cell 0 with link 0; both count from 0"
+    assert judged.violations == (start,)
     own, found = instance.sha256[:12], other.sha256[:12]
     with pytest.raises(InputError) as caught:
         evaluate(instance, plan(other, (0, 4), (0, 0)))
