@@ -47,7 +47,7 @@ def generate(preset: str, seed: int = 0, name: str = "", **changes: Any) -> Inst
     problem = problems.of_preset(preset)
     texts = {key: _text(value) for key, value in changes.items()}
     scenario = problem.scenario(preset, texts)
-    return problem.generate(scenario, seed, name or f"{preset}-{seed}")
+    return problem.generate(scenario, seed, name or problems.name_of(preset, seed, changes))
 
 
 def read_instance(path: str | Path) -> Instance:

@@ -247,6 +247,11 @@ def _said_of_reference(name: str, constant: str, unsaid: Any) -> Any:
     return getattr(import_module(f"{package}.reference"), constant, unsaid)
 
 
+def name_of(preset: str, seed: int, changes: Mapping[str, Any]) -> str:
+    """Return how an instance is called by default; one of a changed preset says so."""
+    return f"{preset}-changed-{seed}" if changes else f"{preset}-{seed}"
+
+
 def of_preset(preset: str) -> Problem:
     """Return the problem a preset belongs to."""
     known: list[str] = []

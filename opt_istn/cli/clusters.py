@@ -130,13 +130,12 @@ def _facts(records: list["Record"]) -> dict[str, Any]:
     gaps = status.gaps(records)
     timed = [run for run in records if run.seconds is not None]
     slowest = sorted(timed, key=lambda run: -(run.seconds or 0.0))[:_SLOWEST]
-    shown: list[str | None] = [f"{100 * value:.3g} % on {name}" for value, name in gaps]
-    shown = shown or [None]
+    shown = [f"{100 * value:.3g} % on {name}" for value, name in gaps]
     return {
         "instances": len({run.sha256 for run in records}),
         "closed": sum(gap == 0 for gap, _ in gaps),
-        "best gap so far": shown[-1],
-        "largest gap left": shown[0],
+        "best gap so far": shown[-1] if shown else None,
+        "largest gap left": shown[0] if shown else None,
         "slowest": [
             _said(run.instance, run.solver, run.seed, f"{run.seconds:.3g} s") for run in slowest
         ],

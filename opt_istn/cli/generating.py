@@ -41,10 +41,11 @@ def generate(
 
     `--set` may name files of your own: constellations, users, requests, stations, radio maps.
     """
-    from opt_istn import files
+    from opt_istn import files, problems
 
     files.check_text("--name", name)
-    common, label = output.settings(set_ or []), name or f"{preset}-{seed}"
+    common = output.settings(set_ or [])
+    label = name or problems.name_of(preset, seed, common)
     if each:
         made = _each(preset, seed, label, common, each, quiet=json)
         _make_folder(out)

@@ -145,19 +145,41 @@ def add(
     return 4 if any(line.verdict == contribute.REFUSED for line in lines) else 0
 
 
-def cite(name: Name, folder: Folder = "") -> int:
-    """Check an entry, then print its BibTeX entry and one sentence for LaTeX."""
+def cite(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|HASH|RUNS", help="Entry of the library, or records.")
+    ],
+    folder: Folder = "",
+) -> int:
+    """Print BibTeX and a sentence for LaTeX: of an entry, which is checked, or of your records.
+
+    An entry goes by its name, or by the hash of its instance or certificate. Of records each
+    instance gets a sentence with its value, what that rests on, and the gaps of heuristics and
+    agents.
+    """
     from opt_istn.library import cite as citing
     from opt_istn.library import contribute, shelf
 
+    if placing.is_there(name):
+        return _cite_runs(name)
     kept = _library(folder)
     entry = kept.find(name)
     _, wrong = shelf.check(kept, entry)
     if wrong := wrong or contribute.unbacked(kept, entry):
         output.complain(f"{entry.name}: {wrong}")
         return 4
-    year = contribute.since(kept, entry)[:4]
-    print(citing.bibtex(entry, year), citing.sentence(entry), sep="\n\n")
+    year, by = contribute.since(kept, entry)[:4], contribute.keeper(kept, entry) if folder else ""
+    print(citing.bibtex(entry, year, by), citing.sentence(entry), sep="\n\n")
+    return 0
+
+
+def _cite_runs(path: str) -> int:
+    from opt_istn.library import records
+    from opt_istn.runs import ledger
+
+    runs = ledger.read_all([path], plans=False)
+    year = max((run.time for run in runs), default="")[:4]
+    print(records.software(year), *records.sentences(runs), sep="\n\n")
     return 0
 
 

@@ -10,13 +10,16 @@ from opt_istn.version import __version__, full_version
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"})
 
 
-def bibtex(entry: Entry, year: str) -> str:
-    """Return the BibTeX entry of an instance with its bound, which is known since `year`."""
+def bibtex(entry: Entry, year: str, by: str = "") -> str:
+    """Return the BibTeX entry of an instance with its bound, which is known since `year`.
+
+    `by` is who keeps the library; without it, it is the installed one.
+    """
     key = f"opt-istn:{entry.name}"
     fields = {
-        "title": f"{{{entry.name.translate(_SPECIAL)}}}: {_what(entry)}",
-        "author": "{The opt-istn developers}",
-        "howpublished": f"opt-istn library, version {__version__}",
+        "title": f"{{{tex(entry.name)}}}: {_what(entry)}",
+        "author": f"{{{tex(by or 'The opt-istn developers')}}}",
+        "howpublished": f"{'own' if by else 'opt-istn'} library, checked by opt-istn {__version__}",
         "note": f"instance sha256 {entry.sha256}"
         + (f", certificate sha256 {entry.certificate}" if entry.certificate else ""),
         "year": year,
@@ -27,15 +30,15 @@ def bibtex(entry: Entry, year: str) -> str:
 
 def sentence(entry: Entry) -> str:
     """Return one sentence of LaTeX: value with unit, standing, verifier, certificate."""
-    name = f"\\texttt{{{entry.name.translate(_SPECIAL)}}}"
+    name = f"\\texttt{{{tex(entry.name)}}}"
     proof = (
-        f"certificate {_short(entry.certificate)} ({entry.kind}), "
-        f"accepted by the verifier of opt-istn {full_version().translate(_SPECIAL)}"
+        f"certificate {short(entry.certificate)} ({entry.kind}), "
+        f"accepted by the verifier of opt-istn {tex(full_version())}"
         if entry.certificate
         else "no certificate"
     )
     return (
-        f"Instance {name} (sha256 {_short(entry.sha256)}) {_said(entry)} "
+        f"Instance {name} (sha256 {short(entry.sha256)}) {_said(entry)} "
         f"({entry.standing}: {proof})~\\cite{{opt-istn:{entry.name}}}."
     )
 
@@ -47,25 +50,39 @@ def _what(entry: Entry) -> str:
 
 
 def _said(entry: Entry) -> str:
-    if entry.status == Status.OPTIMAL:
-        return f"has the optimal cost {_value(entry, entry.cost)}"
-    if entry.status == Status.INFEASIBLE:
-        return "has no feasible plan"
-    if entry.status == Status.UNBOUNDED:
-        return "has plans of arbitrarily low cost"
-    if entry.cost is None or entry.bound is None:
+    found = said(entry.problem, entry.status, entry.cost, entry.bound)
+    if not found:
         raise InputError("", f"expected a plan and a bound of {entry.name}: nothing to cite yet")
-    cost, bound = _value(entry, entry.cost), _value(entry, entry.bound)
-    return f"has a plan of cost {cost}, and none costs less than {bound}"
+    return found
 
 
-def _value(entry: Entry, cost: int | None) -> str:
+def said(problem: str, status: Status, cost: int | None, bound: int | None) -> str:
+    """Return what is known of an instance, as the rest of a sentence; empty if too little is."""
+    if status == Status.OPTIMAL:
+        return f"has the optimal cost {_value(problem, cost)}"
+    if status == Status.INFEASIBLE:
+        return "has no feasible plan"
+    if status == Status.UNBOUNDED:
+        return "has plans of arbitrarily low cost"
+    if cost is None or bound is None:
+        return ""
+    values = _value(problem, cost), _value(problem, bound)
+    return "has a plan of cost {}, and none costs less than {}".format(*values)
+
+
+def tex(text: str) -> str:
+    """Return text with what LaTeX reads as commands quoted."""
+    return text.translate(_SPECIAL)
+
+
+def short(sha256: str | None) -> str:
+    """Return the beginning of a hash, as LaTeX sets it."""
+    return f"\\texttt{{{(sha256 or '')[:16]}}}"
+
+
+def _value(problem: str, cost: int | None) -> str:
     """Return a cost in the problem's unit, with all of its digits."""
-    unit, scale = problems.cost_unit(entry.problem)
+    unit, scale = problems.cost_unit(problem)
     digits = max(0, len(f"{1 / scale:.0f}") - 1)
     value = f"{(cost or 0) * scale:.{digits}f}"
     return f"${value}$" + (f"\\,{unit}" if unit else "")
-
-
-def _short(sha256: str | None) -> str:
-    return f"\\texttt{{{(sha256 or '')[:16]}}}"

@@ -202,8 +202,16 @@ def unbacked(library: Library, entry: Entry) -> str:
 
 def since(library: Library, entry: Entry) -> str:
     """Return the time of the last line that changed an entry."""
-    times = [x.time for x in ledger(library) if (x.sha256, x.verdict) == (entry.sha256, ACCEPTED)]
-    return times[-1]
+    return _accepted(library, entry)[-1].time
+
+
+def keeper(library: Library, entry: Entry) -> str:
+    """Return who gave what an entry says last."""
+    return _accepted(library, entry)[-1].by
+
+
+def _accepted(library: Library, entry: Entry) -> list[Line]:
+    return [x for x in ledger(library) if (x.sha256, x.verdict) == (entry.sha256, ACCEPTED)]
 
 
 def _hash(path: str | Path) -> str:

@@ -123,11 +123,15 @@ class Library:
         return files.decode_document(data, _Index, FORMAT, 1, str(path)).entries
 
     def find(self, name: str) -> Entry:
-        """Return the entry of a name, a hash, or the beginning of a hash that is unique."""
+        """Return the entry of a name, or of the hash of its instance or certificate.
+
+        The beginning of a hash is enough where it is unique.
+        """
         entries = self.entries()
         found = [entry for entry in entries if entry.name == name]
         if not found and len(name) >= 8:
-            found = [entry for entry in entries if entry.sha256.startswith(name)]
+            hashes = [(x, (x.sha256, x.certificate or "")) for x in entries]
+            found = [x for x, both in hashes if any(one.startswith(name) for one in both)]
         if len(found) != 1:
             raise InputError("", problems.unknown("entry", name, [e.name for e in entries]))
         return found[0]

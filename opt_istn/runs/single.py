@@ -48,7 +48,8 @@ def load(source: Source) -> Instance:
         raise InputError("source", "expected a file, or a preset and its seed")
     problem = problems.of_preset(source.preset)
     scenario = problem.scenario(source.preset, source.overrides)
-    return problem.generate(scenario, source.seed, f"{source.preset}-{source.seed}")
+    name = problems.name_of(source.preset, source.seed, source.overrides)
+    return problem.generate(scenario, source.seed, name)
 
 
 def run_one(

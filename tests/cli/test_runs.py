@@ -27,13 +27,14 @@ def _compare(*names: str, out: str = "runs.jsonl") -> int:
     ("names", "code"),
     [
         (["Honest", "Detour"], 0),
+        (["Honest", "BadInput"], 2),
         (["Honest", "Segfault"], 1),
         (["Honest", "Overbound"], 4),
         (["Honest", "Segfault", "Overbound"], 4),
     ],
 )
 def test_a_comparison_exits_with_the_worst(names: list[str], code: int) -> None:
-    """A comparison exits with 1 when a solver crashed and with 4 when a claim is refuted."""
+    """It exits with 1 when a solver crashed, 2 when its input is bad, 4 when a claim is refuted."""
     assert _compare(*names) == code
     assert _compare(*names) == code  # the runs being there already
 
