@@ -66,7 +66,8 @@ class Check:
         if self.finding != Finding.OK:
             return ()
         if run.plan is not None:
-            found.append("plan recomputed")
+            feasible = run.cost is not None
+            found.append("plan recomputed" if feasible else "plan recomputed, infeasible")
         if run.bound is not None or run.status in (Status.INFEASIBLE, Status.UNBOUNDED):
             what = "status" if run.bound is None else "bound"
             done = "proven by certificate" if self.proven else self.again or "not recomputed"

@@ -40,15 +40,13 @@ def failures(every: Iterable[Series]) -> tuple[Incident, ...]:
 
 def without_plan(every: Iterable[Series]) -> tuple[Incident, ...]:
     """Return the runs that neither failed nor have a plan, though none is proven not to exist."""
-    settled = (Status.FAILED, *SETTLED)
-    return _incidents(
-        [
-            (series, run, run.status)
-            for series in every
-            for run in series.runs
-            if run.cost is None and run.status not in settled
-        ]
-    )
+    runs = [(series, run) for series in every for run in series.runs]
+    return _incidents([(own, run, run.status) for own, run in runs if _has_none(run)])
+
+
+def _has_none(run: Record) -> bool:
+    """Return whether a run that did not fail has neither a plan nor a proof that there is none."""
+    return run.cost is None and run.status not in (Status.FAILED, *SETTLED)
 
 
 def reason_of(run: Record) -> str:
@@ -79,6 +77,7 @@ def headline(every: Sequence[Series]) -> str:
     runs = {id(run): run for series in every for run in series.runs}  # one may be in two groups
     known = {key: series.known[key].summary for series in every for key in series.instances}
     failed = sum(run.status == Status.FAILED for run in runs.values())
+    without = sum(map(_has_none, runs.values()))
     count = Counter(summary.standing for summary in known.values())
     plural = "" if len(known) == 1 else "s"
     disputed = count[Standing.DISPUTED]
@@ -89,4 +88,5 @@ def headline(every: Sequence[Series]) -> str:
         f"{count[Standing.BOUNDED] + count[Standing.OPEN]} bounded or open"
         + (f", {disputed} disputed" if disputed else "")
         + f"; {len(runs)} runs, {failed} failed"
+        + (f", {without} without a plan" if without else "")
     )
