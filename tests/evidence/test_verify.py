@@ -64,6 +64,16 @@ def test_tampered_records_are_refuted(changes: dict[str, Any], reason: str, sour
     assert said.startswith(reason)
 
 
+def test_words_of_other_versions_are_no_tampering(source: Source) -> None:
+    """Why a plan is infeasible may be told in other words; that it is may not change."""
+    run = _run("Trespasser", source)
+    assert run.violations
+    told = msgspec.structs.replace(run, violations=("in other words",))
+    assert _findings(told) == _findings(run)
+    silent = msgspec.structs.replace(run, violations=())
+    assert _findings(silent)[0][1].startswith("violations: recorded ()")
+
+
 def test_failed_is_no_place_to_hide(source: Source) -> None:
     """The evaluated plan of a refuted run is checked too, because it refutes others."""
     hidden = msgspec.structs.replace(_run("Liar", source), cost=1)
