@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 SHIFT_S = 0.01
 DIGITS = 16  # of a hash, where people read it
 ABSENT = "\N{EN DASH}"
-CHARGED = ("left", "gap", "cost_mean")  # how columns begin that count the reference for no plan
+CHARGED = ("gap", "cost_mean")  # how columns begin that would look like a plan where there is none
 REFERENCES = ("reference", "no_push_us")  # terms that are the same for all solvers
 
 UNITS = {  # by the ending of a term's name: the unit shown, and what to multiply the term by

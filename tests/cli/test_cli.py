@@ -157,7 +157,7 @@ def test_generate(cli: Cli) -> None:
     arguments = ["--seed", "5", "--set", "cell_m=50", "-o", "new.json.gz", "--json"]
     code, out, _ = cli("generate", "jutap-planted", *arguments)
     expected = {
-        "name": "jutap-planted-5",
+        "name": "jutap-planted-changed-5",
         "instance": tiny(cell_m=55.0).sha256,
         "file": "new.json.gz",
     }

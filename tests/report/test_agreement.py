@@ -161,9 +161,8 @@ def test_counts_are_those_of_the_runs(page: Tables) -> None:
 def test_the_first_sentence_counts_what_follows(page: Tables) -> None:
     """Instances, standings and runs of the first sentence are those of the tables below."""
     standing = Counter(row["standing"] for row in page.tables["Best known bounds"])
-    instances, certified, agreed, claimed, other, runs, failed = (
-        int(x) for x in re.findall(r"\d+", page.lead)
-    )
+    counted = [int(x) for x in re.findall(r"\d+", page.lead)]
+    instances, certified, agreed, claimed, other, runs, failed = counted[:7]
     assert instances == len(page.tables["Best known bounds"]) == standing.total()
     assert (certified, agreed, claimed) == (
         standing["certified"],
@@ -173,6 +172,8 @@ def test_the_first_sentence_counts_what_follows(page: Tables) -> None:
     assert other == instances - certified - agreed - claimed
     assert runs == len(page.tables["All runs"])
     assert failed == sum(row["status"] == "failed" for row in page.tables["All runs"])
+    without = sum(row["status"] == "no_plan" for row in page.tables["All runs"])
+    assert counted[7:] == [without] * bool(without)
 
 
 def test_every_run_is_behind_some_row(page: Tables) -> None:

@@ -73,7 +73,7 @@ def test_headline_counts_instances() -> None:
     records = comparison()
     text = gap_table(records).headline
     assert text.startswith("3 instances: 0 certified, 2 agreed (two different cores), 0 claimed")
-    assert text.endswith("1 bounded or open; 12 runs, 1 failed")
+    assert text.endswith("1 bounded or open; 12 runs, 1 failed, 2 without a plan")
     single = [record for record in records if record.solver != "jutap.cpsat"]
     assert "0 agreed (two different cores), 2 claimed (one core" in gap_table(single).headline
 
