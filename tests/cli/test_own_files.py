@@ -50,7 +50,9 @@ def _generate(name: str, *more: str) -> int:
     return main(["generate", preset, "--seed", "1", *words, "-o", f"{name}.json", *more])
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x == "tle" else x for x in KINDS]
+)
 def test_every_kind_of_file_goes_all_the_way(name: str) -> None:
     """From each kind of file an instance is generated, solved, drawn and exported."""
     assert _generate(name) == 0

@@ -38,7 +38,10 @@ def instance(name: str) -> Any:
     return problem.generate(problem.scenario(name, {}), 0, name)
 
 
-@pytest.mark.parametrize(("name", "subject"), PAIRS)
+@pytest.mark.parametrize(
+    ("name", "subject"),
+    [x if i % 3 == 0 else pytest.param(*x, marks=pytest.mark.slow) for i, x in enumerate(PAIRS)],
+)
 def test_no_engine_overruns(name: str, subject: str) -> None:
     """A solver is done half a second after its limit at the latest.
 
@@ -58,6 +61,7 @@ def test_no_engine_overruns(name: str, subject: str) -> None:
     assert time.process_time() - begin <= LIMIT_S + time_limits.allowed_s(LIMIT_S)
 
 
+@pytest.mark.slow
 def test_the_sweep_sees_who_is_late(tmp_path: Path) -> None:
     """A solver that works on for .7 s after its limit is named, and the exit code is 1."""
     command = [sys.executable, "-m", "bench.time_limits", "--limits", "0.05"]

@@ -32,8 +32,13 @@ KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
 }
 
 
+LONG = ("user", "joint", "multi-modal", "maac", "gumbel")
+
+
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")  # it is not one
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(x, marks=pytest.mark.slow) if x in LONG else x for x in KINDS]
+)
 def test_trains_elsewhere_as_here(kind: str, tmp_path: Path) -> None:
     """A training elsewhere, interrupted and gone on with, makes the agent that one here makes."""
     make, training, given = KINDS[kind]

@@ -75,7 +75,12 @@ def shuffled(instance: Instance) -> Instance:
     return replace(instance, requests=rows[first])
 
 
-@pytest.mark.parametrize("name", BUDGETS)
+LONG = ("maac", "gumbel", "multi-modal", "user")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(x, marks=pytest.mark.slow) if x in LONG else x for x in BUDGETS]
+)
 def test_memorises_an_instance(name: str, tmp_path: Path) -> None:
     """Every agent learns the tiny instance by heart; each kind not from other requests."""
     instance = generate(TINY, 0, "tiny")

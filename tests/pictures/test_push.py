@@ -154,7 +154,15 @@ def test_titles_and_legend_tell_what_occurs() -> None:
     assert "pushed" in {text.get_text() for text in figure.legends[0].get_texts()}
 
 
-@pytest.mark.parametrize(("slots", "cache"), [(18, 3), (18, 45), (180, 3), (3, 1), (60, 500)])
+@pytest.mark.parametrize(
+    ("slots", "cache"),
+    [
+        (18, 3),
+        (18, 45),
+        (3, 1),
+        *(pytest.param(*x, marks=pytest.mark.slow) for x in ((180, 3), (60, 500))),
+    ],
+)
 def test_nothing_overlaps(slots: int, cache: int) -> None:
     """Axes, titles and legend stay on the sheet and apart, and numbers stay inside their bars."""
     sizes = {"num_slots": slots, "cache_sizes": (cache, cache), "num_contents": 4 * slots}

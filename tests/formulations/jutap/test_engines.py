@@ -110,8 +110,14 @@ def test_labels_agree_with_networkx() -> None:
             assert outcome(claims) == ("optimal", cost), seed
 
 
-@pytest.mark.parametrize("bonus", ["printed", "once"])
-@pytest.mark.parametrize("budget", ["none", "tight", "binding"])
+LARGER = [("none", "once"), ("tight", "printed"), ("binding", "printed")]
+MORE = [("none", "printed"), ("tight", "once"), ("binding", "once")]
+
+
+@pytest.mark.parametrize(
+    ("budget", "bonus"),
+    [*LARGER, *(pytest.param(*x, marks=pytest.mark.slow) for x in MORE)],
+)
 def test_engines_agree_on_a_larger_grid(budget: Any, bonus: HoleBonus) -> None:
     """On 9 x 9 cells the three engines prove the same integer."""
     for seed in range(3):

@@ -134,7 +134,9 @@ def test_never_costs_the_base() -> None:
     assert expected_cost(instance, found.plan) == expected_instance(instance).base_us
 
 
-@pytest.mark.parametrize("preset", ["push-tiny", "push-paper-wide"])
+@pytest.mark.parametrize(
+    "preset", ["push-tiny", pytest.param("push-paper-wide", marks=pytest.mark.slow)]
+)
 def test_no_online_policy_beats_the_expected_bound(preset: str) -> None:
     """The certificate of `expected` holds for every policy that cannot see requests, exactly."""
     instance = instance_of(preset, 1)
@@ -155,6 +157,7 @@ def test_thrifty_policies_beat_flooding() -> None:
             assert expected_cost(instance, claims(name, instance).plan) < flood
 
 
+@pytest.mark.slow
 def test_expected_beats_rolling() -> None:
     """Who knows the births plans better than who samples them."""
     instance = instance_of("push-paper", 0)
