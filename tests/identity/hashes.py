@@ -24,6 +24,9 @@ LARGE = {
     "jutap-city": 1,
     "push-fleet": 0,
     "push-day": 0,
+    "push-users-1": 0,  # 12 to 18 users, as 6 and 9 are made
+    "push-cache-3": 0,  # and 30 to 45 places, as 20 and 25
+    "push-cache-4": 0,
     "push": 1,
 }
 
