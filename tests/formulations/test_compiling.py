@@ -12,20 +12,11 @@ from typing import Any
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from opt_istn import InputError, registry
+from bench.time_limits import solvers
+from opt_istn import registry
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget
 from opt_istn.testing import jutap, push
-
-
-def plain() -> Iterator[str]:
-    """Yield the solvers that can be made as they are; agents need an agent file."""
-    for name in registry.names():
-        try:
-            registry.make(name, name.partition(".")[0], {})
-        except InputError:
-            continue
-        yield name
 
 
 def kernels() -> list[Dispatcher]:
@@ -52,7 +43,7 @@ def subjects(problem: str) -> Iterator[Any]:
             yield as_in_a_run(generate(PRESETS["push-tiny"], seed, "push-tiny"))
 
 
-@pytest.mark.parametrize("name", list(plain()))
+@pytest.mark.parametrize("name", solvers())
 def test_nothing_is_compiled_on_the_clock(name: str) -> None:
     """After `prepare` no call of `solve` meets a kernel, or types of arguments, for the first time.
 

@@ -8,27 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from bench.time_limits import solvers
 from learners.push.maac import Maac
 from learners.push.mappo import Mappo, MultiModal
-from opt_istn import InputError, registry
+from opt_istn import registry
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.runs.nursery.packing import pack
 from opt_istn.testing import jutap
 from opt_istn.training import Task
 
 HERE = Path(__file__).parent
-
-
-def solvers() -> list[str]:
-    """Return the solvers that can be made as they are; agents need an agent file."""
-    found = []
-    for name in registry.names():
-        try:
-            registry.make(name, name.partition(".")[0], {})
-        except InputError:
-            continue
-        found.append(name)
-    return found
 
 
 def engines(name: str) -> bool:
