@@ -27,8 +27,9 @@ def sentences(runs: Sequence[Record]) -> list[str]:
     for known in summarise(runs):
         if known.standing == Standing.DISPUTED or not _told(known):
             continue
-        own = [row for row in rows if row["group"] == known.instance]
-        gaps = [_gap(row) for row in own if row["gap_percent"] and row["kind"] != "exact"]
+        names = (known.instance, f"{known.instance} {known.sha256[:8]}")  # the name may be shared
+        own = [row for row in rows if row["group"] in names and row["kind"] != "exact"]
+        gaps = [_gap(row) for row in own if row["gap_percent"] is not None]
         name = f"Instance \\texttt{{{tex(known.instance)}}} (sha256 {short(known.sha256)})"
         value = said(known.problem, known.status, known.best_cost, known.best_bound)
         more = f"; {', '.join(gaps)} above that bound" if gaps else ""

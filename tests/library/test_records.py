@@ -19,6 +19,10 @@ def test_each_instance_has_a_sentence() -> None:
     assert "(claimed: no certificate, the word of " in found[0]
     assert "greedy} is 30.00\\,\\% (mean of 2 runs) above that bound" in found[0]
     assert found[0].endswith("~\\cite{opt-istn}.")
+    best = records.sentences([*runs, run("straight", 1_000_000)])
+    assert "straight} is 0.00\\,\\%" in best[0], "who reaches the optimum is told, too"
+    twin = msgspec.structs.replace(run("labels", 2_000_000, 2_000_000), sha256="f" * 64)
+    assert "greedy} is 30.00" in records.sentences([*runs, twin])[0], "a shared name loses no gap"
     assert "@misc{opt-istn,\n" in records.software("2026")
 
 

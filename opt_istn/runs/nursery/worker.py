@@ -111,8 +111,8 @@ def run(
     """Run a solver on a packed instance and wait for it.
 
     A start-up of more than `FREE_STARTUP_S` counts, for nobody may solve off the clock. What takes
-    that long is a kernel that is compiled the first time, and kept: such a run is begun anew before
-    the solver has done anything, and its second start-up is the one that is recorded.
+    that long is a kernel that is compiled the first time, and kept: such a run is begun anew as
+    soon as it is ready, and its second start-up is the one that is recorded.
 
     Parameters
     ----------
