@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -25,9 +24,9 @@ from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.jutap.table import strongest, table_of
 from opt_istn.report.table import gap_table
 from opt_istn.runs.compare import run_one
-from opt_istn.runs.ledger import Claim, Limits, Record, Source, Steps
-from opt_istn.solver import Status
+from opt_istn.runs.ledger import Record, Source
 from opt_istn.training import Task
+from tests.learners import played
 
 MAP = replace(generate(PRESETS["jutap-tiny"], 1, "tiny"), energy_budget_mj=None)
 METHODS = {
@@ -84,29 +83,9 @@ def begun(method: str, seed: int) -> dict[str, Any]:
 
 
 def record(instance: Instance, solver_id: str, seed: int, **parameters: Any) -> Record:
-    """Solve in this process; return the record that `run_one` would write."""
-    solver = registry.make(solver_id, "jutap", parameters)
-    claims = solver.solve(instance, Budget(), seed)
-    judged = evaluate(instance, claims.plan)
-    cost = judged.cost if judged.feasible else None
-    proof = {"bound": claims.bound, "claim": Claim(claims.status, cost, claims.bound, claims.proof)}
-    steps = getattr(solver, "steps", None)
-    return Record(
-        problem="jutap",
-        instance=instance.name,
-        sha256=instance.sha256,
-        source=Source(preset="jutap-tiny", seed=0),
-        solver=f"jutap.{solver_id.removeprefix('jutap.')}",
-        parameters=parameters,
-        kind=solver.kind,
-        seed=seed,
-        limits=Limits(),
-        status=claims.status,
-        cost=cost,
-        terms={} if cost is None else {"reference": reference_cost(instance)},
-        steps=None if steps is None else msgspec.convert(steps, Steps),
-        **(proof if claims.status == Status.OPTIMAL else {}),
-    )
+    """Play in this process; return the record that `run_one` would write."""
+    terms = {"reference": reference_cost(instance)}
+    return played.record("jutap-tiny", instance, solver_id, seed, terms, **parameters)
 
 
 def rows(method: str, file: Path) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 import torch
 
@@ -16,14 +15,14 @@ from learners.push.counterfactual import Counterfactual, CounterfactualCourse
 from learners.push.mappo import Mappo
 from learners.push.planner import CounterfactualAgent, load
 from opt_istn import Budget, InputError, registry
-from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.report.table import gap_table
 from opt_istn.runs.compare import run_one
-from opt_istn.runs.ledger import Claim, Limits, Record, Source, Steps
+from opt_istn.runs.ledger import Record, Source
 from opt_istn.solver import Status
 from opt_istn.training import Task
+from tests.learners import played
 
 TINY = PRESETS["push-tiny-v2"]
 ENOUGH = MINIMUM["push.mappo"]
@@ -64,27 +63,8 @@ def plant(learned: Path, folder: Path, steps: int, *, learning: bool) -> Path:
 
 def record(instance: Instance, solver_id: str, seed: int, **parameters: Any) -> Record:
     """Play in this process; return the record that `run_one` would write."""
-    solver = registry.make(solver_id, "push", parameters)
-    claims = solver.solve(instance, Budget(), seed)
-    cost = evaluate(instance, claims.plan).cost
-    proof = {"bound": claims.bound, "claim": Claim(claims.status, cost, claims.bound, claims.proof)}
-    steps = getattr(solver, "steps", None)
-    return Record(
-        problem="push",
-        instance=instance.name,
-        sha256=instance.sha256,
-        source=Source(preset="push-tiny-v2", seed=0),
-        solver=f"push.{solver_id.removeprefix('push.')}",
-        parameters=parameters,
-        kind=solver.kind,
-        seed=seed,
-        limits=Limits(),
-        status=claims.status,
-        cost=cost,
-        terms={"no_push_us": instance.base_us},
-        steps=None if steps is None else msgspec.convert(steps, Steps),
-        **(proof if claims.status == Status.OPTIMAL else {}),
-    )
+    terms = {"no_push_us": instance.base_us}
+    return played.record("push-tiny-v2", instance, solver_id, seed, terms, **parameters)
 
 
 def rows(instances: list[Instance], file: Path) -> dict[str, dict[str, Any]]:
