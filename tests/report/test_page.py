@@ -7,13 +7,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opt_istn import InputError
 from opt_istn.jutap import Plan
 from opt_istn.report.page import write_page
 from opt_istn.report.page.html import SCRIPT
-from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.ledger import Record, Source, Steps
 from tests.planted import best_plan, long_plan, tiny
 from tests.report.synthetic import changed, comparison, crash, flown, run
 
@@ -90,6 +91,14 @@ def test_page_holds_everything(page: Any) -> None:
     assert "a processor" in made.text
     rows = made.source.split("<details>")[-1]
     assert rows.count("<tr class") == len(comparison())
+
+
+def test_agents_that_tell_their_training_have_a_table_of_it(page: Any) -> None:
+    """Every block of columns that a row can fill has a caption on the page."""
+    steps = Steps(rollouts=5, gradient_steps=100, status="plateau")
+    agent = msgspec.structs.replace(run("dqn", 120), kind="agent", steps=steps)
+    text = page([run("labels", 100, 100), agent]).text
+    assert "How agents were trained, and what they gained over their own untrained network" in text
 
 
 def test_every_link_leads_somewhere_on_the_page(page: Any) -> None:

@@ -20,6 +20,7 @@ CAPTIONS = {  # of the blocks of columns
     "quality": "Quality",
     "effort": "What it is, and what it took",
     "plan": "Means of the plans' own terms",
+    "training": "How agents were trained, and what they gained over their own untrained network",
 }
 
 
