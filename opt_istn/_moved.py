@@ -24,7 +24,7 @@ _ROOMS = (  # old package, new one, and the modules that moved there
     ("formulations.jutap", "formulations.jutap.passes", "search"),
     ("opt_istn", "opt_istn.files", "dialects hashing placing sheets"),
     ("opt_istn.jutap", "opt_istn.jutap.world", "parameters measured"),
-    ("opt_istn.jutap", "opt_istn.jutap.flights", "observation starts table"),
+    ("opt_istn.jutap", "opt_istn.jutap.flights", "observation table"),
     ("opt_istn.cli", "opt_istn.cli.terminal", "ending output speaking streams"),
     ("formulations.push.mip", "formulations.push.proof", "prove tree leaves relaxation written"),
     ("learners.push", "learners.push.stage", "batch draws view scene episodes env"),
@@ -104,8 +104,8 @@ LEARNERS = {
     "learners.push_nets": "learners.push.networks.nets",
     "learners.push_scene": "learners.push.stage.scene",
     "learners.qlearning": "learners.jutap.qlearning",
-    "learners.starts": "opt_istn.jutap.flights.starts",
-    "learners.jutap.starts": "opt_istn.jutap.flights.starts",
+    "learners.starts": "opt_istn.jutap.starts",
+    "learners.jutap.starts": "opt_istn.jutap.starts",
     **{old: new for old, new in _MOVED.items() if old.startswith("learners.")},
 }
 _RENAMED = {  # names that are called otherwise at the new place, or are at another one
@@ -116,7 +116,7 @@ _RENAMED = {  # names that are called otherwise at the new place, or are at anot
         "Training": "learners.jutap.qlearning.QLearning",
         "ValueIteration": "formulations.jutap.value_iteration.ValueIteration",
     },
-    "learners.starts": {"value_iteration": "opt_istn.jutap.table.value_iteration"},
+    "learners.starts": {"value_iteration": "opt_istn.jutap.flights.table.value_iteration"},
 }
 
 

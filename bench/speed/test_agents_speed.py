@@ -16,8 +16,8 @@ from learners.jutap.dqn import Dqn, DqnCourse
 from learners.jutap.env import Flights, JutapEnv
 from learners.jutap.qlearning import QLearning
 from learners.push.mappo import Mappo, MappoCourse
-from opt_istn.jutap.flights.starts import judge
 from opt_istn.jutap.flights.table import Table, features_of, strongest, table_of
+from opt_istn.jutap.starts import judge
 from opt_istn.training import Task
 
 PRESET = "jutap-paper"

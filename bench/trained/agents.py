@@ -29,8 +29,8 @@ from bench import pages
 from learners import agent
 from learners.plateau import find_plateau
 from opt_istn import Budget, registry
-from opt_istn.jutap.flights.starts import STRONGEST, judge, split
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import STRONGEST, judge, split
 from opt_istn.problems import of_preset
 from opt_istn.runs import ledger
 from opt_istn.runs.compare import Choice, Comparison

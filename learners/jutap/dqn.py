@@ -42,10 +42,10 @@ from learners.nets import linear
 from learners.training import BY_PROFILE, COUNT, RATE, SHARE, WIDTH, check_one, check_ranges
 from opt_istn.files import InputError
 from opt_istn.jutap.flights import table as mdp
-from opt_istn.jutap.flights.starts import STRONGEST
 from opt_istn.jutap.flights.table import FeatureKind, Reward, Table
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.dqn"

@@ -18,11 +18,11 @@ from learners.jutap.env import JutapEnv
 from learners.jutap.solver import Flyer
 from opt_istn.files import InputError
 from opt_istn.jutap.flights.observation import Layout, layout_of
-from opt_istn.jutap.flights.starts import Acts
 from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.pilot import plan_from_env
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.starts import Acts
 
 
 class Foreign(Flyer):

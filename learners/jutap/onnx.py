@@ -17,9 +17,9 @@ from learners.jutap.foreign import AgentFile, check_map, check_widths
 from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
 from opt_istn.files import InputError
 from opt_istn.jutap.flights.observation import Layout, layout_of
-from opt_istn.jutap.flights.starts import Acts, best_of
 from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.starts import Acts, best_of
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from learners import agent
 from learners.jutap.dqn import METHOD, DqnAgent
 from opt_istn.files import InputError
 from opt_istn.jutap import instance as instances
-from opt_istn.jutap.flights.starts import FULL, Split, against, judge_solver, split
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import FULL, Split, against, judge_solver, split
 from opt_istn.pictures import canvas
 from opt_istn.pictures.jutap.starts import starts_figure
 from opt_istn.solver import Budget

@@ -22,9 +22,9 @@ from learners.push.stage.env import PushEnv
 from opt_istn import Budget, InputError, Status, evaluate, generate
 from opt_istn.jutap import plan_from_env
 from opt_istn.jutap.flights.observation import LAYOUTS
-from opt_istn.jutap.flights.starts import best_of, judge_pilot, judge_solver
 from opt_istn.jutap.flights.table import strongest, table_of
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import best_of, judge_pilot, judge_solver
 from opt_istn.push import plan_from_env as push_plan
 
 BUDGET = Budget(time_s=60)

@@ -1,1 +1,1 @@
-"""Flights step by step: the value table, what an agent observes, and every START at once."""
+"""Flights step by step: the value table of a map, and what an agent observes."""

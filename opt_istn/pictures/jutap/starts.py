@@ -3,8 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from opt_istn.jutap.flights.starts import FULL, Judged
 from opt_istn.jutap.instance import Instance
+from opt_istn.jutap.starts import FULL, Judged
 
 
 def starts_figure(instance: Instance, judged: Judged, reference: str = FULL) -> Figure:

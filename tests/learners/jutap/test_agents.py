@@ -15,10 +15,10 @@ from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, netwo
 from learners.jutap.qlearning import QAgent, QLearning
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.flights.starts import judge, split
 from opt_istn.jutap.flights.table import greedy, rewarded, strongest, table_of, value_iteration
 from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.starts import judge, split
 from opt_istn.testing.jutap import draw, random_jutap
 from opt_istn.training import Task
 

@@ -12,7 +12,6 @@ from formulations.jutap.labels import Labels
 from learners.jutap.env import Flights, JutapEnv
 from opt_istn import Budget, InputError
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.flights.starts import judge
 from opt_istn.jutap.flights.table import (
     FREQUENCIES,
     features_of,
@@ -26,6 +25,7 @@ from opt_istn.jutap.graph import start_state
 from opt_istn.jutap.instance import HoleBonus, Instance
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.scenario import MILLION, PRESETS, generate
+from opt_istn.jutap.starts import judge
 from opt_istn.testing.jutap import CostKind, random_jutap
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from learners.jutap.dqn import Dqn
 from learners.jutap.pictures import main, returns_figure, split_figure
-from opt_istn.jutap.flights.starts import FULL, STRONGEST, Judged, Split
 from opt_istn.jutap.scenario import PRESETS, generate
+from opt_istn.jutap.starts import FULL, STRONGEST, Judged, Split
 from opt_istn.pictures.jutap.starts import starts_figure
 from opt_istn.training import Task
 

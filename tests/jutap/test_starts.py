@@ -14,8 +14,8 @@ from opt_istn import Budget, generate
 from opt_istn.cli import main
 from opt_istn.jutap import Instance, evaluate
 from opt_istn.jutap.flights.observation import LAYOUTS, Layout
-from opt_istn.jutap.flights.starts import FULL, STRONGEST, Acts, against, judge, judge_solver
 from opt_istn.jutap.flights.table import greedy, strongest, table_of, value_iteration
+from opt_istn.jutap.starts import FULL, STRONGEST, Acts, against, judge, judge_solver
 
 BUDGET = Budget(time_s=60)
 
