@@ -6,7 +6,7 @@ import supersuit
 from stable_baselines3 import PPO
 from stable_baselines3.common.utils import set_random_seed
 
-from learners.push.env import PushEnv
+from learners.push.stage.env import PushEnv
 from opt_istn import read_instance
 
 env = supersuit.pettingzoo_env_to_vec_env_v1(PushEnv(read_instance("push.json")))

@@ -20,9 +20,7 @@ from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver
 from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import IntArray
-from opt_istn.jutap.starts import STRONGEST
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.table import (
     LOST,
     Reward,
     Table,
@@ -31,6 +29,8 @@ from opt_istn.jutap.table import (
     strongest,
     table_of,
 )
+from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.qlearning"

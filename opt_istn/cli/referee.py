@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn.cli import clusters, output
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import RunsFiles, allowed
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:

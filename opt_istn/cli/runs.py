@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn import placing, platforms
-from opt_istn.cli import clusters, output
+from opt_istn import platforms
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.runs.compare import Choice
@@ -142,7 +143,8 @@ def compare(
     json: Json = False,
 ) -> int:
     """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn.cli import prove, speaking
+    from opt_istn.cli import prove
+    from opt_istn.cli.terminal import speaking
     from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner
