@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from formulations.push.mip.cuts import Point, violated
 from formulations.push.mip.leaves import Answers, Leaf, Name, Rows, Sum, rounded
+from formulations.quiet_highs import quiet_engine
 from opt_istn.verifier import ONE, Refused, User
 
 IntArray = NDArray[np.int64]
@@ -67,8 +68,7 @@ class Relaxation:
         upper = np.array([free] * len(asked) + [-row.get(ONE, 0) for row in sums], dtype=float)
         cost = np.zeros(width)
         cost[: len(gains)] = -np.array(gains, dtype=float)
-        engine = highspy.Highs()
-        engine.silent()
+        engine = quiet_engine()
         options: dict[str, Any] = {"threads": 1, "solver": "simplex", "presolve": "off"}
         for option, value in options.items():
             engine.setOptionValue(option, value)

@@ -128,16 +128,16 @@ def test_kept_searches_of_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_proof_out_of_time_is_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`prove -o CERT` keeps CERT.search until the bound meets the plan, and no longer."""
     monkeypatch.chdir(tmp_path)
     small().write("i.json")
     assert main(["prove", "i.json", "-o", "c.json", "--time-limit", "1e-9"]) == 0
-    assert "wrote c.json.search" in capsys.readouterr().err
+    assert "wrote c.json.search" in capfd.readouterr().err
     first = json.loads(Path("c.json").read_text())["claim"]["bound"]
     assert main(["prove", "i.json", "-o", "c.json", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = json.loads(capfd.readouterr().out)
     assert said["optimal"]
     assert said["bound"] > first
     assert not Path("c.json.search").exists()
