@@ -70,7 +70,7 @@ class Known:
         """Look for a better plan: thoroughly once the root is solved, then for a round a call."""
         if search.better is not None:
             self.take(search.better)
-        bound_us = math.inf if search.root is None else search.root.bound
+        bound_us = -math.inf if search.root is None else search.root.bound
         self._rounds(1 if self._calls else _ROOT, bound_us)
         self._calls += 1
         search.know(self.cost_us, self.pushes)
