@@ -25,7 +25,7 @@ from opt_istn.verifier import ONE, Refused, User
 IntArray = NDArray[np.int64]
 _VIOLATED = 1e-6
 
-_SEPARATED = {"LEAVE", "COVER_GIVEN"}
+SEPARATED = {"LEAVE", "COVER_GIVEN"}  # families of rows that come when they are violated
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kObjectiveBound: "optimal",  # dual feasible, and that is what counts
@@ -199,7 +199,7 @@ class Relaxation:
 
     def added(self) -> list[Name]:
         """Return the names of the rows besides those of the formulation that the engine holds."""
-        return [name for i in self.live if (name := self.rows.names[i])[0] in _SEPARATED]
+        return [name for i in self.live if (name := self.rows.names[i])[0] in SEPARATED]
 
     def slim(self) -> None:
         """Take out the rows that are slack at the solution: the basis stays one."""
