@@ -24,9 +24,12 @@ from opt_istn.push.plan import Plan
 from opt_istn.solver import Budget
 
 _SEED = 0
-_BEFORE, _ROOT = 4, 8  # rounds before the root is solved, and once it does not prove the plan
-_STEPS = 200_000  # of a round from the best plan
-_HEATS = 0.5, 0.3, 0.15  # of such rounds, one after the other; then one starts from nothing
+# rounds before the root is solved, once it does not prove the plan, and for each node
+_BEFORE, _ROOT, _NODE = 4, 8, 2
+_STEPS = 200_000  # of a round that goes on from a plan
+_HEATS = 0.3, 0.15, 0.5  # of such rounds, one after the other
+_CHAIN = 9  # such rounds, then begin others from nothing: what no heat leads out of is left so
+_RESTARTS = 2  # from nothing; the better one is gone on from
 
 
 class Known:
@@ -41,7 +44,7 @@ class Known:
     def __init__(self, problem: UserProblem, plans: list[Pushes]) -> None:
         self._problem, self._rng = problem, np.random.default_rng(_SEED)
         self._round, self._calls = 0, 0
-        self._best = never(problem), 0
+        self._best = self._chain = never(problem), 0
         for pushes in plans:
             self.take(pushes)
         if not plans:
@@ -67,11 +70,11 @@ class Known:
         self._know((slots, int(saving(cumulative(problem), problem.cache_size, slots))))
 
     def help(self, search: Search) -> None:
-        """Look for a better plan: thoroughly once the root is solved, then for a round a call."""
+        """Look for a better plan: thoroughly once the root is solved, then for two rounds a call."""
         if search.better is not None:
             self.take(search.better)
         bound_us = -math.inf if search.root is None else search.root.bound
-        self._rounds(1 if self._calls else _ROOT, bound_us)
+        self._rounds(_NODE if self._calls else _ROOT, bound_us)
         self._calls += 1
         search.know(self.cost_us, self.pushes)
 
@@ -92,18 +95,22 @@ class Known:
             self._round += 1
 
     def _anneal(self) -> None:
-        problem, kind = self._problem, self._round % (len(_HEATS) + 1)
-        if kind == len(_HEATS):
-            self._know(restarts(problem, *self._best, self._rng, 1, lambda _saved_us: False))
-            return
-        heat, steps = _HEATS[kind] * heat_of(problem), min(_STEPS, 1000 * num_pushes(problem))
-        self._know(
-            improve(problem, self._best[0], heat, self._rng, lambda done, _saved_us: done / steps)
-        )
+        """Go on from the chain's plan, or begin another chain."""
+        problem, number = self._problem, self._round % (_CHAIN + 1)
+        if number == _CHAIN:
+            nothing = never(problem), 0
+            self._chain = restarts(problem, *nothing, self._rng, _RESTARTS, lambda _saved_us: False)
+        else:
+            heat = _HEATS[number % len(_HEATS)] * heat_of(problem)
+            steps = min(_STEPS, 1000 * num_pushes(problem))
+            found = improve(problem, self._chain[0], heat, self._rng, lambda n, _: n / steps)
+            self._chain = max(self._chain, found, key=lambda x: x[1])
+        if self._chain[1] > self._best[1]:
+            self._best = self._chain
 
     def _know(self, found: tuple[IntArray, int]) -> None:
         if found[1] > self._best[1]:
-            self._best = found
+            self._best = self._chain = found
 
 
 def useful(problem: UserProblem, plan: Plan, user: int) -> Pushes:
