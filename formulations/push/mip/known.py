@@ -39,10 +39,12 @@ class Known:
     ----------
     plans
         (slot, content) of pushes; none anneals one.
+    before
+        Relaxations solved in searches before: one that goes on does not try the same again.
     """
 
-    def __init__(self, problem: UserProblem, plans: list[Pushes]) -> None:
-        self._problem, self._rng = problem, np.random.default_rng(_SEED)
+    def __init__(self, problem: UserProblem, plans: list[Pushes], before: int = 0) -> None:
+        self._problem, self._rng = problem, np.random.default_rng([_SEED, before])
         self._round, self._calls = 0, 0
         self._best = self._chain = never(problem), 0
         for pushes in plans:
@@ -70,7 +72,7 @@ class Known:
         self._know((slots, int(saving(cumulative(problem), problem.cache_size, slots))))
 
     def help(self, search: Search) -> None:
-        """Look for a better plan: thoroughly once the root is solved, then for two rounds a call."""
+        """Look for a better plan: thoroughly once the root is solved, then two rounds a call."""
         if search.better is not None:
             self.take(search.better)
         bound_us = -math.inf if search.root is None else search.root.bound

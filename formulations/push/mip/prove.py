@@ -133,7 +133,7 @@ def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
     kept = None if task.path is None else written.read(task.path, task.instance, task.user)
     plans = [] if task.pushes is None else [task.pushes]
     plans += [] if kept is None else [tuple(kept.pushes)]
-    known = Known(task.problem, plans)
+    known = Known(task.problem, plans, 0 if kept is None else kept.relaxations)
     if kept is not None and kept.bound == known.cost_us:
         return kept.proof()
     user = User(task.fields, 0, task.requests)
