@@ -84,6 +84,11 @@ def with_units(values: Mapping[str, Any], problem: str) -> dict[str, Any]:
     return shown
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are, in words that agree."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def wrote(*paths: str) -> None:
     """Name files that were written, on stderr."""
     for path in paths:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opt_istn import placing
 from opt_istn.cli import clusters, output
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import RunsFiles, allowed
@@ -67,6 +68,8 @@ def verify(
         _tell(check, json=json)
     if not json:
         print(_tally(checks))
+        if not prove_ and any(NOT_AGAIN in check.words for check in checks):
+            output.complain(NOT_AGAIN_HINT)
     return _verified(checks)
 
 
@@ -78,7 +81,7 @@ def _tell(check: "Check", *, json: bool) -> None:
         output.as_json(dict(zip(names, values, strict=True)))
         return
     said = check.reason or ", ".join(check.words)
-    words = [check.finding, run.solver, f"seed {run.seed}", f"on {run.instance}"]
+    words = [check.finding, run.called, f"seed {run.seed}", f"on {run.instance}"]
     shown = "  ".join(map(output.printable, words))
     print(shown + (f": {output.printable(said)}" if said else ""))
 
@@ -113,6 +116,13 @@ def _proofs(
     return found
 
 
+NOT_AGAIN = "bound not recomputed"
+NOT_AGAIN_HINT = (
+    "bounds that are not recomputed are claims: --prove asks an engine again, and "
+    "`opt-istn certify RUNS.jsonl --certificates DIR` writes proofs for --certificates DIR"
+)
+
+
 def _tally(checks: Sequence["Check"]) -> str:
     """Return one line: what was checked, and what the instances' outcomes rest on."""
     from opt_istn.evidence import verify as checking
@@ -121,7 +131,8 @@ def _tally(checks: Sequence["Check"]) -> str:
     standings = Counter(str(known.standing) for known in checking.outcomes(checks))
     shown = [f"{number} x {word}" for word, number in sorted(words.items())]
     rests = [f"{number} {standing}" for standing, number in sorted(standings.items())]
-    return f"{len(checks)} records: {', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
+    said = f"{', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
+    return f"{output.counted(len(checks), 'record')}: {said}"
 
 
 def bundle(
@@ -144,7 +155,7 @@ def bundle(
     if json:
         output.as_json(made | {"file": output.printable(out)})
         return
-    print(", ".join(f"{number} {kind}" for kind, number in made.items()))
+    print(", ".join(output.counted(number, kind[:-1]) for kind, number in made.items()))
     print("a referee unpacks it and runs, offline: python bundle/check.py")
     output.wrote(out)
 
@@ -165,10 +176,13 @@ def add(
 ) -> int:
     """Judge a plan made elsewhere and add it to records, marked as external.
 
-    Exit code 4 if the plan is infeasible; it is added all the same, as a run without a plan.
+    A run of that name and seed on the instance is replaced. Its gap takes a bound: `compare` an
+    exact solver into the same RUNS.jsonl. Exit code 4 if the plan is infeasible; it is added all
+    the same, as a run without a plan.
     """
-    from opt_istn.runs import external
+    from opt_istn.runs import external, ledger
 
+    before = {run.key for run in ledger.read(runs)} if placing.is_there(runs) else set()
     record = external.add(
         runs, instance, plan, name, seconds=seconds, seed=seed, kind=kind, knows=knows
     )
@@ -179,7 +193,11 @@ def add(
         "cost": record.cost,
         "violations": record.violations if json else "; ".join(record.violations) or None,
     }
-    output.as_json(row) if json else output.as_table(output.pairs(row))
-    if not json:
+    if json:
+        output.as_json(row)
+    else:
+        output.as_table(output.pairs(output.with_units(row, record.problem)))
+        if record.key in before:
+            output.complain(f"replaces {record.solver} seed {seed}, which was there")
         output.wrote(runs)
     return 4 if record.violations else 0

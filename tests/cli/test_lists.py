@@ -54,6 +54,16 @@ def test_an_unknown_solver_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean" in capsys.readouterr().err
 
 
+def test_every_parameter_of_a_preset_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever lists a preset learns what each parameter is, and what it may be."""
+    for preset in ("jutap-small-v2", "push-tiny-v2"):
+        told = _json(capsys, "presets", preset)
+        assert set(told["meanings"]) == set(told["parameters"])
+        assert all(told["meanings"].values()), preset
+    assert main(["presets", "jutap-small-v2"]) == 0
+    assert "once" in capsys.readouterr().out.partition("hole_bonus")[2].partition("reward")[0]
+
+
 def test_a_preset_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     """With its name come its parameters, as --set takes them."""
     told = _json(capsys, "presets", "jutap-paper-k1.02")

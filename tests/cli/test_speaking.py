@@ -41,9 +41,21 @@ def test_a_line_tells_solver_instance_status_gap_and_seconds(
     assert re.fullmatch(first + r"[\d.e-]+ s \(1 of 5\)", said[0])
     assert said[1].startswith(f"{name}Honest seed 0 on tiny: optimal, gap 0 %, ")
     assert said[2].startswith(f"{name}Detour seed 0 on tiny: feasible, gap 41 %, ")
-    assert said[3].startswith(f"{name}Segfault seed 0 on tiny: crashed, no gap yet, ")
+    assert said[3].startswith(f"{name}Segfault seed 0 on tiny: crashed, killed by SIGSEGV, ")
     assert len(said) == 4
     assert (heard.kept, heard.reused) == (5, 1)
+
+
+def test_variants_of_a_solver_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of a run names its parameters as the command line does, without their hashes."""
+    detour = msgspec.structs.replace(
+        _run("Detour"),
+        time="2999-01-01T00:00:00+00:00",
+        parameters={"module": "my.py:act", "module#sha256": "ab"},
+    )
+    with speaking.comparison("r.jsonl", 1, quiet=False) as heard:
+        heard(detour)
+    assert "Detour@module=my.py:act seed 0 on tiny" in capsys.readouterr().err
 
 
 def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[str]) -> None:
