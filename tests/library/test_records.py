@@ -59,5 +59,7 @@ def test_what_is_lacking_is_said_with_the_command_that_mends_it() -> None:
 @pytest.mark.parametrize("runs", [[], [run("greedy", 5)]])
 def test_nothing_known_is_nothing_to_cite(runs: list[Record]) -> None:
     """Without a bound, or without a record, there is no sentence."""
-    with pytest.raises(InputError, match="expected a plan and a bound of an instance; no gap without a bound"):
+    with pytest.raises(
+        InputError, match="expected a plan and a bound of an instance; no gap without a bound"
+    ):
         records.sentences(runs)
