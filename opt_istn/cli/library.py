@@ -162,6 +162,8 @@ def cite(
 
     if placing.is_there(name):
         return _cite_runs(name)
+    if "/" in name or name.endswith((".json", ".jsonl", ".gz")):
+        raise InputError("", "expected a file of records, or a folder of them", name)
     kept = _library(folder)
     entry = kept.find(name)
     _, wrong = shelf.check(kept, entry)

@@ -68,8 +68,7 @@ def verify(
         _tell(check, json=json)
     if not json:
         print(_tally(checks))
-        if not prove_ and any(NOT_AGAIN in check.words for check in checks):
-            output.complain(NOT_AGAIN_HINT)
+        _advise(checks, files)
     return _verified(checks)
 
 
@@ -116,11 +115,13 @@ def _proofs(
     return found
 
 
-NOT_AGAIN = "bound not recomputed"
-NOT_AGAIN_HINT = (
-    "bounds that are not recomputed are claims: --prove asks an engine again, and "
-    "`opt-istn certify RUNS.jsonl --certificates DIR` writes proofs for --certificates DIR"
-)
+def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
+    """Say on stderr which commands would make outcomes rest on more."""
+    from opt_istn.evidence import verify as checking
+    from opt_istn.report.remedies import remedies
+
+    for remedy in remedies(checking.outcomes(checks)):
+        output.complain(remedy.replace("RUNS.jsonl", files[0]) if len(files) == 1 else remedy)
 
 
 def _tally(checks: Sequence["Check"]) -> str:

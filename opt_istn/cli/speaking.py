@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from opt_istn import placing
 from opt_istn.cli import output
 from opt_istn.report.incidents import reason_of
 from opt_istn.runs.audit import gap
@@ -103,6 +104,9 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         bars.TimeRemainingColumn(),
         bars.TextColumn("last: {task.fields[last]}"),
     )
+    if not drawn and not quiet and not placing.is_there(path):
+        much = output.counted(total, "run")
+        output.complain(f"{much} into {path}; a solver's first may compile for half a minute")
     with bars.Progress(*columns, console=console, disable=not drawn, transient=True) as shown:
         row = shown.add_task("", total=total, best="", last="-")
 

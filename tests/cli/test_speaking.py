@@ -35,7 +35,8 @@ def test_a_line_tells_solver_instance_status_gap_and_seconds(
         for run in (detour, honest, detour, crash):
             heard(run)
         heard(msgspec.structs.replace(honest, time="2000-01-01T00:00:00+00:00"))
-    said = capsys.readouterr().err.splitlines()
+    beginning, *said = capsys.readouterr().err.splitlines()
+    assert beginning.startswith("opt-istn: 5 runs into r.jsonl; ")
     name = "opt-istn: tests.planted:"
     first = re.escape(f"{name}Detour seed 0 on tiny: feasible, no gap yet, ")
     assert re.fullmatch(first + r"[\d.e-]+ s \(1 of 5\)", said[0])
@@ -64,7 +65,7 @@ def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[s
     with speaking.comparison("r.jsonl", 1, quiet=False, roughly=True) as heard:
         heard(detour)
         heard(detour)
-    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()]
+    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()[1:]]
     assert ends == ["(1 of about 1)", "(2 of about 2)"]
 
 
@@ -90,7 +91,7 @@ def test_after_an_interrupt_it_says_what_is_kept(
         patch.setattr(speaking.Speaker, "__call__", interrupted)
         assert main(words) == 130
     err = capsys.readouterr().err.splitlines()
-    assert "1 of 2 runs are kept in r.jsonl; the same command goes on with the others" in err[0]
+    assert "1 of 2 runs are kept in r.jsonl; the same command goes on with the others" in err[1]
     assert len(ledger.read("r.jsonl")) >= 1
     assert main(words) == 0
     assert {run.status for run in ledger.read("r.jsonl")} == {Status.OPTIMAL, Status.FEASIBLE}
