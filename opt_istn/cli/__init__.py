@@ -18,6 +18,7 @@ from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
     ending,
+    examples,
     frontier,
     generating,
     instances,
@@ -72,6 +73,7 @@ library.register(app)
 train.register(app)
 starts.register(app)
 reproduce.register(app)
+examples.attach(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

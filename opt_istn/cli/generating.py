@@ -8,6 +8,7 @@ import typer
 
 from opt_istn.cli import output
 from opt_istn.cli.instances import Json, Settings
+from opt_istn.cli.lists import preset_names
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,14 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    preset: Annotated[str, typer.Argument(help="Name of a preset; see `opt-istn presets`.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET",
+            help="Name of a preset; see `opt-istn presets`.",
+            autocompletion=preset_names,
+        ),
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
     out: Annotated[
         str,

@@ -33,7 +33,7 @@ def verify(
         ),
     ],
     folder: Annotated[
-        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+        str, typer.Option("--certificates", metavar="DIR", help="Folder that `certify` filled.")
     ] = "",
     *,
     prove_: Annotated[
@@ -140,12 +140,15 @@ def bundle(
     files: RunsFiles,
     out: Annotated[str, typer.Option("-o", "--output", metavar="ZIP", help="The bundle.")],
     folder: Annotated[
-        str, typer.Option("--certificates", metavar="DIR", help="Folder of the certificates.")
+        str, typer.Option("--certificates", metavar="DIR", help="Folder that `certify` filled.")
     ] = "",
     *,
     json: Json = False,
 ) -> None:
-    """Pack records, instances, plans and certificates for a referee, who repeats them offline."""
+    """Pack records, instances, plans and certificates for a referee, who repeats them offline.
+
+    The referee unpacks the file and runs its check.py, which needs Python and numpy alone.
+    """
     from dataclasses import asdict
 
     from opt_istn.evidence import bundle as bundling

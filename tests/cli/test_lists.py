@@ -2,13 +2,16 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import typer
 
-from opt_istn.cli import main
+from opt_istn.cli import app, main
 from opt_istn.solver import KINDS
 
 
@@ -80,3 +83,26 @@ def test_shells_complete_names(word: str, found: str) -> None:
     complete = lists.solver_ids if "." in word else lists.preset_names
     assert found in complete(word)
     assert all(name.startswith(word) for name in complete(word))
+
+
+def _commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*before, name))
+        else:
+            yield (*before, name), command
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_ends_with_an_example_of_it(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example begins with the command, and its options and arguments are ones that it has."""
+    assert main([*words, "--help"]) == 0
+    program, *example = shlex.split(capsys.readouterr().out.strip().splitlines()[-1])
+    assert program == "opt-istn"
+    assert tuple(example[: len(words)]) == words
+    COMMANDS[words].make_context("opt-istn", example[len(words) :])
