@@ -38,6 +38,7 @@ DRAWN = 10**12  # seeds of drawn maps begin here, far above those that instances
 APART = 10**11  # between the seeds of two trainings
 VALIDATION = 10**15  # seeds of the maps of the curve, the same for all trainings
 VALIDATED = 8
+ROWS = 24  # of the curve, where updates are counted
 _BATCHES = 1  # stream of randomness
 
 
@@ -63,9 +64,9 @@ class ValueNet:
 
     time_s: float | None = None
     steps: int | None = None
-    width: int = 24
-    learning_rate: float = 2e-3
-    batch: int = 16
+    width: int = 16
+    learning_rate: float = 3e-3
+    batch: int = 12
     fresh: int = 2
     pool: int = 1024
     temperature: float = 0.03
@@ -201,6 +202,7 @@ class ValueNetCourse(training.Rounds):
         self.learned = {"net": self.net}
         self.optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate)
         self.optimizers = [self.optimizer]
+        self.every = None if self.config.steps is None else max(self.config.steps // ROWS, 1)
         self.kept: deque[Lesson] = deque(maxlen=config.pool)
         self.measures: list[tuple[Measure, Chart]] = []
 

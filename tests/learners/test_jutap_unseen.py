@@ -1,5 +1,6 @@
 """One network for many maps: what it sees, what it learns, and how it flies maps it never saw."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +33,21 @@ from opt_istn.jutap.table import Table, strongest, table_of, value_iteration
 from opt_istn.runs.compare import MAX_SEEDS
 from opt_istn.training import Task
 
-SCENARIO = replace(PRESETS["jutap-tiny"], grid=6, cell_m=300.0)
-SHORT = ValueNet(steps=40, width=8, batch=8, fresh=2, pool=64)
+SCENARIO = replace(PRESETS["jutap-paper"], grid=9, cell_m=333.0)
+SHORT = ValueNet(steps=50, width=8, batch=8, fresh=2, pool=64, learning_rate=5e-3)
 
 
 def table_for(seed: int) -> Table:
     return table_of(strongest(generate(SCENARIO, seed, f"map-{seed}")))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small networks are slower on several threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def course(config: ValueNet = SHORT) -> ValueNetCourse:
@@ -58,7 +68,7 @@ def total_gap(maps: range, act: Any) -> float:
     return sum(x.cost.sum() for x in judged) / sum(x.optimum.sum() for x in judged) - 1
 
 
-@pytest.mark.parametrize("name", ["jutap-tiny", "jutap-paper", "jutap-paper-terrestrial"])
+@pytest.mark.parametrize("name", ["jutap-tiny", "jutap-paper", "jutap-paper-k1.10"])
 def test_exact_costs_to_go_fly_the_optimum(name: str) -> None:
     """Laid out on the grid, the exact table leads every START to END at the least cost.
 
@@ -73,12 +83,12 @@ def test_exact_costs_to_go_fly_the_optimum(name: str) -> None:
 
 
 def test_walks_cost_what_the_evaluator_says() -> None:
-    """The straight-first walk from START is a plan of that cost; the cheapest walk costs no more."""
+    """From corner to corner all walks are the diagonal, a plan that costs as much."""
     table = table_for(3)
     x, chart = table.instance, chart_of(table)
     row, column = divmod(x.start, x.grid)
     cells = [x.start]
-    while cells[-1] != x.end:  # END is the other corner: all three walks are the diagonal
+    while cells[-1] != x.end:
         row, column = row + 1, column + 1
         cells.append(row * x.grid + column)
     links = (x.start_link, *x.strongest[cells[1:]].tolist())
@@ -111,7 +121,7 @@ def test_it_arrives_whatever_the_network_says() -> None:
 
 
 def test_training_helps_on_maps_it_never_saw() -> None:
-    """After forty updates, flights over eight other maps cost less than untrained ones."""
+    """After fifty updates, flights over eight other maps cost less than untrained ones."""
     run = course()
     before = total_gap(range(8), lambda chart: flown(run.net, chart))
     for _ in run.run():
@@ -179,13 +189,13 @@ def test_a_file_flies_other_maps_of_its_scenario_alone(trained: Path) -> None:
 
 
 def test_files_tell_curve_and_counts(trained: Path) -> None:
-    """The curve begins untrained; records say that forty updates are too few."""
+    """The curve begins untrained; records say that fifty updates are too few."""
     found = agent.load(trained, "jutap.valuenet")
     first, last = found.history[0], found.history[-1]
-    assert (first["gradient_steps"], last["gradient_steps"]) == (0, 40)
-    assert found.counts["rollouts"] == SHORT.batch + 40 * SHORT.fresh
+    assert (first["gradient_steps"], last["gradient_steps"]) == (0, 50)
+    assert found.counts["rollouts"] == SHORT.batch + 50 * SHORT.fresh
     assert len(found.measured["untrained"]) == len(found.measured["best"]) == 8
-    assert steps_of(found, "last")["status"].startswith("40 of at least")
+    assert steps_of(found, "last")["status"].startswith("50 of at least")
     assert steps_of(found, "untrained")["status"] == "untrained"
 
 
@@ -212,14 +222,18 @@ def test_blocked_walks_are_priced_without_links() -> None:
     """Where cells without links bar the walks, END is still reached around them."""
     x = generate(replace(SCENARIO, geo=False), 0)
     keep = np.ones(x.num_cells, bool)
-    keep[[14, 21, 15, 20]] = False  # across the diagonal
+    keep[[40, 32, 48]] = False  # across the diagonal
     counts = np.where(keep, np.diff(x.link_ptr), 0)
-    ids = x.link_ids[np.repeat(keep, np.diff(x.link_ptr))]
-    barred: Instance = replace(x, link_ptr=np.concatenate([[0], counts.cumsum()]), link_ids=ids)
+    links = {
+        "link_ptr": np.concatenate([[0], counts.cumsum()]),
+        "link_ids": x.link_ids[np.repeat(keep, np.diff(x.link_ptr))],
+        "strongest": np.where(keep, x.strongest, x.num_mbs),
+    }
+    barred: Instance = replace(x, **links)  # type: ignore[arg-type]
     table = table_of(strongest(barred))
     chart = chart_of(table)
     assert np.isfinite(chart.walks).all()
-    assert chart.walks[barred.start] == pytest.approx(5 * x.cost.move[1] / MILLION)
+    assert chart.walks[barred.start] == pytest.approx(8 * x.cost.move[1] / MILLION)
     assert Routes(barred).has_walk()
     judged = judge(table, chosen(chart, exact(table, chart)))
     assert judged.success > 0.5
