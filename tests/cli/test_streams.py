@@ -165,13 +165,17 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert r"a\x1b[2J b" in out
 
 
-@pytest.mark.parametrize("columns", ["1", "20", "many"])
-def test_narrow_screens_cut_nothing(columns: str) -> None:
+@pytest.mark.usefixtures("indoors")
+@pytest.mark.parametrize("columns", ["0", "1", "20", "80", "many"])
+def test_narrow_screens_cut_nothing(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On a screen of any width, names and hashes are whole."""
-    code, out, _ = _shell("$I solvers", COLUMNS=columns)
-    assert code == 0
-    assert "jutap.value-iteration" in out
-    code, out, _ = _shell(f"$I solve tiny.json --solver {PLANTED}Honest", COLUMNS=columns)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["solvers"]) == 0
+    assert "jutap.value-iteration" in capsys.readouterr().out
+    assert main(["solve", "tiny.json", "--solver", f"{PLANTED}Honest"]) == 0
+    out = capsys.readouterr().out
     assert tiny().sha256 in out
     assert f"{PLANTED}Honest" in out
 
