@@ -68,6 +68,20 @@ def test_a_deleted_folder_is_named() -> None:
     assert err.splitlines()[-1].startswith("opt-istn: the current folder: cannot be used")
 
 
+def test_nobody_waits_for_an_instance_that_is_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """A comparison, and who makes its instances again, need a file that can be read twice."""
+    words = ["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]
+    assert main(words) == 0
+    Path("tiny.json").unlink()
+    os.mkfifo("tiny.json")
+    capsys.readouterr()
+    told = "tiny.json: expected a file or a folder, found a pipe"
+    for command in (words, ["verify", "runs.jsonl"], ["bundle", "runs.jsonl", "-o", "runs.zip"]):
+        code = main(command)
+        out, err = capsys.readouterr()
+        assert (code != 0, told in out + err) == (True, True), command
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
