@@ -83,6 +83,26 @@ def test_nobody_waits_for_an_instance_that_is_a_pipe(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
+    "command",
+    ["table", "verify", "report -o a.html", "bundle -o a.zip", "status", "cite", "repair"],
+)
+def test_records_may_come_through_a_pipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who reads records reads them once, so ``<(zcat ...)`` will do; who changes them refuses it."""
+    assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
+    read, write = os.pipe()
+    os.write(write, Path("runs.jsonl").read_bytes())
+    os.close(write)
+    name, *options = command.split()
+    capsys.readouterr()
+    code = main([name, f"/dev/fd/{read}", *options])
+    err = capsys.readouterr().err
+    os.close(read)
+    assert (code, "expected a file of records" in err) == (
+        (2, True) if name == "repair" else (0, False)
+    )
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["generate", "jutap-planted", "--seed", "0", "--name", "a\udcff", "-o", "x"],
