@@ -59,6 +59,28 @@ def test_streams_may_be_closed_or_full(streams: str, code: int) -> None:
     assert Path("plan.json").read_bytes() == Path("best.json").read_bytes()
 
 
+PRINTING = [
+    *("--help", "--version", "solvers", "presets", "library list"),
+    *("generate jutap-planted --seed 0 -o x.json", "evaluate tiny.json best.json"),
+    *(f"{name} runs.jsonl" for name in ("table", "verify", "status", "cite", "repair")),
+]
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_what_cannot_be_printed_is_said_in_one_line(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the command, a full output is one line on stderr and exit code 2."""
+    assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
+    capsys.readouterr()
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = main(command.split())
+    assert code == 2
+    told = "opt-istn: the output cannot be written (No space left on device)\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_deleted_folder_is_named() -> None:
     """A run from a folder that is gone is refused in one line."""
     tiny = Path("tiny.json").resolve()
@@ -87,7 +109,7 @@ def test_nobody_waits_for_an_instance_that_is_a_pipe(capsys: pytest.CaptureFixtu
     ["table", "verify", "report -o a.html", "bundle -o a.zip", "status", "cite", "repair"],
 )
 def test_records_may_come_through_a_pipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Who reads records reads them once, so ``<(zcat ...)`` will do; who changes them refuses it."""
+    """Who reads records reads them once: ``<(zcat ...)`` will do; who changes them refuses it."""
     assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
     read, write = os.pipe()
     os.write(write, Path("runs.jsonl").read_bytes())
