@@ -154,8 +154,9 @@ def bundle(
     from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
-    clusters.tell(ledger.read_all(files, plans=False))
-    made = asdict(bundling.write(files, out, folder))
+    records = ledger.read_all(files)  # once: a file may be a pipe
+    clusters.tell(records)
+    made = asdict(bundling.write(records, out, folder, files))
     if json:
         output.as_json(made | {"file": output.printable(out)})
         return
