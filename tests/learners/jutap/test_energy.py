@@ -13,8 +13,9 @@ from learners.jutap.dqn import Dqn, DqnAgent
 from learners.jutap.qlearning import QAgent, QLearning
 from learners.jutap.solver import process_of
 from opt_istn import Budget, InputError, Status
-from opt_istn.jutap import remaining as module
 from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.flights import remaining as module
+from opt_istn.jutap.flights.remaining import RemainingTable, remaining
 from opt_istn.jutap.flights.table import (
     Reward,
     flown,
@@ -25,7 +26,6 @@ from opt_istn.jutap.flights.table import (
     value_iteration,
 )
 from opt_istn.jutap.instance import Cost, Instance
-from opt_istn.jutap.remaining import RemainingTable, remaining
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.jutap.starts import judge, judge_solver
 from opt_istn.testing.jutap import draw

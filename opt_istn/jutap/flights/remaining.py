@@ -1,9 +1,9 @@
 """JUTAP as a decision process that knows what is left of the energy budget, constraint (5a).
 
-A state is one of `opt_istn.jutap.flights.table` together with the energy that is left. Energies of flights
-are sums of two numbers, so there are few of them; every state that a flight from START can be in is
-listed, and a move is possible only if what is left after it still reaches END. So no flight runs
-out of energy, and value iteration on this table is exact under the budget.
+A state is one of `opt_istn.jutap.flights.table` together with the energy that is left. Energies of
+flights are sums of two numbers, so there are few of them; every state that a flight from START can
+be in is listed, and a move is possible only if what is left after it still reaches END. So no
+flight runs out of energy, and value iteration on this table is exact under the budget.
 """
 
 from dataclasses import dataclass, replace
@@ -82,8 +82,9 @@ class RemainingTable(Table):
         """
         spare = self.spare_mj[:, None] / max(int(self.spare_mj[0]), 1)
         angle = np.pi * spare * np.arange(1, FREQUENCIES + 1)
-        parts = [self.plain.features(kind)[self.state], spare, np.sin(angle), np.cos(angle)]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        plain = self.plain.features(kind)[self.state]
+        parts = (plain, *(x.astype(np.float32) for x in (spare, np.sin(angle), np.cos(angle))))
+        return np.concatenate(parts, axis=1)
 
     def columns(self, kind: FeatureKind) -> list[str]:
         """Return the names of the columns of `features`."""
