@@ -206,17 +206,22 @@ def test_a_single_seed_or_instance_is_one_way() -> None:
     assert intervals.two_way(np.array([values]).T, 3) == expected
 
 
-def test_two_way_is_wider_than_either_alone() -> None:
+@pytest.mark.parametrize("shape", [(8, 5), (5, 8), (8, 6)])
+@pytest.mark.parametrize("decides", [0, 1])
+def test_two_way_is_wider_than_either_alone(shape: tuple[int, int], decides: int) -> None:
     """Its interval holds those of the seeds' means and of the instances' means."""
-    table = np.random.default_rng(0).normal(size=(8, 6))
-    both = intervals.two_way(table, 5)
-    assert both is not None
-    assert (both.method, both.units) == (Method.TWO_WAY, 6)
-    for axis in (0, 1):
-        alone = intervals.one_way(table.mean(axis=axis).tolist(), 5)
-        assert alone is not None
-        assert both.low <= alone.low
-        assert alone.high <= both.high
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        own = tuple(length if axis == decides else 1 for axis, length in enumerate(shape))
+        table = rng.exponential(size=own) + 0.1 * rng.normal(size=shape)
+        both = intervals.two_way(table, 5)
+        assert both is not None
+        assert (both.method, both.units) == (Method.TWO_WAY, min(shape))
+        for axis in (0, 1):
+            alone = intervals.one_way(table.mean(axis=axis).tolist(), 5)
+            assert alone is not None
+            assert both.low <= alone.low
+            assert alone.high <= both.high
 
 
 def test_bootstrap_t_by_all_resamples() -> None:
@@ -229,10 +234,27 @@ def test_bootstrap_t_by_all_resamples() -> None:
     off = drawn.mean(axis=0) - mean
     t = np.divide(off, spread, out=np.copysign(np.full_like(off, 1e9), off), where=spread > 1e-12)
     low, high = np.quantile(t, [0.025, 0.975])
-    found = intervals.one_way(values.tolist(), 0)
-    assert found is not None
-    assert found.low == pytest.approx(mean - high * error, abs=0.6)
-    assert found.high == pytest.approx(mean - low * error, rel=0.1)
+    found = [intervals.one_way_ends(values, seed) for seed in range(20)]
+    assert np.mean(found, axis=0) == pytest.approx(
+        (mean - high * error, mean - low * error), abs=0.4
+    )
+
+
+def test_resamples_are_as_many_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are drawn in several parts, so as not to fill the memory."""
+    drawn, draw = [], intervals._drawn
+
+    def counted(length: int, count: int, rng: np.random.Generator) -> intervals.FloatArray:
+        drawn.append((length, count))
+        return draw(length, count, rng)
+
+    monkeypatch.setattr(intervals, "_drawn", counted)
+    intervals._bootstrap_t(
+        np.random.default_rng(0).normal(size=(5, 2000)), np.random.default_rng(0)
+    )
+    of_columns = [count for length, count in drawn if length == 2000]
+    assert len(of_columns) > 1
+    assert sum(of_columns) == intervals.RESAMPLES
 
 
 @pytest.mark.parametrize("n", [5, 60])
