@@ -22,6 +22,7 @@ from tests import second_verifier
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 INDEX = Library().entries()
+LARGE = Library(Path(__file__).parents[2] / "library")
 SMALL = [entry for entry in INDEX if sum(entry.bytes.values()) < 60_000]
 
 
@@ -33,6 +34,15 @@ def test_every_small_entry_is_what_the_index_says(entry: Entry) -> None:
     assert found.standing in (Standing.CERTIFIED, Standing.BOUNDED)
     assert found.standing == Standing.CERTIFIED
     assert contribute.unbacked(Library(), entry) == ""
+
+
+@pytest.mark.parametrize("entry", LARGE.entries(), ids=lambda entry: entry.name)
+def test_what_is_too_large_for_the_package_holds(entry: Entry) -> None:
+    """In the repository's own library, of which nothing is installed."""
+    found, wrong = shelf.check(LARGE, entry)
+    assert (wrong, found.standing) == ("", Standing.CERTIFIED)
+    assert contribute.unbacked(LARGE, entry) == ""
+    assert entry.sha256 not in {known.sha256 for known in INDEX}
 
 
 @pytest.mark.slow

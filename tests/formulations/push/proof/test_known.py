@@ -1,5 +1,7 @@
 """The plan with which a proof begins, and what it becomes while the tree grows."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -16,7 +18,7 @@ from opt_istn.verifier import User
 
 def one_user(seed: int, places: int = 3) -> Instance:
     rng = np.random.default_rng(seed)
-    sizes = {"num_contents": 20, "num_slots": 8, "num_requests": 110}
+    sizes: dict[str, Any] = {"num_contents": 20, "num_slots": 8, "num_requests": 110}
     return random_push(rng, num_users=1, cache_sizes=(places, places), **sizes)
 
 
@@ -70,7 +72,7 @@ def test_a_poor_plan_to_begin_with_costs_no_proof() -> None:
 
 def test_pushes_that_save_nothing_are_left_out() -> None:
     """A plan may push what nobody asks for."""
-    instance = generate("push-tiny-v2", 0)
+    instance: Any = generate("push-tiny-v2", 0)
     problem = instance.user(0)
     other = next(f for f in range(instance.num_contents) if f not in problem.content)
     rows = ((0, other, 0), (0, int(problem.content[0]), 1), (1, int(problem.content[0]), 1))
