@@ -21,4 +21,5 @@ def remedies(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
     standings = Counter(one.standing for one in every)
     unbound = any(one.best_bound is None and one.standing == Standing.OPEN for one in every)
     unproven = standings[Standing.CLAIMED] + standings[Standing.AGREED]
-    return (*((f"{BOUND}.",) if unbound else ()), *((f"{PROOF}.",) if unproven else ()))
+    found = (*((BOUND,) if unbound else ()), *((PROOF,) if unproven else ()))
+    return tuple(f"{text[:1].upper()}{text[1:]}." for text in found)

@@ -50,10 +50,10 @@ def test_what_is_lacking_is_said_with_the_command_that_mends_it() -> None:
     """A missing bound, a claim without proof: each has its line; what is proven has none."""
     exact = run("labels", 1_000_000, 1_000_000)
     proven = msgspec.structs.replace(exact, certificate="ab" * 32)
-    assert remedies(summarise([run("greedy", 5)])) == (f"{BOUND}.",)
-    assert remedies(summarise([exact])) == (f"{PROOF}.",)
+    assert remedies(summarise([run("greedy", 5)])) == (f"N{BOUND[1:]}.",)
+    assert remedies(summarise([exact])) == (f"W{PROOF[1:]}.",)
     assert remedies(summarise([proven])) == ()
-    assert f"{PROOF}." in gap_table([exact]).notes
+    assert f"W{PROOF[1:]}." in gap_table([exact]).notes
 
 
 @pytest.mark.parametrize("runs", [[], [run("greedy", 5)]])
