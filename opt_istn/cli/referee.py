@@ -79,8 +79,15 @@ def _tell(check: "Check", *, json: bool) -> None:
         values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
         output.as_json(dict(zip(names, values, strict=True)))
         return
+    from opt_istn.runs.names import called
+
     said = check.reason or ", ".join(check.words)
-    words = [check.finding, run.called, f"seed {run.seed}", f"on {run.instance}"]
+    words = [
+        check.finding,
+        called(run.solver, run.parameters),
+        f"seed {run.seed}",
+        f"on {run.instance}",
+    ]
     shown = "  ".join(map(output.printable, words))
     print(shown + (f": {output.printable(said)}" if said else ""))
 

@@ -9,6 +9,7 @@ from opt_istn.cli import output
 from opt_istn.report.incidents import reason_of
 from opt_istn.runs.audit import gap
 from opt_istn.runs.ledger import Record
+from opt_istn.runs.names import called
 from opt_istn.solver import Status
 
 Draw = Callable[[int, str, str], None]
@@ -100,7 +101,7 @@ class Speaker:
         shown = "no gap yet" if found is None else f"gap {100 * found:.4g} %"
         seconds = "-" if run.seconds is None else f"{run.seconds:.3g}"
         shown = reason_of(run) if run.failure else shown
-        name = f"{run.called} seed {run.seed} on {run.instance}"
+        name = f"{called(run.solver, run.parameters)} seed {run.seed} on {run.instance}"
         return f"{name}: {run.failure or run.status}, {shown}, {seconds} s"
 
 

@@ -17,7 +17,7 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, ledger, stamps
+from opt_istn.runs import appender, ledger, names, stamps
 from opt_istn.runs.fleet import executors
 from opt_istn.runs.fleet.shards import Shard
 from opt_istn.runs.fleet.status import Board
@@ -272,7 +272,7 @@ def compare(
 
 def _words(instance: Instance, task: Task) -> str:
     """Return what a run is, as a line about it begins."""
-    solver = ledger.called(task.solver.solver, task.solver.parameters)
+    solver = names.called(task.solver.solver, task.solver.parameters)
     return f"{solver} seed {task.seed} on {instance.name}"
 
 

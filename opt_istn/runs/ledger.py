@@ -6,7 +6,7 @@ later line with the same key replaces an earlier one.
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from enum import StrEnum
 from hashlib import blake2b
@@ -194,20 +194,9 @@ class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True, g
         return self.failure == Failure.TIME and self.wall_s == 0.0
 
     @property
-    def called(self) -> str:
-        """What ran, as one names it on the command line: the solver with its parameters."""
-        return called(self.solver, self.parameters)
-
-    @property
     def key(self) -> str:
         """Identity of the run: the same key is not run again."""
         return run_key(self.sha256, self.solver, self.parameters, self.seed, self.limits)
-
-
-def called(solver: str, parameters: Mapping[str, Any]) -> str:
-    """Return a solver with its parameters as on the command line, which knows no hashes."""
-    given = (f"@{k}={v}" for k, v in parameters.items() if "#" not in k and k != "sha256")
-    return solver + "".join(given)
 
 
 def run_key(sha256: str, solver: str, parameters: dict[str, Any], seed: int, limits: Limits) -> str:

@@ -96,7 +96,7 @@ def test_a_comparison_tells_of_every_run_that_it_hands_out() -> None:
     choices = [compare.Choice("tests.planted:Honest"), compare.Choice("tests.planted:Detour")]
     comparison = compare.Comparison([Source(file="tiny.json")], choices, 1, Budget())
     runs = list(comparison.run("b.jsonl", begun=lambda key, what: told.update({key: what})))
-    assert told == {run.key: f"{run.called} seed 0 on tiny" for run in runs}
+    assert told == {run.key: f"{run.solver} seed 0 on tiny" for run in runs}
     told.clear()
     assert len(list(comparison.run("b.jsonl", begun=lambda *both: told.update([both])))) == 2
     assert told == {}
