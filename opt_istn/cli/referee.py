@@ -125,9 +125,9 @@ def _proofs(
 def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
     """Say on stderr which commands would make outcomes rest on more."""
     from opt_istn.evidence import verify as checking
-    from opt_istn.report.remedies import remedies
+    from opt_istn.report.remedies import lacking
 
-    for remedy in remedies(checking.outcomes(checks)):
+    for remedy in lacking(checking.outcomes(checks)):
         output.complain(remedy.replace("RUNS.jsonl", files[0]) if len(files) == 1 else remedy)
 
 
