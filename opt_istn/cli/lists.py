@@ -147,11 +147,11 @@ def presets(
         print(f"{preset}: {problem.meaning(preset)}")
         print("parameters, as --set name=value in generate, compare and train:")
         choices = _choices(type(scenario))
-        rows = [
+        told_of = [
             (name, value, "; ".join(filter(None, (meanings.get(name), choices.get(name)))) or None)
             for name, value in values.items()
         ]
-        output.as_table(rows, ("parameter", "here", "meaning"))
+        output.as_table(told_of, ("parameter", "here", "meaning"))
         return
     rows = [
         {"problem": problem.name, "preset": name, "meaning": problem.meaning(name)}
