@@ -98,7 +98,7 @@ def test_the_layouts_on_the_page_are_those_of_the_environment() -> None:
     """The table of columns says how many there are."""
     from learners.jutap.env import JutapEnv
     from opt_istn import generate
-    from opt_istn.jutap.observation import LAYOUTS
+    from opt_istn.jutap.flights.observation import LAYOUTS
 
     instance = generate("jutap-tiny", seed=0)
     rows = re.findall(r"^\| `(jutap\.\w+\.1)` \|.*\| ([\dN +]+) \|$", PAGE.read_text(), re.M)
@@ -112,9 +112,9 @@ def test_the_layouts_on_the_page_are_those_of_the_environment() -> None:
 
 def test_parts_on_the_page_are_those_of_the_environment() -> None:
     """The table of a PUSH agent's observation names every part and no other."""
-    from learners.push.env import PushEnv
     from learners.push.foreign import observation_of
-    from learners.push.view import META
+    from learners.push.stage.env import PushEnv
+    from learners.push.stage.view import META
     from opt_istn import generate
 
     section = PAGE.read_text().partition("## What a PUSH agent sees")[2]

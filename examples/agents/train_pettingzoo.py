@@ -8,7 +8,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import set_random_seed
 
-from learners.push.env import PushEnv
+from learners.push.stage.env import PushEnv
 from opt_istn import read_instance
 
 steps = int(sys.argv[1])

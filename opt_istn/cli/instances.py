@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn.cli import output
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:

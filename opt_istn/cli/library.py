@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn import placing
-from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.library.shelf import Entry, Library

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 
 import typer
 
-from opt_istn.cli import output
 from opt_istn.cli.instances import Json
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -147,11 +147,11 @@ def presets(
         print(f"{preset}: {problem.meaning(preset)}")
         print("parameters, as --set name=value in generate, compare and train:")
         choices = _choices(type(scenario))
-        told_of = [
+        lines = [
             (name, value, "; ".join(filter(None, (meanings.get(name), choices.get(name)))) or None)
             for name, value in values.items()
         ]
-        output.as_table(told_of, ("parameter", "here", "meaning"))
+        output.as_table(lines, ("parameter", "here", "meaning"))
         return
     rows = [
         {"problem": problem.name, "preset": name, "meaning": problem.meaning(name)}

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import placing, platforms
-from opt_istn.cli import output
+from opt_istn import platforms
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn import placing
-from opt_istn.cli import clusters, output
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import RunsFiles, allowed
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.evidence.reprove import Proof
@@ -161,8 +161,9 @@ def bundle(
     from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
-    clusters.tell(ledger.read_all(files, plans=False))
-    made = asdict(bundling.write(files, out, folder))
+    records = ledger.read_all(files)  # once: a file may be a pipe
+    clusters.tell(records)
+    made = asdict(bundling.write(records, out, folder, files))
     if json:
         output.as_json(made | {"file": output.printable(out)})
         return

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn import placing, platforms
-from opt_istn.cli import clusters, output
+from opt_istn import platforms
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.runs.compare import Choice
@@ -157,7 +158,8 @@ def compare(
     Every run is a process of its own with hard limits, and every plan is judged. `--set` changes
     presets; a solver's parameters follow its id. Ends with the table of `opt-istn table`.
     """
-    from opt_istn.cli import prove, speaking
+    from opt_istn.cli import prove
+    from opt_istn.cli.terminal import speaking
     from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner

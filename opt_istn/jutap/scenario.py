@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from opt_istn import origin
 from opt_istn.files import InputError
-from opt_istn.jutap import measured
 from opt_istn.jutap.instance import Battery, Cost, Instance, IntArray
-from opt_istn.jutap.parameters import Scenario, from_parameters
+from opt_istn.jutap.world import measured
+from opt_istn.jutap.world.parameters import Scenario, from_parameters
 from opt_istn.physics import pathloss
 from opt_istn.physics.layout import sequential_inhibition
 from opt_istn.physics.propulsion import energy_j
