@@ -127,8 +127,9 @@ def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
     from opt_istn.evidence import verify as checking
     from opt_istn.report.remedies import lacking
 
-    for remedy in lacking(checking.outcomes(checks)):
-        output.complain(remedy.replace("RUNS.jsonl", files[0]) if len(files) == 1 else remedy)
+    told = lacking(checking.outcomes(checks))
+    one = len(files) == 1
+    output.advise(text.replace("RUNS.jsonl", files[0]) if one else text for text in told)
 
 
 def _tally(checks: Sequence["Check"]) -> str:
