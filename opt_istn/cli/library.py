@@ -184,8 +184,8 @@ def _cite_runs(path: str) -> int:
     year = max((run.time for run in runs), default="")[:4]
     told = [*records.sentences(runs, path), *records.means(runs)]
     print(records.software(year), *told, sep="\n\n")
-    for remedy in remedies.remedies(summarise(runs)):
-        output.complain(remedy.replace("RUNS.jsonl", path))
+    lacks = remedies.lacking(summarise(runs))
+    output.advise(text.replace("RUNS.jsonl", path) for text in lacks)
     return 0
 
 

@@ -79,8 +79,15 @@ def _tell(check: "Check", *, json: bool) -> None:
         values = (check.finding, run.solver, run.seed, run.sha256, check.reason, check.words)
         output.as_json(dict(zip(names, values, strict=True)))
         return
+    from opt_istn.runs.names import called
+
     said = check.reason or ", ".join(check.words)
-    words = [check.finding, run.called, f"seed {run.seed}", f"on {run.instance}"]
+    words = [
+        check.finding,
+        called(run.solver, run.parameters),
+        f"seed {run.seed}",
+        f"on {run.instance}",
+    ]
     shown = "  ".join(map(output.printable, words))
     print(shown + (f": {output.printable(said)}" if said else ""))
 
@@ -118,10 +125,11 @@ def _proofs(
 def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
     """Say on stderr which commands would make outcomes rest on more."""
     from opt_istn.evidence import verify as checking
-    from opt_istn.report.remedies import remedies
+    from opt_istn.report.remedies import lacking
 
-    for remedy in remedies(checking.outcomes(checks)):
-        output.complain(remedy.replace("RUNS.jsonl", files[0]) if len(files) == 1 else remedy)
+    told = lacking(checking.outcomes(checks))
+    one = len(files) == 1
+    output.advise(text.replace("RUNS.jsonl", files[0]) if one else text for text in told)
 
 
 def _tally(checks: Sequence["Check"]) -> str:

@@ -171,7 +171,10 @@ def compare(
     part, pool = clusters.part(shard), clusters.pool(executor, dask)
     own = part.of(total) if part else total
     with speaking.comparison(out, own, quiet=json, roughly=part is not None) as heard:
-        for run in comparison.run(out, jobs, pool, shard=part, retry_failed=retry_failed):
+        told = comparison.run(
+            out, jobs, pool, shard=part, retry_failed=retry_failed, begun=heard.begun
+        )
+        for run in told:
             runs.append(thin(run))
             heard(run)
     if heard.reused and not json:

@@ -35,6 +35,7 @@ def sequential_inhibition(
             placed += 1
     if placed < count:
         raise ValueError(
-            f"no room for {count} points {separation_m:g} m apart in a square of {side_m:g} m"
+            f"no room for {count} points {separation_m:g} m apart in a square of {side_m:g} m: "
+            "fewer, closer together, or a larger square"
         )
     return points

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
@@ -181,8 +181,7 @@ def _profile(
     end = max(2.0, 1.5 * max(ratios, default=1.0))
     for name, (tau, rho) in curves.items():
         _step(axis, 1.0, tau, rho, end, styles[name])
-    axis.set_xscale("log")
-    axis.set_xlim(1.0, end)
+    logarithmic(axis, 1.0, end)
     axis.set_xlabel("time to a proof / fastest exact method's\nlogarithmic axis", fontsize=SMALL)
     axis.set_ylabel("share of instances / runs", fontsize=NORMAL)
 
@@ -194,8 +193,7 @@ def _times(
     begin, end = min(finite, default=1.0) / 2, max(finite, default=1.0) * 2
     for name, own in times.items():
         _step(axis, begin, *statistics.solved_within(own), end, styles[name])
-    axis.set_xscale("log")
-    axis.set_xlim(begin, end)
+    logarithmic(axis, begin, end)
     axis.set_xlabel("wall time to the optimum (s)\nlogarithmic axis", fontsize=SMALL)
 
 
@@ -212,6 +210,21 @@ def _shares(
     axis.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_xlim(0, end)
+
+
+def logarithmic(axis: Axes, begin: float, end: float) -> None:
+    """Make x logarithmic from `begin` to `end`, with a handful of plain numbers beside it.
+
+    Matplotlib labels every 2, 3, 4 and 6 of a short range, one over the other in a narrow panel.
+    """
+    decades = math.log10(end / begin)
+    subs = (1.0,) if decades > 2 else (1.0, 3.0)
+    near = decades < 1
+    axis.set_xscale("log")
+    axis.set_xlim(begin, end)
+    axis.xaxis.set_major_locator(MaxNLocator(3) if near else LogLocator(subs=subs, numticks=5))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _step(

@@ -15,10 +15,11 @@ PROOF = (
 )
 
 
-def remedies(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
+def lacking(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
     """Return a line for each lack that a command of ours mends; none if there is none."""
     every = list(known)
     standings = Counter(one.standing for one in every)
     unbound = any(one.best_bound is None and one.standing == Standing.OPEN for one in every)
     unproven = standings[Standing.CLAIMED] + standings[Standing.AGREED]
-    return (*((f"{BOUND}.",) if unbound else ()), *((f"{PROOF}.",) if unproven else ()))
+    found = (*((BOUND,) if unbound else ()), *((PROOF,) if unproven else ()))
+    return tuple(f"{text[:1].upper()}{text[1:]}." for text in found)

@@ -17,7 +17,7 @@ import msgspec
 from opt_istn import problems, registry
 from opt_istn.files import InputError
 from opt_istn.problems import Instance
-from opt_istn.runs import appender, ledger, stamps
+from opt_istn.runs import appender, ledger, names, stamps
 from opt_istn.runs.fleet import executors
 from opt_istn.runs.fleet.shards import Shard
 from opt_istn.runs.fleet.status import Board
@@ -32,6 +32,10 @@ __all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "loa
 
 MAX_SEEDS, MAX_RUNS = 10**9, 10**15
 _TOGETHER = 256  # records that are written at once where they were in the file before
+
+
+def _unheard(_: str, __: str) -> None:
+    """Tell nobody of a run."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,7 @@ class Comparison:
         *,
         shard: Shard | None = None,
         retry_failed: bool = False,
+        begun: Callable[[str, str], None] = _unheard,
     ) -> Iterator[Record]:
         """Run what the file at `path` does not hold yet, appending each record as it comes.
 
@@ -156,6 +161,8 @@ class Comparison:
             Which of the runs to do; all of them by default.
         retry_failed
             Whether failed runs are run again.
+        begun
+            Is told of every run that is handed out: its key, and what it is in words.
 
         Yields
         ------
@@ -197,6 +204,7 @@ class Comparison:
                     while site.full:
                         yield from kept()
                     site.submit(instance, task)
+                    begun(self._key(instance, task), _words(instance, task))
                     board.note([], site.out)
                 while len(site):
                     yield from kept()
@@ -260,6 +268,12 @@ def compare(
     """Run a `Comparison`; see there and `Comparison.run`."""
     comparison = Comparison(sources, choices, seeds, budget, solver_seeds=solver_seeds)
     return comparison.run(path, jobs, executor, shard=shard, retry_failed=retry_failed)
+
+
+def _words(instance: Instance, task: Task) -> str:
+    """Return what a run is, as a line about it begins."""
+    solver = names.called(task.solver.solver, task.solver.parameters)
+    return f"{solver} seed {task.seed} on {instance.name}"
 
 
 def _stamped(run: Record, stamp: Sequence[Stamp]) -> Record:

@@ -201,9 +201,10 @@ def test_compare_table_and_verify(cli: Cli) -> None:
     honest = f"{PLANTED}Honest@level=2,{PLANTED}Detour"
     inputs = ["tiny.json", "jutap-planted", "--set", "cell_m=50", "-o", "runs.jsonl"]
     code, out, err = cli("compare", *inputs, "--solvers", honest, "--seeds", "2")
-    said = err.splitlines()
+    beginning, *said = err.splitlines()
+    assert beginning.startswith("opt-istn: 7 runs into runs.jsonl; ")
     assert (code, len(said)) == (0, 7)
-    assert "Honest seed 0 on tiny: optimal, gap 0 %" in said[0]
+    assert "Honest@level=2 seed 0 on tiny: optimal, gap 0 %" in said[0]
     assert said[-1].endswith("(7 of 7)")
     assert "Honest" in out
     runs = ledger.read("runs.jsonl")

@@ -5,7 +5,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.library import records
-from opt_istn.report.remedies import BOUND, PROOF, remedies
+from opt_istn.report.remedies import BOUND, PROOF, lacking
 from opt_istn.report.table import gap_table
 from opt_istn.runs.audit import summarise
 from opt_istn.runs.ledger import Record, Source
@@ -50,10 +50,10 @@ def test_what_is_lacking_is_said_with_the_command_that_mends_it() -> None:
     """A missing bound, a claim without proof: each has its line; what is proven has none."""
     exact = run("labels", 1_000_000, 1_000_000)
     proven = msgspec.structs.replace(exact, certificate="ab" * 32)
-    assert remedies(summarise([run("greedy", 5)])) == (f"{BOUND}.",)
-    assert remedies(summarise([exact])) == (f"{PROOF}.",)
-    assert remedies(summarise([proven])) == ()
-    assert f"{PROOF}." in gap_table([exact]).notes
+    assert lacking(summarise([run("greedy", 5)])) == (f"N{BOUND[1:]}.",)
+    assert lacking(summarise([exact])) == (f"W{PROOF[1:]}.",)
+    assert lacking(summarise([proven])) == ()
+    assert f"W{PROOF[1:]}." in gap_table([exact]).notes
 
 
 @pytest.mark.parametrize("runs", [[], [run("greedy", 5)]])

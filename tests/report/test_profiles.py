@@ -1,7 +1,13 @@
 """Profiles are drawn on common instances, by proofs for exact methods, with failures as defined."""
 
+import itertools
 import math
 
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from opt_istn.pictures.canvas import SMALL
 from opt_istn.report import charts, groups, profiles
 from opt_istn.report.profiles import Field
 from opt_istn.runs.ledger import Failure, Record
@@ -115,3 +121,20 @@ def test_one_declaration_makes_an_exact_method() -> None:
     older = changed(run("labels", 100, 100), kind="", seed=7)
     field = _field([older, run("labels", 100, 100)])
     assert list(field.proof_times()) == ["jutap.labels"]
+
+
+@pytest.mark.parametrize("decades", [0.1, 0.3, 0.9, 1.2, 1.9, 2.5, 6.0])
+def test_numbers_beside_a_logarithmic_axis_are_apart(decades: float) -> None:
+    """In a panel as narrow as the page's there are at least two, and none covers another."""
+    figure = Figure(figsize=(2.0, 1.5))
+    FigureCanvasAgg(figure)
+    axis = figure.add_axes((0.1, 0.3, 0.8, 0.6))
+    axis.tick_params(labelsize=SMALL)
+    charts.logarithmic(axis, 0.013, 0.013 * 10**decades)
+    figure.draw_without_rendering()
+    low, high = axis.get_xlim()
+    ticks = [*axis.xaxis.get_major_ticks(), *axis.xaxis.get_minor_ticks()]
+    labels = [t.label1 for t in ticks if t.label1.get_text() and low <= t.get_loc() <= high]
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert len(boxes) >= 2

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -64,6 +64,13 @@ def complain(text: str) -> None:
     """Print one line on stderr."""
     with suppress(OSError):  # nobody can be told
         print("opt-istn:", printable(text), file=sys.stderr)
+
+
+def advise(lines: Iterable[str]) -> None:
+    """Print lines on stderr, after all of stdout: what could not be printed needs no advice."""
+    sys.stdout.flush()
+    for line in lines:
+        complain(line)
 
 
 def with_units(values: Mapping[str, Any], problem: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from opt_istn.files import placing
 from opt_istn.report.incidents import reason_of
 from opt_istn.runs.audit import gap
 from opt_istn.runs.ledger import Record
+from opt_istn.runs.names import called
 from opt_istn.solver import Status
 
 Draw = Callable[[int, str, str], None]
@@ -24,8 +25,8 @@ class Speaker:
     total
         Number of runs.
     draw
-        Draws a bar of how many runs are done, the best gap and the last run; None has a line
-        printed for each run instead.
+        Draws a bar of how many runs are done, the best gap and what runs; None has a line printed
+        for each finished run instead.
     quiet
         Whether nothing is said.
     roughly
@@ -41,6 +42,7 @@ class Speaker:
         self._bounds: dict[str, int] = {}
         self._smallest: float | None = None
         self.kept = self.reused = 0
+        self._running: dict[str, str] = {}
         self._text = "-"
 
     def __call__(self, run: Record) -> None:
@@ -53,9 +55,24 @@ class Speaker:
             self._text = self._line(run)
             if self._draw is None and not self._quiet:
                 output.complain(f"{self._text}  ({self.kept} of {self._of})")
-        if self._draw and (not old or self.kept % 100 == 0):  # what was there goes by fast
-            best = "" if self._smallest is None else f"best gap {100 * self._smallest:.3g} %"
-            self._draw(self.kept, best, output.printable(self._text))
+        self._running.pop(run.key, None)
+        if not old or self.kept % 100 == 0:  # what was there goes by fast
+            self._show()
+
+    def begun(self, key: str, what: str) -> None:
+        """Hear of a run that is under way."""
+        self._running[key] = what
+        self._show()
+
+    def _show(self) -> None:
+        """Draw the bar: what runs, or where nothing does, what ran last."""
+        if self._draw is None:
+            return
+        best = "" if self._smallest is None else f"best gap {100 * self._smallest:.3g} %"
+        first, more = next(iter(self._running.values()), ""), len(self._running) - 1
+        others = f" and {more} more" if more > 0 else ""
+        text = f"running: {first}{others}" if first else f"last: {self._text}"
+        self._draw(self.kept, best, output.printable(text))
 
     def interrupted(self) -> None:
         """Say what is kept."""
@@ -84,7 +101,7 @@ class Speaker:
         shown = "no gap yet" if found is None else f"gap {100 * found:.4g} %"
         seconds = "-" if run.seconds is None else f"{run.seconds:.3g}"
         shown = reason_of(run) if run.failure else shown
-        name = f"{run.called} seed {run.seed} on {run.instance}"
+        name = f"{called(run.solver, run.parameters)} seed {run.seed} on {run.instance}"
         return f"{name}: {run.failure or run.status}, {shown}, {seconds} s"
 
 
@@ -102,16 +119,16 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         bars.TextColumn("{task.fields[best]}"),
         bars.TextColumn("left"),
         bars.TimeRemainingColumn(),
-        bars.TextColumn("last: {task.fields[last]}"),
+        bars.TextColumn("{task.fields[text]}"),
     )
     if not drawn and not quiet and not placing.is_there(path):
         much = output.counted(total, "run")
         output.complain(f"{much} into {path}; a solver's first may compile for half a minute")
     with bars.Progress(*columns, console=console, disable=not drawn, transient=True) as shown:
-        row = shown.add_task("", total=total, best="", last="-")
+        row = shown.add_task("", total=total, best="", text="")
 
-        def draw(done: int, best: str, last: str) -> None:
-            shown.update(row, completed=done, total=max(total, done), best=best, last=last)
+        def draw(done: int, best: str, text: str) -> None:
+            shown.update(row, completed=done, total=max(total, done), best=best, text=text)
 
         speaker = Speaker(path, total, draw if drawn else None, quiet=quiet, roughly=roughly)
         try:

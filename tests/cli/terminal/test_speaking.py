@@ -70,6 +70,39 @@ def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[s
     assert ends == ["(1 of about 1)", "(2 of about 2)"]
 
 
+def test_the_bar_tells_what_runs_and_else_what_ran_last() -> None:
+    """A run that is handed out is shown until it is heard of; the best gap stays beside it."""
+    drawn: list[tuple[int, str, str]] = []
+    new = {"time": "2999-01-01T00:00:00+00:00"}
+    honest, detour = (msgspec.structs.replace(_run(name), **new) for name in ("Honest", "Detour"))
+    heard = speaking.Speaker("r.jsonl", 2, lambda *told: drawn.append(told), quiet=False)
+    heard.begun(detour.key, "Detour seed 0 on tiny")
+    heard.begun(honest.key, "Honest seed 0 on tiny")
+    heard(honest)
+    heard(detour)
+    assert [(done, best) for done, best, _ in drawn] == [
+        (0, ""),
+        (0, ""),
+        (1, "best gap 0 %"),
+        (2, "best gap 0 %"),
+    ]
+    assert drawn[1][2] == "running: Detour seed 0 on tiny and 1 more"
+    assert drawn[2][2] == "running: Detour seed 0 on tiny"
+    assert drawn[3][2].startswith("last: tests.planted:Detour seed 0 on tiny: feasible, gap 41 %")
+
+
+def test_a_comparison_tells_of_every_run_that_it_hands_out() -> None:
+    """Key and words are those of the record that comes of it; what was there is not begun."""
+    told: dict[str, str] = {}
+    choices = [compare.Choice("tests.planted:Honest"), compare.Choice("tests.planted:Detour")]
+    comparison = compare.Comparison([Source(file="tiny.json")], choices, 1, Budget())
+    runs = list(comparison.run("b.jsonl", begun=lambda key, what: told.update({key: what})))
+    assert told == {run.key: f"{run.solver} seed 0 on tiny" for run in runs}
+    told.clear()
+    assert len(list(comparison.run("b.jsonl", begun=lambda *both: told.update([both])))) == 2
+    assert told == {}
+
+
 def test_json_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     """Who asks for JSON gets nothing else."""
     words = ["compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "r.jsonl", "--json"]
