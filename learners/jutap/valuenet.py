@@ -170,7 +170,8 @@ def lesson_of(table: Table) -> Lesson:
 def values(net: Network, seen: Tensor, walks: Tensor) -> Tensor:
     """Return the cost to go of every place, 0 at END, shape (n, 2 N*N)."""
     alive = 1 - seen[:, 0].flatten(1)
-    return (walks.repeat(1, KINDS) - net(seen)) * alive.repeat(1, KINDS)
+    said: Tensor = (walks.repeat(1, KINDS) - net(seen)) * alive.repeat(1, KINDS)
+    return said
 
 
 def loss_of(config: ValueNet, value: Tensor, lesson: Lesson) -> Tensor:
@@ -183,7 +184,8 @@ def loss_of(config: ValueNet, value: Tensor, lesson: Lesson) -> Tensor:
     said = said[some].masked_fill(~lesson.closer[some], torch.inf)
     lost = (true - least[..., None])[some].masked_fill(~lesson.closer[some], 0.0)
     regret = (torch.softmax(-said / config.temperature, dim=-1) * lost).sum(dim=-1).mean()
-    return error + config.regret * regret
+    loss: Tensor = error + config.regret * regret
+    return loss
 
 
 class ValueNetCourse(training.Rounds):
@@ -246,9 +248,15 @@ class ValueNetCourse(training.Rounds):
     def agent(self) -> Agent:
         """Return the trained agent."""
         state = {"last": self.net.state_dict(), "best": self.best}
-        known = (METHOD, asdict(self.config), agent.described(self.task), self.seed, state)
-        told = {"counts": dict(self.counts), "measured": self.measured}
-        return Agent(*known, self.history, **told, contract=agent.contract(COLUMNS))
+        about = (METHOD, asdict(self.config), agent.described(self.task), self.seed)
+        return Agent(
+            *about,
+            state,
+            self.history,
+            counts=dict(self.counts),
+            measured=self.measured,
+            contract=agent.contract(COLUMNS),
+        )
 
     def _draw(self, numbers: range) -> None:
         """Add the maps of these numbers to those that are kept."""

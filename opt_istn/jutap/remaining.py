@@ -82,8 +82,9 @@ class RemainingTable(Table):
         """
         spare = self.spare_mj[:, None] / max(int(self.spare_mj[0]), 1)
         angle = np.pi * spare * np.arange(1, FREQUENCIES + 1)
-        parts = [self.plain.features(kind)[self.state], spare, np.sin(angle), np.cos(angle)]
-        return np.concatenate(parts, axis=1).astype(np.float32)
+        plain = self.plain.features(kind)[self.state]
+        seen: Float = np.hstack([plain, spare, np.sin(angle), np.cos(angle)]).astype(np.float32)
+        return seen
 
     def columns(self, kind: FeatureKind) -> list[str]:
         """Return the names of the columns of `features`."""

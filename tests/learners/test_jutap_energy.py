@@ -9,9 +9,11 @@ import pytest
 
 from formulations.jutap.labels import Labels
 from formulations.jutap.value_iteration import ValueIteration
+from learners import agent
 from learners.jutap.dqn import Dqn, DqnAgent
 from learners.jutap.qlearning import QAgent, QLearning
 from learners.jutap.solver import process_of
+from learners.plateau import steps_of
 from opt_istn import Budget, InputError, Status
 from opt_istn.jutap import remaining as module
 from opt_istn.jutap.evaluate import evaluate
@@ -198,3 +200,16 @@ def test_other_starts_have_other_budgets(tmp_path: Path) -> None:
         judge_solver(x, solver, 0, Budget())
     moved = replace(x, start=5)
     assert solver.policy(x, 0)[0].num_states != table_of(moved).num_states
+
+
+def test_curves_and_statuses_are_those_of_the_states_with_energy(tmp_path: Path) -> None:
+    """The optimum under what is left saves 1 of the straightest walks' cost; records tell steps."""
+    trained("jutap.qlearning", planted(6000), "known", tmp_path / "q.pt")
+    found = agent.load(tmp_path / "q.pt", "jutap.qlearning")
+    assert found.config["budget"] == "known"
+    assert found.measured["last"] == [1.0]
+    assert found.measured["untrained"][0] < 1.0
+    told = steps_of(found, "last")
+    assert (told["environment_steps"], told["status"][:10]) == (100_000, "100000 of ")
+    flat = [{"environment_steps": k * 100_000, "saving": 1.0} for k in range(21)]
+    assert steps_of(replace(found, history=flat), "last")["status"] == "plateau"
