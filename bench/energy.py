@@ -5,7 +5,7 @@ the battery of `jutap-paper-v2` leaves, and what one of 118 kJ leaves. On each m
 ignores budgets is trained once, and one that knows what is left once for each budget that is small
 enough to matter. `labels` proves the optimum within the budget, with every link and with the
 strongest MBS of each cell alone, which is all that agents know. What the evaluator says goes to
-`bench/records/jutap-energy.jsonl`; started again, the command goes on.
+`bench/agents/jutap-energy.jsonl`; started again, the command goes on.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from opt_istn.jutap.table import strongest
 from opt_istn.solver import Budget, Solver, Status
 from opt_istn.training import Task
 
-FILE = Path(__file__).parent / "records" / "jutap-energy.jsonl"
+FILE = Path(__file__).parent / "agents" / "jutap-energy.jsonl"
 BATTERY = PRESETS["jutap-paper-v2"]
 SCENARIOS: dict[str, Scenario] = {
     **{f"kappa {kappa:.2f}": PRESETS[f"jutap-paper-k{kappa:.2f}"] for kappa in KAPPAS},

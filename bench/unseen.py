@@ -1,10 +1,10 @@
 """`python -m bench.unseen`: one network on maps that it was not trained on, beside simple rules.
 
 Instances 0, 1, .. of a preset, none of which a training draws, are flown by the network of an agent
-file as it is and untrained (a look one move ahead along three straight walks), by rules, and by
-`labels`, which proves the optimum with every link. What the evaluator says of every plan goes to
-`bench/records/jutap-unseen.jsonl`; started again, the command goes on. `--print` prints the table
-of what is there.
+file, looking one, two or four moves ahead, as it is and untrained (costs to go are those of the
+cheapest of three straight walks), by rules, and by `labels`, which proves the optimum with every
+link. What the evaluator says of every plan goes to `bench/agents/jutap-unseen.jsonl`; started
+again, the command goes on. `--print` prints the table of what is there.
 """
 
 import argparse
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from bench.links import told
 from opt_istn import registry
 from opt_istn.jutap.evaluate import evaluate
@@ -20,11 +22,15 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Status
 
-FILE = Path(__file__).parent / "records" / "jutap-unseen.jsonl"
+FILE = Path(__file__).parent / "agents" / "jutap-unseen.jsonl"
 RULES = ("labels", "straight", "greedy", "blind", "terrestrial")
 NETWORK: dict[str, dict[str, str]] = {
-    "valuenet": {},
-    "valuenet untrained": {"weights": "untrained"},
+    f"valuenet{', untrained' * raw}, {moves} ahead": {
+        "lookahead": str(moves),
+        **({"weights": "untrained"} if raw else {}),
+    }
+    for moves in (1, 2, 4)
+    for raw in (False, True)
 }
 LIMIT_S = 60.0
 
@@ -89,6 +95,7 @@ def main() -> None:
     if not given.print:
         if not given.agent:
             parser.error("--agent: expected an agent file")
+        torch.set_num_threads(1)
         measure(given.preset, given.instances, given.agent, given.records)
     print(*lines(read(given.records)), sep="\n")
 

@@ -270,10 +270,10 @@ class ValueNetCourse(training.Rounds):
 
 
 @torch.no_grad()
-def flown(net: Network, chart: Chart) -> IntArray:
-    """Return the action of every state, shape (S,)."""
+def flown(net: Network, chart: Chart, lookahead: int = 1) -> IntArray:
+    """Return the action of every state, shape (S,); see `chosen`."""
     seen, walks = torch.from_numpy(chart.seen)[None], torch.from_numpy(chart.walks)[None]
-    return chosen(chart, values(net, seen, walks)[0].double().numpy())
+    return chosen(chart, values(net, seen, walks)[0].numpy(), lookahead)
 
 
 @dataclass(frozen=True)
@@ -281,9 +281,21 @@ class ValueNetAgent(AgentSolver):
     """Solver ``jutap.valuenet``: flies by the costs to go that the network of a file says.
 
     The untrained network is drawn once more from the seed in the file.
+
+    Parameters
+    ----------
+    lookahead
+        Moves whose prices are looked up in the map before the network is asked, at least 1. With
+        as many as a flight has, it is not asked at all.
     """
 
+    lookahead: int = 1
+
     method = METHOD
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, lookahead=(1, 1000))
 
     def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
@@ -293,4 +305,4 @@ class ValueNetAgent(AgentSolver):
         net = Network(width, torch.Generator().manual_seed(loaded.seed))
         if self.weights != "untrained":
             agent.load_state(net, loaded.state.get(self.weights, {}), path)
-        return flown(net, chart_of(table))
+        return flown(net, chart_of(table), self.lookahead)

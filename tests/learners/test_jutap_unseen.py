@@ -122,6 +122,17 @@ def test_it_arrives_whatever_the_network_says() -> None:
         assert judge(table, chosen(chart, rng.normal(size=len(chart.onward)))).success == 1
 
 
+def test_looking_ahead_far_enough_is_exact() -> None:
+    """With as many moves as a flight has, costs to go do not matter: the optimum is flown."""
+    table = table_for(2)
+    chart, rng = chart_of(table), np.random.default_rng(0)
+    said = rng.normal(size=len(chart.onward))
+    said[[table.instance.end, table.instance.num_cells + table.instance.end]] = 0
+    near, far = (judge(table, chosen(chart, said, moves)) for moves in (1, 40))
+    assert near.total_gap > 0.05
+    assert np.array_equal(far.cost, far.optimum)
+
+
 def test_training_helps_on_maps_it_never_saw() -> None:
     """After fifty updates, flights over eight other maps cost less than untrained ones."""
     run = course()
