@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn.files import InputError
+from opt_istn.jutap.flights.table import LOST, Float, Mask, Table, value_iteration
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.starts import judge
-from opt_istn.jutap.table import LOST, Float, Mask, Table, value_iteration
 
 KINDS = 2
 _COMPASS = [(up, right) for up in (-1, 0, 1) for right in (-1, 0, 1) if (up, right) != (0, 0)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from opt_istn.jutap.flights.table import Table, value_iteration
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.reference import reference_cost
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.starts import judge
-from opt_istn.jutap.table import Table, value_iteration
 
 VALIDATED = 64  # STARTs by which the best weights are chosen, and savings told
 

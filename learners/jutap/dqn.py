@@ -8,7 +8,7 @@ each a setting where both readings run:
 2. END is terminal: line 11 of Algorithm 1 bootstraps past it, and with gamma = 1 the values then
    fall without limit (`terminal_mask`).
 3. The distance term and the move term of (6)-(7) are costs; as printed, longer paths earn more
-   (`opt_istn.jutap.table.rewarded`).
+   (`opt_istn.jutap.flights.table.rewarded`).
 4. Moves over the border, and GEO where it is not available, are masked; the paper says nothing.
 5. Epsilon decays per episode, as in line 19; the text says per step (`epsilon_by`).
 6. The paper gives no learning rate, batch, buffer, optimiser or loss but the squared one.
@@ -41,11 +41,11 @@ from learners.jutap.solver import AgentSolver, BudgetKind, process_of
 from learners.nets import linear
 from learners.training import BY_PROFILE, COUNT, RATE, SHARE, WIDTH, check_one, check_ranges
 from opt_istn.files import InputError
-from opt_istn.jutap import table as mdp
+from opt_istn.jutap.flights import table as mdp
+from opt_istn.jutap.flights.table import FeatureKind, Reward, Table
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.starts import STRONGEST
-from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.dqn"
@@ -81,7 +81,7 @@ class Dqn:
     budget
         Whether the energy that is left is known; see `learners.jutap.solver.process_of`.
     reward, features
-        What is learned from and what is seen; see `opt_istn.jutap.table`.
+        What is learned from and what is seen; see `opt_istn.jutap.flights.table`.
     hidden
         Units of each of the two hidden layers.
     output, terminal_mask, double

@@ -20,15 +20,15 @@ from learners.jutap.env import Flights
 from learners.jutap.solver import AgentSolver, BudgetKind, process_of
 from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import IntArray
-from opt_istn.jutap.starts import STRONGEST
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.table import (
     LOST,
     Reward,
     Table,
     not_strongest,
     rewarded,
 )
+from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.qlearning"
@@ -47,7 +47,7 @@ class QLearning:
     epsilon
         Share of random moves.
     reward
-        What is minimised; see `opt_istn.jutap.table.rewarded`.
+        What is minimised; see `opt_istn.jutap.flights.table.rewarded`.
     budget
         ``known``: the energy that is left is part of the states, see `process_of`.
     """

@@ -12,10 +12,10 @@ from learners.elsewhere import of_seed
 from learners.plateau import Told
 from opt_istn.files import InputError
 from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.flights.remaining import remaining
+from opt_istn.jutap.flights.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
-from opt_istn.jutap.remaining import remaining
-from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.solver import Budget, Claims, Status
 
 BudgetKind = Literal["ignored", "known"]

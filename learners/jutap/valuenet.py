@@ -28,9 +28,9 @@ from learners.jutap.charts import COLUMNS, KINDS, Chart, chart_of, chosen
 from learners.jutap.curve import Measure
 from learners.jutap.solver import AgentSolver
 from learners.training import COUNT, POSITIVE, RATE, SECONDS, WIDTH, check_one, check_ranges
+from opt_istn.jutap.flights.table import Table, strongest, table_of
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import Scenario, generate
-from opt_istn.jutap.table import Table, strongest, table_of
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.valuenet"

@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from opt_istn.files import InputError
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.instance import Association, Instance, IntArray
-from opt_istn.jutap.observation import Layout
-from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.observation import Layout
+from opt_istn.jutap.flights.table import (
     MAX_STEPS,
     Float,
     Mask,
@@ -33,6 +31,8 @@ from opt_istn.jutap.table import (
     table_of,
     value_iteration,
 )
+from opt_istn.jutap.instance import Association, Instance, IntArray
+from opt_istn.jutap.scenario import MILLION
 from opt_istn.solver import Budget, Solver
 
 FULL = "the optimum with every link"
