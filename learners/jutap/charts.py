@@ -97,17 +97,29 @@ def exact(table: Table, chart: Chart) -> Float:
     return found
 
 
-def chosen(chart: Chart, value: NDArray[np.floating]) -> IntArray:
+def chosen(chart: Chart, value: NDArray[np.floating], lookahead: int = 1) -> IntArray:
     """Return the action of every state that is best by these costs to go, shape (S,).
 
     Parameters
     ----------
     value
         Cost to go of every place, shape (2 N*N,).
+    lookahead
+        Moves whose prices are known exactly before a cost to go takes over, at least 1.
     """
-    total = np.where(chart.closer, chart.cost + value[chart.onward], np.inf)[chart.place]
-    best: IntArray = np.where(np.isfinite(total), total, np.finfo(np.float64).max).argmin(axis=1)
+    some = chart.closer.any(axis=1)
+    ahead = value.astype(np.float64)
+    for _ in range(lookahead - 1):
+        ahead = np.where(some, _totals(chart, ahead).min(axis=1), ahead)
+    best: IntArray = _totals(chart, ahead)[chart.place].argmin(axis=1)
     return best
+
+
+def _totals(chart: Chart, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return cost and cost to go of every action, shape (2 N*N, A)."""
+    total = np.where(chart.closer, chart.cost + value[chart.onward], np.inf)
+    found: NDArray[np.float64] = np.where(np.isnan(total), np.inf, total)
+    return found
 
 
 def _apart(table: Table, move: tuple[int, int]) -> IntArray:

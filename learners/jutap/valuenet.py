@@ -12,7 +12,7 @@ Energy budgets are ignored.
 """
 
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -170,8 +170,8 @@ def lesson_of(table: Table) -> Lesson:
 def values(net: Network, seen: Tensor, walks: Tensor) -> Tensor:
     """Return the cost to go of every place, 0 at END, shape (n, 2 N*N)."""
     alive = 1 - seen[:, 0].flatten(1)
-    found: Tensor = (walks.repeat(1, KINDS) - net(seen)) * alive.repeat(1, KINDS)
-    return found
+    said: Tensor = (walks.repeat(1, KINDS) - net(seen)) * alive.repeat(1, KINDS)
+    return said
 
 
 def loss_of(config: ValueNet, value: Tensor, lesson: Lesson) -> Tensor:
@@ -184,8 +184,8 @@ def loss_of(config: ValueNet, value: Tensor, lesson: Lesson) -> Tensor:
     said = said[some].masked_fill(~lesson.closer[some], torch.inf)
     lost = (true - least[..., None])[some].masked_fill(~lesson.closer[some], 0.0)
     regret = (torch.softmax(-said / config.temperature, dim=-1) * lost).sum(dim=-1).mean()
-    lost_in_all: Tensor = error + config.regret * regret
-    return lost_in_all
+    loss: Tensor = error + config.regret * regret
+    return loss
 
 
 class ValueNetCourse(training.Rounds):
@@ -248,10 +248,15 @@ class ValueNetCourse(training.Rounds):
     def agent(self) -> Agent:
         """Return the trained agent."""
         state = {"last": self.net.state_dict(), "best": self.best}
-        known = (METHOD, asdict(self.config), agent.described(self.task), self.seed, state)
-        counts, contract = dict(self.counts), agent.contract(COLUMNS)
-        told: dict[str, Any] = {"counts": counts, "measured": self.measured, "contract": contract}
-        return replace(Agent(*known, self.history), **told)
+        about = (METHOD, asdict(self.config), agent.described(self.task), self.seed)
+        return Agent(
+            *about,
+            state,
+            self.history,
+            counts=dict(self.counts),
+            measured=self.measured,
+            contract=agent.contract(COLUMNS),
+        )
 
     def _draw(self, numbers: range) -> None:
         """Add the maps of these numbers to those that are kept."""
@@ -265,10 +270,10 @@ class ValueNetCourse(training.Rounds):
 
 
 @torch.no_grad()
-def flown(net: Network, chart: Chart) -> IntArray:
-    """Return the action of every state, shape (S,)."""
+def flown(net: Network, chart: Chart, lookahead: int = 1) -> IntArray:
+    """Return the action of every state, shape (S,); see `chosen`."""
     seen, walks = torch.from_numpy(chart.seen)[None], torch.from_numpy(chart.walks)[None]
-    return chosen(chart, values(net, seen, walks)[0].double().numpy())
+    return chosen(chart, values(net, seen, walks)[0].numpy(), lookahead)
 
 
 @dataclass(frozen=True)
@@ -276,9 +281,21 @@ class ValueNetAgent(AgentSolver):
     """Solver ``jutap.valuenet``: flies by the costs to go that the network of a file says.
 
     The untrained network is drawn once more from the seed in the file.
+
+    Parameters
+    ----------
+    lookahead
+        Moves whose prices are looked up in the map before the network is asked, at least 1. With
+        as many as a flight has, it is not asked at all.
     """
 
+    lookahead: int = 1
+
     method = METHOD
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, lookahead=(1, 1000))
 
     def actions(self, table: Table, loaded: Agent) -> IntArray:
         """Return the action of every state, shape (S,)."""
@@ -288,4 +305,4 @@ class ValueNetAgent(AgentSolver):
         net = Network(width, torch.Generator().manual_seed(loaded.seed))
         if self.weights != "untrained":
             agent.load_state(net, loaded.state.get(self.weights, {}), path)
-        return flown(net, chart_of(table))
+        return flown(net, chart_of(table), self.lookahead)

@@ -26,5 +26,5 @@ def test_solver_conforms(name: str) -> None:
 
 def test_only_agents_are_left_out() -> None:
     """The solvers that cannot be made without a parameter are those that fly an agent's file."""
-    agents = ("dqn", "qlearning", "sb3", "onnx", "policy")
+    agents = ("dqn", "qlearning", "valuenet", "sb3", "onnx", "policy")
     assert {name for name in NAMES if not plain(name)} == {f"jutap.{name}" for name in agents}

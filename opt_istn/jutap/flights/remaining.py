@@ -83,8 +83,8 @@ class RemainingTable(Table):
         spare = self.spare_mj[:, None] / max(int(self.spare_mj[0]), 1)
         angle = np.pi * spare * np.arange(1, FREQUENCIES + 1)
         plain = self.plain.features(kind)[self.state]
-        parts = (plain, *(x.astype(np.float32) for x in (spare, np.sin(angle), np.cos(angle))))
-        return np.concatenate(parts, axis=1)
+        seen: Float = np.hstack([plain, spare, np.sin(angle), np.cos(angle)]).astype(np.float32)
+        return seen
 
     def columns(self, kind: FeatureKind) -> list[str]:
         """Return the names of the columns of `features`."""
@@ -92,7 +92,7 @@ class RemainingTable(Table):
         return [*self.plain.columns(kind), "spare energy, 0 to 1", *waves]
 
 
-def remaining(table: Table) -> RemainingTable:
+def with_energy(table: Table) -> RemainingTable:
     """Split the states of a table by the energy that is left; O(states * actions).
 
     Raises

@@ -9,13 +9,15 @@ import pytest
 
 from formulations.jutap.labels import Labels
 from formulations.jutap.value_iteration import ValueIteration
+from learners import agent
 from learners.jutap.dqn import Dqn, DqnAgent
 from learners.jutap.qlearning import QAgent, QLearning
 from learners.jutap.solver import process_of
+from learners.plateau import steps_of
 from opt_istn import Budget, InputError, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.flights import remaining as module
-from opt_istn.jutap.flights.remaining import RemainingTable, remaining
+from opt_istn.jutap.flights.remaining import RemainingTable, with_energy
 from opt_istn.jutap.flights.table import (
     Reward,
     flown,
@@ -105,9 +107,9 @@ def test_value_iteration_over_what_remains_is_the_label_setter() -> None:
         if exact.plan is None:
             refused += 1
             with pytest.raises(InputError, match="energy_budget_mj: expected at least"):
-                remaining(table_of(x))
+                with_energy(table_of(x))
             continue
-        table = remaining(table_of(x))
+        table = with_energy(table_of(x))
         value = value_iteration(table)
         assert value[table.start] == exact.cost
         judged = evaluate(x, flown(table, greedy(table, value), table.start))
@@ -129,7 +131,7 @@ def budgeted(x: Instance) -> Instance | None:
 
 def test_no_flight_of_random_moves_breaks_the_budget() -> None:
     """Every possible move leaves what the cheapest way to END needs; none but END is a dead end."""
-    table = remaining(table_of(strongest(generate(PRESETS["jutap-tiny-k1.25"], 1))))
+    table = with_energy(table_of(strongest(generate(PRESETS["jutap-tiny-k1.25"], 1))))
     assert (table.spare_mj >= 0).all()
     assert ((table.next >= 0).any(axis=1) | table.done).all()
     moved = table.next >= 0
@@ -143,7 +145,7 @@ def test_no_flight_of_random_moves_breaks_the_budget() -> None:
 
 def test_a_wider_budget_costs_no_more_from_the_same_state() -> None:
     """Of two states of one place, the one with more energy left has no larger least cost."""
-    table = remaining(table_of(strongest(generate(PRESETS["jutap-paper-k1.10"], 0))))
+    table = with_energy(table_of(strongest(generate(PRESETS["jutap-paper-k1.10"], 0))))
     value = value_iteration(table)
     order = np.lexsort((table.left_mj, table.state))
     same = np.diff(table.state[order]) == 0
@@ -165,7 +167,7 @@ def test_other_rewards_keep_the_possible_moves() -> None:
 
 def test_columns_are_named_and_tell_the_spare_energy() -> None:
     """The agent sees one column a name; the first of the new ones is 1 at START and 0 at least."""
-    table = remaining(table_of(planted(4827)))
+    table = with_energy(table_of(planted(4827)))
     plain = table_of(planted(4827))
     seen, names = table.features("raw"), table.columns("raw")
     assert seen.shape == (table.num_states, len(names))
@@ -198,3 +200,16 @@ def test_other_starts_have_other_budgets(tmp_path: Path) -> None:
         judge_solver(x, solver, 0, Budget())
     moved = replace(x, start=5)
     assert solver.policy(x, 0)[0].num_states != table_of(moved).num_states
+
+
+def test_curves_and_statuses_are_those_of_the_states_with_energy(tmp_path: Path) -> None:
+    """The optimum under what is left saves 1 of the straightest walks' cost; records tell steps."""
+    trained("jutap.qlearning", planted(6000), "known", tmp_path / "q.pt")
+    found = agent.load(tmp_path / "q.pt", "jutap.qlearning")
+    assert found.config["budget"] == "known"
+    assert found.measured["last"] == [1.0]
+    assert found.measured["untrained"][0] < 1.0
+    told = steps_of(found, "last")
+    assert (told["environment_steps"], told["status"][:10]) == (100_000, "100000 of ")
+    flat = [{"environment_steps": k * 100_000, "saving": 1.0} for k in range(21)]
+    assert steps_of(replace(found, history=flat), "last")["status"] == "plateau"
