@@ -29,7 +29,8 @@ class Flyer:
         return not_strongest(instance)
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Import what the table is made with."""
+        graph.prepare()
 
     @abstractmethod
     def fly(self, instance: Instance, seed: int) -> Plan:
