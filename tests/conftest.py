@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 import os
 import re
 import signal
@@ -10,6 +11,8 @@ from pathlib import Path
 # numpy and torch are imported, which read it once.
 for _library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
     os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+gc.disable()  # imports leave hardly any garbage, and looking for it takes a seventh of their time
 
 import pytest  # noqa: E402 - hypothesis may import numpy
 from hypothesis import settings  # noqa: E402
@@ -31,12 +34,20 @@ def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "warm_up", lambda _: None)
 
 
-FIRST = "test_policies.py"  # needs nearly all kernels of PUSH, which take 40 s to compile once
+# Compiles the kernels of all solvers; meanwhile the other worker does what needs none.
+FIRST = "test_compiling.py"
+NEXT = ("identity", "physics", "test_images.py", "test_nets.py", "test_mobilenet.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with kernels: one worker compiles them while the other does what needs none."""
-    items.sort(key=lambda item: item.path.name != FIRST)
+    """Begin with kernels, so that no two workers compile the same one."""
+    items.sort(key=lambda item: (item.path.name != FIRST, set(NEXT).isdisjoint(item.path.parts)))
+
+
+def pytest_collection_finish() -> None:
+    """From now on look for garbage, but not among the million objects that were imported."""
+    gc.freeze()
+    gc.enable()
 
 
 ALLOWED_SKIPS = (  # reasons for which a test may be skipped where everything is installed

@@ -30,7 +30,7 @@ from opt_istn.runs import compare, ledger
 from opt_istn.runs.ledger import Source
 from tests.planted import best_plan, plant_presets, tiny
 
-FILES = 4_000
+FILES = 2_000
 DRIVEN = 100
 ROOT = Path(__file__).parents[1]
 VALUES: list[Any] = [
@@ -165,7 +165,7 @@ def test_damaged_files_on_the_command_line(
     monkeypatch.chdir(tmp_path)
     rng = random.Random(3)
     tiny().write("good.json")
-    for i in range(120):
+    for i in range(60):
         compress = gzip.compress if i % 3 == 0 else bytes
         Path("it.json").write_bytes(compress(_damaged(tiny().document(), rng)))
         Path("plan.json").write_bytes(_damaged(best_plan(tiny()).document(), rng))

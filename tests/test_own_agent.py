@@ -22,6 +22,7 @@ SHORT = {  # what the page takes minutes for, the test does in seconds
     "python train_sb3.py dqn 100000": "python train_sb3.py dqn 300",
     "python train_pettingzoo.py 20000": "python train_pettingzoo.py 1",
     "opt-istn generate push-paper-v2": "opt-istn generate push-tiny-v2",
+    "opt-istn compare push-paper-v2 --seeds 5": "opt-istn compare push-tiny-v2 --seeds 2",
 }
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 
@@ -73,7 +74,8 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
             continue
         assert code == 0, line
     runs = {run.solver: run for run in ledger.read("runs.jsonl")}
-    assert set(runs) == {"jutap.labels", "jutap.straight", "jutap.sb3", "external:matlab"}
+    ours = {"jutap.labels", "jutap.straight", "jutap.sb3", "jutap.certificate"}
+    assert set(runs) == {*ours, "external:matlab"}
     assert runs["external:matlab"].cost == runs["jutap.straight"].cost
     assert runs["external:matlab"].wall_s == 1.3
     assert "stable-baselines3" in runs["jutap.sb3"].packages
@@ -88,7 +90,8 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     command = [sys.executable, "unpacked/bundle/check.py"]
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout
-    assert "4 records, 0 wrong" in judged.stdout
+    assert "5 records, 0 wrong" in judged.stdout
+    assert "bound proven by certificate" in judged.stdout
 
 
 def test_the_layouts_on_the_page_are_those_of_the_environment() -> None:

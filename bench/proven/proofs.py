@@ -31,7 +31,7 @@ from opt_istn.runs.ledger import Source
 HERE = Path(__file__).parents[1]
 RECORDS, OUT = HERE / "proofs.jsonl", HERE.parent / "out" / "proofs"
 AIM_S = 30.0  # of one user of the paper's scale
-SEEDED = ("push-paper-v2", "push-paper", "push-paper-wide-v2")
+SEEDED = ("push-paper-v2", "push-paper", "push-paper-wide-v2", "push-paper-wide")
 CELLS = {f"push-paper-one-{places}": Cell(places, 18, 91) for places in (7, 8, 9, 10)}
 GROUPS = (*SEEDED, *CELLS, "push-cache-20-v2")
 

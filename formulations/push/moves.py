@@ -287,7 +287,8 @@ def _walk(  # type: ignore[no-untyped-def] # a kernel
             value += new
             if value > best_value:
                 best_value = value
-                best[:] = plan
+                for j in range(len(plan)):  # a slice takes two seconds to compile
+                    best[j] = plan[j]
         else:
             if f != g:
                 _, used = _change(saved, places, plan, order, when, used, g, from_g)

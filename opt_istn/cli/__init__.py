@@ -17,6 +17,7 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
+    examples,
     frontier,
     generating,
     instances,
@@ -70,6 +71,7 @@ library.register(app)
 train.register(app)
 starts.register(app)
 reproduce.register(app)
+examples.attach(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

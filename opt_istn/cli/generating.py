@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opt_istn.cli.instances import Json, Settings
+from opt_istn.cli.lists import preset_names
 from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
@@ -22,7 +23,14 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    preset: Annotated[str, typer.Argument(help="Name of a preset; see `opt-istn presets`.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET",
+            help="Name of a preset; see `opt-istn presets`.",
+            autocompletion=preset_names,
+        ),
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
     out: Annotated[
         str,

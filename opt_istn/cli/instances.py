@@ -12,9 +12,16 @@ if TYPE_CHECKING:
     from opt_istn.problems import Document, Evaluation, Instance
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-InstanceFile = Annotated[str, typer.Argument(metavar="INSTANCE", help="Instance file.")]
+InstanceFile = Annotated[
+    str, typer.Argument(metavar="INSTANCE", help="Instance file, as `generate` writes it.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a parameter that `solvers ID` or `presets PRESET` tells of; again.",
+    ),
 ]
 
 

@@ -129,6 +129,8 @@ def certify(
             output.as_json(row)
         else:
             print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    if records and not json:
+        output.wrote(runs, folder)
     if any(run.failure for run in records):
         return 4
     return 3 if lacking else 0

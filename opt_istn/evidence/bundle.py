@@ -62,11 +62,18 @@ class Bundled:
     certificates: int
 
 
-def write(paths: Sequence[str | Path], out: str | Path, folder: str | Path = "") -> Bundled:
-    """Write the bundle of some files of records.
+def write(
+    records: Sequence[Record],
+    out: str | Path,
+    folder: str | Path = "",
+    beside: Sequence[str | Path] = (),
+) -> Bundled:
+    """Write the bundle of some records.
 
     Parameters
     ----------
+    beside
+        The files of the records, or their folders: files of instances may lie beside them.
     out
         The zip; replaced as a whole.
     folder
@@ -77,7 +84,7 @@ def write(paths: Sequence[str | Path], out: str | Path, folder: str | Path = "")
     InputError
         If an instance cannot be had any more, or a certificate is not there.
     """
-    records, load = ledger.read_all(paths), Loader(*paths)
+    load = Loader(*beside)
     parts: dict[str, bytes] = {}
     names: dict[str, str] = {}
     lines = []

@@ -54,6 +54,7 @@ def _presets() -> dict[str, Scenario]:
         f"{name}-v2": replace(base[name], battery_j=BATTERY_J, reserve_j=RESERVE_J)
         for name in ("jutap-paper", "jutap-paper-terrestrial")
     }
+    final["jutap-small-v2"] = replace(final["jutap-paper-v2"], grid=10, cell_m=300.0)
     return dict(sorted((base | budgets | final).items()))
 
 

@@ -152,7 +152,11 @@ def judge_solver(instance: Instance, solver: Any, seed: int, budget: Budget) -> 
     if pilot := getattr(solver, "pilot", None):
         judged = judge_pilot(table, *pilot(instance, seed))
     elif policy := getattr(solver, "policy", None):
-        judged = judge(*policy(instance, seed))
+        process, action = policy(instance, seed)
+        if process.num_states != table.num_states:
+            rule = "it knows what START's energy budget leaves, and another START has another one"
+            raise InputError("solver", rule, instance.name)
+        judged = judge(process, action)
     else:
         judged = _solved(instance, table, solver, seed, budget)
     return replace(judged, optimum=least_costs(instance, "full"))

@@ -292,7 +292,7 @@ def _places(sources: Sequence[Source]) -> list[_Place]:
 def _place(source: Source) -> _Place:
     """Return a source with its problem; it is read or checked now rather than hours later."""
     if source.file is not None:
-        instance = problems.read_instance(source.file)
+        instance = load(source)
         return _Place(source, instance.problem, instance.sha256)
     if source.preset is None:
         raise InputError("source", "expected a file or a preset")

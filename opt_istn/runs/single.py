@@ -41,8 +41,9 @@ class Task:
 
 
 def load(source: Source) -> Instance:
-    """Read or generate the instance of a source."""
+    """Read or generate the instance of a source; a file has to be one that can be read again."""
     if source.file is not None:
+        hashing.check_kept(source.file)
         return problems.read_instance(source.file)
     if source.preset is None or source.seed is None:
         raise InputError("source", "expected a file, or a preset and its seed")

@@ -50,6 +50,7 @@ def _generate(name: str, *more: str) -> int:
     return main(["generate", preset, "--seed", "1", *words, "-o", f"{name}.json", *more])
 
 
+@pytest.mark.usefixtures("indoors")
 @pytest.mark.parametrize(
     "name", [pytest.param(x, marks=pytest.mark.slow) if x == "tle" else x for x in KINDS]
 )
@@ -62,6 +63,7 @@ def test_every_kind_of_file_goes_all_the_way(name: str) -> None:
     assert main(["export", f"{name}.json", "--model", model, "-o", f"{name}.lp"]) == 0
 
 
+@pytest.mark.usefixtures("indoors")
 def test_instances_of_files_are_compared() -> None:
     """All kinds stand in one comparison; three files of the same satellites are one problem."""
     for name in KINDS:

@@ -149,7 +149,7 @@ def unpacked() -> Path:
         appender.append("out/r.jsonl", _run(name))
     external.add("out/r.jsonl", "maps/tiny.json", "long.json", "matlab")
     assert main(["certify", "out/r.jsonl", "--certificates", "proofs"]) == 0
-    made = bundle.write(["out/r.jsonl"], "paper.zip", "proofs")
+    made = bundle.write(ledger.read("out/r.jsonl"), "paper.zip", "proofs", ["out/r.jsonl"])
     assert (made.records, made.instances, made.plans, made.certificates) == (4, 1, 4, 1)
     with zipfile.ZipFile("paper.zip") as archive:
         archive.extractall("there")
@@ -210,7 +210,7 @@ def test_a_bundle_is_complete_or_not_written() -> None:
     gone = msgspec.structs.replace(_run("Detour"), source=Source(file="gone.json"), sha256="1" * 64)
     appender.append("out/r.jsonl", gone)
     with pytest.raises(InputError, match=r"gone.json"):
-        bundle.write(["out/r.jsonl"], "paper.zip")
+        bundle.write(ledger.read("out/r.jsonl"), "paper.zip")
     assert not Path("paper.zip").exists()
 
 
@@ -218,5 +218,5 @@ def test_equal_runs_make_equal_bundles() -> None:
     """Nothing in a bundle depends on when it was packed."""
     appender.append("out/r.jsonl", _run("Honest"))
     for name in ("a.zip", "b.zip"):
-        bundle.write(["out/r.jsonl"], name)
+        bundle.write(ledger.read("out/r.jsonl"), name)
     assert Path("a.zip").read_bytes() == Path("b.zip").read_bytes()

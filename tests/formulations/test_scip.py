@@ -27,6 +27,7 @@ def test_where_it_is_missing_the_line_says_so(
     assert "opt-istn[scip]" in (solver.supports(generate(preset)) or "")
 
 
+@pytest.mark.usefixtures("indoors")
 @pytest.mark.parametrize(
     ("name", "preset"), [("jutap.scip", "jutap-tiny"), ("push.scip", "push-tiny")]
 )

@@ -20,6 +20,7 @@ def tiny(tmp_path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("indoors")
 def test_a_trained_agent_is_a_solver(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -27,7 +28,7 @@ def test_a_trained_agent_is_a_solver(
     out = tmp_path / "q.pt"
     assert (
         main(
-            ["train", "jutap.qlearning@steps=200000", tiny, "--seed", "0", "-o", str(out), "--json"]
+            ["train", "jutap.qlearning@steps=60000", tiny, "--seed", "0", "-o", str(out), "--json"]
         )
         == 0
     )
@@ -92,6 +93,7 @@ def test_bad_input_is_one_line(
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("indoors")
 def test_a_bad_agent_file_is_named(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,6 +58,20 @@ def page(tmp_path: Path) -> Any:
     return write
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """Return the page of a comparison with runs of every kind."""
+    path = tmp_path_factory.mktemp("whole") / "page.html"
+    write_page(comparison(), path)
+    return Page(path)
+
+
+@pytest.fixture
+def no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the charts out, which take three quarters of the time of a small page."""
+    monkeypatch.setattr("opt_istn.report.page._charts", lambda *_: [])
+
+
 def test_both_measures_of_what_was_found_when_are_on_the_page(page: Any) -> None:
     """Of runs that told of incumbents the page has the share of targets and primal integrals."""
     trace = ((2.0, 200, None), (4.0, 100, 100))
@@ -69,9 +83,9 @@ def test_both_measures_of_what_was_found_when_are_on_the_page(page: Any) -> None
     assert 'aria-label="Primal integral"' not in silent.source
 
 
-def test_page_holds_everything(page: Any) -> None:
+def test_page_holds_everything(whole: Page) -> None:
     """Headline, failures, groups, charts, bounds, citation, environment and all runs are there."""
-    made = page(comparison())
+    made = whole
     headings = re.findall(r"<h[12][^>]*>(.*?)</h", made.source)
     assert headings == [
         "Gaps on paper",
@@ -101,9 +115,9 @@ def test_agents_that_tell_their_training_have_a_table_of_it(page: Any) -> None:
     assert "How agents were trained, and what they gained over their own untrained network" in text
 
 
-def test_every_link_leads_somewhere_on_the_page(page: Any) -> None:
+def test_every_link_leads_somewhere_on_the_page(whole: Page) -> None:
     """Contents, rows and runs are linked to addresses of the page, all of which are unique."""
-    made = page(comparison())
+    made = whole
     addresses = [str(attributes["id"]) for _, attributes in made.tags if "id" in attributes]
     links = {str(attributes["href"]) for tag, attributes in made.tags if tag == "a"}
     assert len(addresses) == len(set(addresses))
@@ -130,15 +144,15 @@ def test_a_certificate_is_cited(page: Any) -> None:
     assert "independently by" not in text.partition("has the optimum")[2][:100]
 
 
-def test_failures_come_first(page: Any) -> None:
+def test_failures_come_first(whole: Page) -> None:
     """Failures are told before any number, those without a plan next."""
-    text = page(comparison()).text
+    text = whole.text
     assert text.index("ValueError: boom") < text.index("exceeds the budget") < text.index("6.67 (")
 
 
-def test_page_needs_nothing_else(page: Any) -> None:
+def test_page_needs_nothing_else(whole: Page) -> None:
     """No address but data and its own parts; the browser may run our script and load nothing."""
-    made = page(comparison())
+    made = whole
     names = {tag for tag, _ in made.tags}
     assert not names & {"link", "iframe", "object", "form"}
     sources = [attributes["src"] for _, attributes in made.tags if "src" in attributes]
@@ -151,9 +165,9 @@ def test_page_needs_nothing_else(page: Any) -> None:
     assert "url(" not in made.source
 
 
-def test_only_the_packaged_script_is_allowed_to_run(page: Any) -> None:
+def test_only_the_packaged_script_is_allowed_to_run(whole: Page) -> None:
     """There is one script, and the policy names its hash and no other source."""
-    made = page(comparison())
+    made = whole
     scripts = re.findall(r"<script>(.*?)</script>", made.source, re.DOTALL)
     assert scripts == [SCRIPT]
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
@@ -214,6 +228,7 @@ def _maps(made: Page) -> list[str]:
     return [str(x["alt"]) for x in images if str(x["src"]).startswith("data:image/png")]
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_maps_show_optimum_and_heuristics(page: Any, tmp_path: Path) -> None:
     """The first instance of a group is drawn with the best exact plan and other heuristics'."""
     records = _tiny_runs(tmp_path)
@@ -222,6 +237,7 @@ def test_maps_show_optimum_and_heuristics(page: Any, tmp_path: Path) -> None:
     assert _maps(page([*records, twin])) == ["Instance tiny: jutap.labels, jutap.greedy."]
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_maps_of_presets(page: Any) -> None:
     """An instance of a preset is generated again for its map."""
     from opt_istn.runs import compare
@@ -233,6 +249,7 @@ def test_maps_of_presets(page: Any) -> None:
     assert _maps(page([record])) == [f"Instance {instance.name}: jutap.greedy."]
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_missing_and_changed_instances_have_no_map(page: Any, tmp_path: Path) -> None:
     """Where the instance is lost, changed, huge or no plain file, a sentence stands instead."""
     records = _tiny_runs(tmp_path)
@@ -252,6 +269,7 @@ def test_missing_and_changed_instances_have_no_map(page: Any, tmp_path: Path) ->
         assert _maps(made) == []
 
 
+@pytest.mark.usefixtures("no_charts")
 def test_broken_plans_are_left_out(page: Any, tmp_path: Path) -> None:
     """A record whose plan is none, or one for another instance, leaves the map bare."""
     records = _tiny_runs(tmp_path)

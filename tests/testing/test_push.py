@@ -23,5 +23,5 @@ def test_truth_equals_brute_force():
 @pytest.mark.parametrize("name", ["literal", "interval", "highs", "cpsat", "scip"])
 def test_exact_engines_conform(name):
     """Each engine keeps the kit's rules on the whole family; SCIP's epsilon leaves some out."""
-    taken = check_solver(registry.make(f"push.{name}", "push", {}), "push")
-    assert taken == 64 or (name == "scip" and taken >= 56)
+    taken = check_solver(registry.make(f"push.{name}", "push", {}), "push", count=32)
+    assert taken == 32 or (name == "scip" and taken >= 28)

@@ -250,8 +250,8 @@ def _pop(search: Search) -> int:
     top = int(search.label[0])
     search.numbers[QUEUE] -= 1
     last = search.numbers[QUEUE]
-    _swap(search, 0, last)
-    i = 0
+    i = np.int64(0)  # for a literal 0, `_swap` and `_before` would be compiled once more
+    _swap(search, i, last)
     while True:
         child = 2 * i + 1
         if child >= last:

@@ -173,7 +173,8 @@ def _unfold(
                 if layers.claim_end[c] <= top:
                     break
         first[k + 1] = end
-        number[rank[end:nodes]] = -1
+        for node in range(end, nodes):
+            number[rank[node]] = -1
     return nodes, arcs
 
 
@@ -234,7 +235,8 @@ def best_path(diagram: Diagram, choice: IntArray, contents: int) -> tuple[IntArr
         arc = choice[node]
         if arc >= 0:
             content = diagram.content[k]
-            pushes[count] = content, diagram.slot[k], diagram.arc_gain[arc]
+            pushes[count, 0], pushes[count, 1] = content, diagram.slot[k]
+            pushes[count, 2] = diagram.arc_gain[arc]
             times[content] += 1
             count += 1
             node = diagram.arc_head[arc]

@@ -117,25 +117,32 @@ def build(
 def best(alive: Alive, prices: IntArray, kind: SmallArray | IntArray) -> Path:
     """Return the best path at these prices; `kind` as in `backward`."""
     values, offsets = backward(alive, prices, kind)
-    pushes, times = _best_path(alive, values, offsets, prices)
+    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int32)
+    pushes, times = _best_path(alive, values, offsets, prices, number)
     return Path(int(values[0]), pushes, times)
 
 
 @compiled
 def _best_path(
-    alive: Alive, values: SmallArray | IntArray, offsets: IntArray, prices: IntArray
+    alive: Alive,
+    values: SmallArray | IntArray,
+    offsets: IntArray,
+    prices: IntArray,
+    number: SmallArray,
 ) -> tuple[IntArray, IntArray]:
-    """Return (content, slot, gain) of the best path's pushes, and the pushes of each content."""
+    """Return (content, slot, gain) of the best path's pushes, and the pushes of each content.
+
+    `number` has -1 for every tuple.
+    """
     pushes = np.empty((len(alive.slot), 3), dtype=np.int64)
     times = np.zeros(len(prices), dtype=np.int64)
-    number = np.full(alive.base.max() ** alive.places, -1, dtype=np.int32)
-    count, rank = 0, 0
+    count, rank = 0, np.int64(0)  # of a literal 0, what is called would be compiled once more
     for t in range(len(alive.base) - 1):
         now = values[offsets[t] : offsets[t + 1]]
         later = values[offsets[t + 1] : offsets[t + 2]]
         for k in _best_of_slot(alive, prices, now, later, t, rank, number):
             change, rank = _pushed(alive, k, rank)
-            pushes[count] = alive.content[k], t, change
+            pushes[count, 0], pushes[count, 1], pushes[count, 2] = alive.content[k], t, change
             times[alive.content[k]] += 1
             count += 1
         rank = _moved(alive, t, t + 1, rank)
@@ -275,7 +282,8 @@ def _push(
     for oldest in range(base):
         low, lost = oldest * size, _cast(alive.worth[t, oldest], after)
         if oldest == digit:
-            before[low : low + size] = after[low : low + size]
+            for rest in range(low, low + size):  # a slice takes two seconds to compile
+                before[rest] = after[rest]
             continue
         for rest in range(size):
             before[low + rest] = max(after[low + rest], _cast(brought[rest] - lost, after))
@@ -333,7 +341,8 @@ def _unfold(
                 head[arcs], gain[arcs] = child, change
                 arcs += 1
         first[k + 1] = end
-        number[rank[end:nodes]] = -1
+        for node in range(end, nodes):
+            number[rank[node]] = -1
     return nodes, arcs
 
 

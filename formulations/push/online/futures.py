@@ -81,10 +81,14 @@ def anneal(futures: Futures, plan: IntArray, draws: NDArray[np.float64], heat: f
             change += new[k] - value[k]
         temperature = heat * 0.01 ** (i / len(draws)) * (high - low)
         if change >= 0 or draws[i, 3] < np.exp(change / temperature):
-            value[low:high] = new[low:high]
+            for k in range(low, high):
+                value[k] = new[k]
             if value.sum() > best_value:
-                best[:], best_value = plan, value.sum()
+                best, best_value = plan.copy(), value.sum()
         else:
-            plan[low:high, f] = old
-    plan[:] = best
+            for k in range(low, high):
+                plan[k, f] = old
+    for k in range(count):  # slices take two seconds to compile
+        for f in range(contents):
+            plan[k, f] = best[k, f]
     return float(best_value)

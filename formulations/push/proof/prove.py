@@ -14,21 +14,17 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from formulations.push.moves import incumbent
 from formulations.push.proof import written
+from formulations.push.proof.known import Known, useful
 from formulations.push.proof.leaves import SCALE
 from formulations.push.proof.tree import Pushes, Search
-from formulations.push.proof.written import Kept, Proof
+from formulations.push.proof.written import Proof
 from opt_istn import files
-from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
 from opt_istn.solver import Budget
 from opt_istn.verifier import User, requests_by_user
 
-_SEED, _ROUNDS = 0, 20  # of annealing
 _WRITING = 20  # a search goes on for so many times as long as writing it took
 
 
@@ -99,7 +95,7 @@ def tasks_of(instance: Instance, plan: Plan | None, keep: str | Path | None) -> 
         fields = {"release": document["release"]}
         fields |= {key: [document[key][u]] for key in ("cache_size", "roi", "link_up")}
         problem = instance.user(u)
-        known = None if plan is None else _useful(problem, plan, u)
+        known = None if plan is None else useful(problem, plan, u)
         path = None if keep is None else written.path_of(keep, u)
         tasks.append(Task(fields, rows[u], problem, instance.sha256, u, known, path))
     return tasks
@@ -135,31 +131,34 @@ def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
     """Prove a user, or go on with what is kept of it."""
     began = time.process_time()
     kept = None if task.path is None else written.read(task.path, task.instance, task.user)
-    known_us, pushes = _best(task, kept)
-    if kept is not None and kept.bound == known_us:
+    plans = [] if task.pushes is None else [task.pushes]
+    plans += [] if kept is None else [tuple(kept.pushes)]
+    known = Known(task.problem, plans, 0 if kept is None else kept.relaxations)
+    if kept is not None and kept.bound == known.cost_us:
         return kept.proof()
     user = User(task.fields, 0, task.requests)
     if not user.positions:
         return _nothing_to_gain(user)
-    search = Search(user, known_us, began)
+    search = Search(user, known.cost_us, began)
+    if kept is not None and task.path is not None:
+        written.resume(search, kept, task.path)
+    keeper = None if task.path is None else _Keeper(task, task.path, search, known.pushes)
     parent = parent_process()
 
     def over() -> bool:
         """Whether to stop; where the command was killed, so does what it started."""
         return expired() or (parent is not None and not parent.is_alive())
 
-    if task.path is None:
-        search.run(over)
-        return written.proof_of(search, pushes)
-    if kept is not None:
-        written.resume(search, kept, task.path)
-    keeper = _Keeper(task, task.path, search, pushes)
-    search.run(over, keeper.pause)
-    proof = written.proof_of(search, pushes)
-    if proof.bound_us < proof.cost_us:
-        keeper.write()  # with fewer digits, leaves that are closed might be open again
-    else:
-        keeper.keep(proof)
+    def pause() -> None:
+        known.help(search)
+        if keeper is not None:
+            keeper.pause()
+
+    first = known.pushes
+    search.run(over, pause)
+    proof = written.proof_of(search, first)
+    if keeper is not None:
+        keeper.end(proof)
     return proof
 
 
@@ -194,6 +193,13 @@ class _Keeper:
         self.written = time.process_time()
         self.took = self.written - began
 
+    def end(self, proof: Proof) -> None:
+        """Write what a search ended with."""
+        if proof.bound_us < proof.cost_us:
+            self.write()  # with fewer digits, leaves that are closed might be open again
+        else:
+            self.keep(proof)
+
     def keep(self, proof: Proof) -> None:
         """Write what is proven."""
         rows = self.search.relaxation.added()
@@ -205,34 +211,3 @@ def _make(folder: str | Path) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise files.unusable("cannot be written", error, folder) from None
-
-
-def _best(task: Task, kept: Kept | None) -> tuple[int, Pushes]:
-    """Return cost and pushes of the best plan that is known of a user; anneal one if need be."""
-    plans = [] if task.pushes is None else [task.pushes]
-    plans += [] if kept is None else [tuple(kept.pushes)]
-    if not plans:
-        plans.append(_annealed(task.problem))
-    costs = [task.problem.base_us - _saved(task.problem, plan) for plan in plans]
-    return min(zip(costs, plans, strict=True))
-
-
-def _annealed(problem: UserProblem) -> Pushes:
-    rng = np.random.default_rng(_SEED)
-    slots, _ = incumbent(problem, rng, Budget().start(), _ROUNDS)
-    pushed = np.flatnonzero(slots < problem.weight.shape[1])
-    return tuple(zip(slots[pushed].tolist(), problem.content[pushed].tolist(), strict=True))
-
-
-def _useful(problem: UserProblem, plan: Plan, user: int) -> Pushes:
-    """Return (slot, content) of a user's pushes that can save something."""
-    useful = set(problem.content.tolist())
-    return tuple((t, f) for u, f, t in plan.push if u == user and f in useful)
-
-
-def _saved(problem: UserProblem, pushes: Pushes) -> int:
-    number = {f: i for i, f in enumerate(problem.content.tolist())}
-    lives = lifetimes(list(pushes), problem.cache_size)
-    end = problem.weight.shape[1]
-    rows = ((number[f], first, int(min(last, end))) for f, (first, last) in lives.items())
-    return sum(int(problem.weight[i, first:last].sum()) for i, first, last in rows)

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from formulations.push.mip.cuts import Point, violated
 from formulations.push.proof.leaves import Answers, Leaf, Name, Rows, Sum, rounded
+from formulations.quiet_highs import quiet_engine
 from opt_istn.verifier import ONE, Refused, User
 
 IntArray = NDArray[np.int64]
 _VIOLATED = 1e-6
 
-_SEPARATED = {"LEAVE", "COVER_GIVEN"}
+SEPARATED = {"LEAVE", "COVER_GIVEN"}  # families of rows that come when they are violated
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: "optimal",
     highspy.HighsModelStatus.kObjectiveBound: "optimal",  # dual feasible, and that is what counts
@@ -67,8 +68,7 @@ class Relaxation:
         upper = np.array([free] * len(asked) + [-row.get(ONE, 0) for row in sums], dtype=float)
         cost = np.zeros(width)
         cost[: len(gains)] = -np.array(gains, dtype=float)
-        engine = highspy.Highs()
-        engine.silent()
+        engine = quiet_engine()
         options: dict[str, Any] = {"threads": 1, "solver": "simplex", "presolve": "off"}
         for option, value in options.items():
             engine.setOptionValue(option, value)
@@ -199,7 +199,7 @@ class Relaxation:
 
     def added(self) -> list[Name]:
         """Return the names of the rows besides those of the formulation that the engine holds."""
-        return [name for i in self.live if (name := self.rows.names[i])[0] in _SEPARATED]
+        return [name for i in self.live if (name := self.rows.names[i])[0] in SEPARATED]
 
     def slim(self) -> None:
         """Take out the rows that are slack at the solution: the basis stays one."""

@@ -139,6 +139,12 @@ class Search:
         solved = self.relaxations + self.relaxation.solved
         return solved, self.seconds + time.process_time() - self._began
 
+    def know(self, cost_us: int, pushes: Pushes) -> None:
+        """Know a plan, if it is better than the one that is known."""
+        if cost_us < self.known_us:
+            self.better, self.known_us = pushes, cost_us
+            self.relaxation.cut_off(self._limit)
+
     @property
     def _limit(self) -> float:
         """Objective from which on a relaxation shows that no plan is better."""
@@ -223,9 +229,7 @@ class Search:
         cost = self.user.base + round(self.relaxation.value())
         if cost < self.known_us:
             chosen = zip(self.relaxation.questions, shares, strict=True)
-            self.better = tuple(n[1:] for n, share in chosen if n[0] == "pushed" and share > 0.5)
-            self.known_us = cost
-            self.relaxation.cut_off(self._limit)
+            self.know(cost, tuple(n[1:] for n, x in chosen if n[0] == "pushed" and x > 0.5))
 
     def _choose(
         self, node: Node, shares: NDArray[np.float64], candidates: NDArray[np.int64]

@@ -5,7 +5,7 @@ has besides those of the formulation, and the best plan that is known. Which lea
 from what they prove.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from formulations.push.proof.leaves import SCALE, Answers, Leaf, Tree
+from formulations.push.proof.relaxation import SEPARATED
 from formulations.push.proof.tree import Node, Pushes, Search, leaves
 from opt_istn import files
 from opt_istn.files import InputError
@@ -136,11 +137,23 @@ def resume(search: Search, kept: Kept, source: Path) -> None:
     """
     relaxation = search.relaxation
     try:
-        relaxation.add([_name(row) for row in kept.rows])
+        # leaves may have rows that the relaxation let go since
+        names = dict.fromkeys([*map(_name, kept.rows), *_separated(kept.tree)])
+        relaxation.add(list(names))
         search.root = _node(search, kept.tree, kept.denominator, ())
     except (*MALFORMED, Refused) as error:
         raise InputError("tree", f"expected one of this user's ({error})", str(source)) from None
     search.relaxations, search.seconds = kept.relaxations, kept.seconds
+
+
+def _separated(tree: Tree) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a written tree's leaves that no formulation begins with."""
+    kind, *parts = tree
+    if kind == "ask":
+        yield from _separated(parts[1])
+        yield from _separated(parts[2])
+        return
+    yield from (_name(row) for row, _ in parts if row[0] in SEPARATED)
 
 
 def _name(row: list[Any]) -> tuple[Any, ...]:
@@ -197,6 +210,7 @@ def proof_of(search: Search, pushes: Pushes, scales: tuple[int, ...] = DENOMINAT
 
     target = proven(SCALE)
     bound, scale = next((b, x) for x in scales if (b := proven(x)) >= target)
+
     tree = _tree(search, root, lambda leaf: leaf.scaled(scale))
     best = pushes if search.better is None else search.better
     return Proof(search.known_us, best, bound, scale, tree, *search.spent())

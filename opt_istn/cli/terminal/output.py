@@ -15,6 +15,8 @@ _ANY = 10**6  # columns of a screen that cuts nothing
 
 _COSTS = ("cost", "bound", "reference")  # in the problem's integer unit
 
+_SECONDS = ("seconds", "startup_s")
+
 Advance = Callable[[float], None]
 
 
@@ -77,11 +79,16 @@ def with_units(values: Mapping[str, Any], problem: str) -> dict[str, Any]:
             )
         elif name == "gap" and value is not None:
             shown[name] = f"{100 * value:.4g} % of the bound"
-        elif name == "seconds" and value is not None:
+        elif name in _SECONDS and value is not None:
             shown[name] = f"{value:.4g} s"
         else:
             shown[name] = value
     return shown
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are, in words that agree."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def wrote(*paths: str) -> None:

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from opt_istn.cli.terminal import output
+from opt_istn.files import placing
+from opt_istn.report.incidents import reason_of
 from opt_istn.runs.audit import gap
 from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
@@ -74,11 +76,15 @@ class Speaker:
             self._smallest = found
 
     def _line(self, run: Record) -> str:
-        """Return a run in a line: solver, instance, status, gap to the best bound so far, time."""
+        """Return a run in a line: solver, instance, status, gap to the best bound so far, time.
+
+        Of a run that failed it is why, rather than a gap.
+        """
         found = gap(run.cost, self._bounds.get(run.sha256))
         shown = "no gap yet" if found is None else f"gap {100 * found:.4g} %"
         seconds = "-" if run.seconds is None else f"{run.seconds:.3g}"
-        name = f"{run.solver} seed {run.seed} on {run.instance}"
+        shown = reason_of(run) if run.failure else shown
+        name = f"{run.called} seed {run.seed} on {run.instance}"
         return f"{name}: {run.failure or run.status}, {shown}, {seconds} s"
 
 
@@ -98,6 +104,9 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         bars.TimeRemainingColumn(),
         bars.TextColumn("last: {task.fields[last]}"),
     )
+    if not drawn and not quiet and not placing.is_there(path):
+        much = output.counted(total, "run")
+        output.complain(f"{much} into {path}; a solver's first may compile for half a minute")
     with bars.Progress(*columns, console=console, disable=not drawn, transient=True) as shown:
         row = shown.add_task("", total=total, best="", last="-")
 

@@ -68,10 +68,20 @@ class Table:
         """Number of actions of a state."""
         return int(self.next.shape[1])
 
+    @property
+    def start(self) -> int:
+        """State that flights of the instance begin in."""
+        return graph.start_state(self.instance)
+
     @cached_property
     def cell(self) -> IntArray:
         """Cell of every state, shape (S,)."""
         return graph.state_cells(self.instance)
+
+    @cached_property
+    def link(self) -> IntArray:
+        """Link of every state, shape (S,)."""
+        return self.instance.states[1]
 
     @cached_property
     def done(self) -> NDArray[np.bool]:
@@ -95,6 +105,22 @@ class Table:
             row = ids[ptr[cells[i]] : ptr[cells[i] + 1]]
             found[i] += int(np.searchsorted(row, x.strongest[cells[i]]))
         return found
+
+    def budgets(self, states: IntArray) -> list[int | None]:
+        """Return the energy that flights from these states may use: there is no limit."""
+        return [None] * len(states)
+
+    def priced(self, plain: "Table") -> "Table":
+        """Return the table with the costs of another one of the same map."""
+        return plain
+
+    def features(self, kind: FeatureKind) -> Float:
+        """Return what an agent sees of each state, see `features_of`."""
+        return features_of(self, kind)
+
+    def columns(self, kind: FeatureKind) -> list[str]:
+        """Return the names of the columns of `features`."""
+        return columns_of(kind, self.instance.layered)
 
 
 def never() -> bool:
@@ -165,7 +191,7 @@ def rewarded(table: Table, reward: Reward) -> Table:
     if reward == "objective":
         return table
     if reward == "paper":
-        return table_of(replace(table.instance, cost=paper_reward(table.instance)))
+        return table.priced(table_of(replace(table.instance, cost=paper_reward(table.instance))))
     x = table.instance
     apart = [abs(np.arange(x.num_cells) // x.grid - x.end // x.grid)]
     apart.append(abs(np.arange(x.num_cells) % x.grid - x.end % x.grid))
@@ -296,5 +322,5 @@ def flown(table: Table, action: IntArray, start: int, max_steps: int = MAX_STEPS
         if onward < 0:
             break
         states.append(onward)
-    links = table.instance.states[1][states]
+    links = table.link[states]
     return Plan(table.instance.sha256, tuple(table.cell[states].tolist()), tuple(links.tolist()))

@@ -36,15 +36,28 @@ def test_a_line_tells_solver_instance_status_gap_and_seconds(
         for run in (detour, honest, detour, crash):
             heard(run)
         heard(msgspec.structs.replace(honest, time="2000-01-01T00:00:00+00:00"))
-    said = capsys.readouterr().err.splitlines()
+    beginning, *said = capsys.readouterr().err.splitlines()
+    assert beginning.startswith("opt-istn: 5 runs into r.jsonl; ")
     name = "opt-istn: tests.planted:"
     first = re.escape(f"{name}Detour seed 0 on tiny: feasible, no gap yet, ")
     assert re.fullmatch(first + r"[\d.e-]+ s \(1 of 5\)", said[0])
     assert said[1].startswith(f"{name}Honest seed 0 on tiny: optimal, gap 0 %, ")
     assert said[2].startswith(f"{name}Detour seed 0 on tiny: feasible, gap 41 %, ")
-    assert said[3].startswith(f"{name}Segfault seed 0 on tiny: crashed, no gap yet, ")
+    assert said[3].startswith(f"{name}Segfault seed 0 on tiny: crashed, killed by SIGSEGV, ")
     assert len(said) == 4
     assert (heard.kept, heard.reused) == (5, 1)
+
+
+def test_variants_of_a_solver_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of a run names its parameters as the command line does, without their hashes."""
+    detour = msgspec.structs.replace(
+        _run("Detour"),
+        time="2999-01-01T00:00:00+00:00",
+        parameters={"module": "my.py:act", "module#sha256": "ab"},
+    )
+    with speaking.comparison("r.jsonl", 1, quiet=False) as heard:
+        heard(detour)
+    assert "Detour@module=my.py:act seed 0 on tiny" in capsys.readouterr().err
 
 
 def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +66,7 @@ def test_a_shard_says_about_how_many_runs_it_has(capsys: pytest.CaptureFixture[s
     with speaking.comparison("r.jsonl", 1, quiet=False, roughly=True) as heard:
         heard(detour)
         heard(detour)
-    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()]
+    ends = [line[line.rindex("(") :] for line in capsys.readouterr().err.splitlines()[1:]]
     assert ends == ["(1 of about 1)", "(2 of about 2)"]
 
 
@@ -79,7 +92,7 @@ def test_after_an_interrupt_it_says_what_is_kept(
         patch.setattr(speaking.Speaker, "__call__", interrupted)
         assert main(words) == 130
     err = capsys.readouterr().err.splitlines()
-    assert "1 of 2 runs are kept in r.jsonl; the same command goes on with the others" in err[0]
+    assert "1 of 2 runs are kept in r.jsonl; the same command goes on with the others" in err[1]
     assert len(ledger.read("r.jsonl")) >= 1
     assert main(words) == 0
     assert {run.status for run in ledger.read("r.jsonl")} == {Status.OPTIMAL, Status.FEASIBLE}

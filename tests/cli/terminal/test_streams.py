@@ -59,6 +59,28 @@ def test_streams_may_be_closed_or_full(streams: str, code: int) -> None:
     assert Path("plan.json").read_bytes() == Path("best.json").read_bytes()
 
 
+PRINTING = [
+    *("--help", "--version", "solvers", "presets", "library list"),
+    *("generate jutap-planted --seed 0 -o x.json", "evaluate tiny.json best.json"),
+    *(f"{name} runs.jsonl" for name in ("table", "verify", "status", "cite", "repair")),
+]
+
+
+@pytest.mark.parametrize("command", PRINTING)
+def test_what_cannot_be_printed_is_said_in_one_line(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the command, a full output is one line on stderr and exit code 2."""
+    assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
+    capsys.readouterr()
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        code = main(command.split())
+    assert code == 2
+    told = "opt-istn: the output cannot be written (No space left on device)\n"
+    assert capsys.readouterr().err == told
+
+
 def test_a_deleted_folder_is_named() -> None:
     """A run from a folder that is gone is refused in one line."""
     tiny = Path("tiny.json").resolve()
@@ -66,6 +88,40 @@ def test_a_deleted_folder_is_named() -> None:
     code, out, err = _shell(command)
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("opt-istn: the current folder: cannot be used")
+
+
+def test_nobody_waits_for_an_instance_that_is_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """A comparison, and who makes its instances again, need a file that can be read twice."""
+    words = ["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]
+    assert main(words) == 0
+    Path("tiny.json").unlink()
+    os.mkfifo("tiny.json")
+    capsys.readouterr()
+    told = "tiny.json: expected a file or a folder, found a pipe"
+    for command in (words, ["verify", "runs.jsonl"], ["bundle", "runs.jsonl", "-o", "runs.zip"]):
+        code = main(command)
+        out, err = capsys.readouterr()
+        assert (code != 0, told in out + err) == (True, True), command
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["table", "verify", "report -o a.html", "bundle -o a.zip", "status", "cite", "repair"],
+)
+def test_records_may_come_through_a_pipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who reads records reads them once: ``<(zcat ...)`` will do; who changes them refuses it."""
+    assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
+    read, write = os.pipe()
+    os.write(write, Path("runs.jsonl").read_bytes())
+    os.close(write)
+    name, *options = command.split()
+    capsys.readouterr()
+    code = main([name, f"/dev/fd/{read}", *options])
+    err = capsys.readouterr().err
+    os.close(read)
+    assert (code, "expected a file of records" in err) == (
+        (2, True) if name == "repair" else (0, False)
+    )
 
 
 @pytest.mark.parametrize(
@@ -165,13 +221,17 @@ def test_names_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
     assert r"a\x1b[2J b" in out
 
 
-@pytest.mark.parametrize("columns", ["1", "20", "many"])
-def test_narrow_screens_cut_nothing(columns: str) -> None:
+@pytest.mark.usefixtures("indoors")
+@pytest.mark.parametrize("columns", ["0", "1", "20", "80", "many"])
+def test_narrow_screens_cut_nothing(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """On a screen of any width, names and hashes are whole."""
-    code, out, _ = _shell("$I solvers", COLUMNS=columns)
-    assert code == 0
-    assert "jutap.value-iteration" in out
-    code, out, _ = _shell(f"$I solve tiny.json --solver {PLANTED}Honest", COLUMNS=columns)
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["solvers"]) == 0
+    assert "jutap.value-iteration" in capsys.readouterr().out
+    assert main(["solve", "tiny.json", "--solver", f"{PLANTED}Honest"]) == 0
+    out = capsys.readouterr().out
     assert tiny().sha256 in out
     assert f"{PLANTED}Honest" in out
 

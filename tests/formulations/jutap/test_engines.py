@@ -31,7 +31,7 @@ from tests.oracles import brute_force, every_simple_path, every_walk
 
 ENGINES: tuple[Solver, ...] = (Labels(), CpSat(), ArcFlow(), Scip())
 LONG = (ArcFlow, Scip)  # some fifteen milliseconds an instance
-BLOCKS, BLOCK = 26, 27  # 702 instances
+BLOCKS, BLOCK = 13, 27  # 351 instances
 KINDS = 27  # of instances in the family, which come in turn
 
 
@@ -67,9 +67,9 @@ def test_engines_agree_with_brute_force(block: int) -> None:
 
 
 @pytest.mark.slow
-def test_long_engines_agree_with_brute_force_too() -> None:
-    """So do those that take long, on all 702 instances."""
-    against_brute_force(range(BLOCKS * BLOCK), every=1)
+def test_engines_agree_with_brute_force_on_more() -> None:
+    """So they do on twice as many instances, those that take long on each."""
+    against_brute_force(range(2 * BLOCKS * BLOCK), every=1)
 
 
 @settings(max_examples=300, derandomize=True)
@@ -119,8 +119,8 @@ MORE = [("none", "printed"), ("tight", "once"), ("binding", "once")]
     [*LARGER, *(pytest.param(*x, marks=pytest.mark.slow) for x in MORE)],
 )
 def test_engines_agree_on_a_larger_grid(budget: Any, bonus: HoleBonus) -> None:
-    """On 9 x 9 cells the three engines prove the same integer."""
-    for seed in range(3):
+    """On 9 x 9 cells all engines prove the same integer."""
+    for seed in range(2):
         rng = np.random.default_rng(seed)
         instance = random_jutap(rng, grid=9, num_mbs=4, budget=budget, hole_bonus=bonus)
         found = {(claims.cost, claims.bound) for claims in (solve(e, instance) for e in ENGINES)}
@@ -302,7 +302,7 @@ def test_threads_may_change_between_runs() -> None:
 @pytest.mark.parametrize("limit", [{"time_s": 1e-6}, {"work": 1}])
 def test_limits_leave_only_true_claims(limit: dict[str, Any]) -> None:
     """Stopped early, an engine claims no more than bounds and plans that hold."""
-    for seed in range(4):
+    for seed in range(2):
         rng = np.random.default_rng([19, seed])
         instance = random_jutap(rng, grid=8, num_mbs=4, budget="binding")
         optimum = solve(Labels(), instance).cost

@@ -106,6 +106,23 @@ def test_what_is_closed_stays_closed(tmp_path: Path) -> None:
     assert (again.bound_us, again.tree) == (kept.bound, kept.tree)
 
 
+def test_rows_that_were_let_go_come_back_with_the_leaves(tmp_path: Path) -> None:
+    """A search that went on once has rows in its leaves that its relaxation no longer holds."""
+    task = tasks_of(small(), None, tmp_path)[HARD]
+    assert task.path is not None
+    done = prove_task(task, lambda: False)
+    named = list(written._separated(done.tree))
+    assert named
+    search = Search(verifier.User(task.fields, 0, task.requests), done.cost_us)
+    written.write(task.path, task.instance, task.user, done, [])
+    kept = written.read(task.path, task.instance, task.user)
+    assert kept is not None
+    written.resume(search, kept, task.path)
+    assert search.root is not None
+    assert search.root.bound == done.bound_us
+    assert set(named) <= set(search.relaxation.added())
+
+
 def test_kept_searches_of_something_else_are_refused(tmp_path: Path) -> None:
     """A file of another instance or user, and one whose tree is none, are named."""
     instance = small()
@@ -128,16 +145,16 @@ def test_kept_searches_of_something_else_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_proof_out_of_time_is_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """`prove -o CERT` keeps CERT.search until the bound meets the plan, and no longer."""
     monkeypatch.chdir(tmp_path)
     small().write("i.json")
     assert main(["prove", "i.json", "-o", "c.json", "--time-limit", "1e-9"]) == 0
-    assert "wrote c.json.search" in capsys.readouterr().err
+    assert "wrote c.json.search" in capfd.readouterr().err
     first = json.loads(Path("c.json").read_text())["claim"]["bound"]
     assert main(["prove", "i.json", "-o", "c.json", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = json.loads(capfd.readouterr().out)
     assert said["optimal"]
     assert said["bound"] > first
     assert not Path("c.json.search").exists()
