@@ -11,8 +11,9 @@ from learners.agent import Agent
 from learners.elsewhere import of_seed
 from learners.plateau import Told
 from opt_istn.files import InputError
+from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.flights.remaining import remaining
+from opt_istn.jutap.flights.remaining import remaining_table
 from opt_istn.jutap.flights.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
@@ -39,7 +40,7 @@ def process_of(instance: Instance, budget: BudgetKind) -> Table:
         rule = f"expected one of {', '.join(get_args(BudgetKind))}, found {budget!r}"
         raise InputError("budget", rule)
     table = table_of(strongest(instance))
-    return remaining(table) if budget == "known" else table
+    return remaining_table(table) if budget == "known" else table
 
 
 def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:

@@ -17,7 +17,6 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
-    examples,
     frontier,
     generating,
     instances,
@@ -30,7 +29,7 @@ from opt_istn.cli import (
     starts,
     train,
 )
-from opt_istn.cli.terminal import ending, output, streams
+from opt_istn.cli.terminal import ending, examples, output, streams
 from opt_istn.files import DialectWarning, InputError
 
 app = typer.Typer(

@@ -184,7 +184,7 @@ def _cite_runs(path: str) -> int:
     year = max((run.time for run in runs), default="")[:4]
     told = [*records.sentences(runs, path), *records.means(runs)]
     print(records.software(year), *told, sep="\n\n")
-    for remedy in remedies.remedies(summarise(runs)):
+    for remedy in remedies.remedies_for(summarise(runs)):
         output.complain(remedy.replace("RUNS.jsonl", path))
     return 0
 

@@ -73,6 +73,8 @@ def verify(
 
 
 def _tell(check: "Check", *, json: bool) -> None:
+    from opt_istn.cli.terminal.speaking import called
+
     run = check.record
     if json:
         names = ("finding", "solver", "seed", "instance", "reason", "checked")
@@ -80,7 +82,7 @@ def _tell(check: "Check", *, json: bool) -> None:
         output.as_json(dict(zip(names, values, strict=True)))
         return
     said = check.reason or ", ".join(check.words)
-    words = [check.finding, run.called, f"seed {run.seed}", f"on {run.instance}"]
+    words = [check.finding, called(run), f"seed {run.seed}", f"on {run.instance}"]
     shown = "  ".join(map(output.printable, words))
     print(shown + (f": {output.printable(said)}" if said else ""))
 
@@ -118,9 +120,9 @@ def _proofs(
 def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
     """Say on stderr which commands would make outcomes rest on more."""
     from opt_istn.evidence import verify as checking
-    from opt_istn.report.remedies import remedies
+    from opt_istn.report.remedies import remedies_for
 
-    for remedy in remedies(checking.outcomes(checks)):
+    for remedy in remedies_for(checking.outcomes(checks)):
         output.complain(remedy.replace("RUNS.jsonl", files[0]) if len(files) == 1 else remedy)
 
 

@@ -15,7 +15,7 @@ PROOF = (
 )
 
 
-def remedies(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
+def remedies_for(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
     """Return a line for each lack that a command of ours mends; none if there is none."""
     every = list(known)
     standings = Counter(one.standing for one in every)

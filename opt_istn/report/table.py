@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from opt_istn import problems
 from opt_istn.files import InputError
 from opt_istn.report import columns, formats, groups, incidents, trained
-from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import SHIFT_S, Row, Table
 from opt_istn.report.groups import By
-from opt_istn.report.intervals import Method
-from opt_istn.report.remedies import remedies
+from opt_istn.report.numbers.aggregates import Series
+from opt_istn.report.numbers.intervals import Method
+from opt_istn.report.remedies import remedies_for
 from opt_istn.runs.ledger import Record
 
 __all__ = ["Table", "gap_table", "render"]
@@ -133,7 +133,7 @@ def table_of(
 
 def _remedies(every: Sequence[Series]) -> tuple[str, ...]:
     known = {key: series.known[key].summary for series in every for key in series.instances}
-    return remedies(known.values())
+    return remedies_for(known.values())
 
 
 def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:

@@ -5,7 +5,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.library import records
-from opt_istn.report.remedies import BOUND, PROOF, remedies
+from opt_istn.report.remedies import BOUND, PROOF, remedies_for
 from opt_istn.report.table import gap_table
 from opt_istn.runs.audit import summarise
 from opt_istn.runs.ledger import Record, Source
@@ -50,9 +50,9 @@ def test_what_is_lacking_is_said_with_the_command_that_mends_it() -> None:
     """A missing bound, a claim without proof: each has its line; what is proven has none."""
     exact = run("labels", 1_000_000, 1_000_000)
     proven = msgspec.structs.replace(exact, certificate="ab" * 32)
-    assert remedies(summarise([run("greedy", 5)])) == (f"{BOUND}.",)
-    assert remedies(summarise([exact])) == (f"{PROOF}.",)
-    assert remedies(summarise([proven])) == ()
+    assert remedies_for(summarise([run("greedy", 5)])) == (f"{BOUND}.",)
+    assert remedies_for(summarise([exact])) == (f"{PROOF}.",)
+    assert remedies_for(summarise([proven])) == ()
     assert f"{PROOF}." in gap_table([exact]).notes
 
 

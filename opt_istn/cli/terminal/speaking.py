@@ -84,7 +84,7 @@ class Speaker:
         shown = "no gap yet" if found is None else f"gap {100 * found:.4g} %"
         seconds = "-" if run.seconds is None else f"{run.seconds:.3g}"
         shown = reason_of(run) if run.failure else shown
-        name = f"{run.called} seed {run.seed} on {run.instance}"
+        name = f"{called(run)} seed {run.seed} on {run.instance}"
         return f"{name}: {run.failure or run.status}, {shown}, {seconds} s"
 
 
@@ -119,3 +119,9 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         except KeyboardInterrupt:
             speaker.interrupted()
             raise
+
+
+def called(run: Record) -> str:
+    """Return what ran, as one names it on the command line: the solver with its parameters."""
+    given = (f"@{k}={v}" for k, v in run.parameters.items() if "#" not in k and k != "sha256")
+    return run.solver + "".join(given)

@@ -92,7 +92,7 @@ class RemainingTable(Table):
         return [*self.plain.columns(kind), "spare energy, 0 to 1", *waves]
 
 
-def remaining(table: Table) -> RemainingTable:
+def remaining_table(table: Table) -> RemainingTable:
     """Split the states of a table by the energy that is left; O(states * actions).
 
     Raises

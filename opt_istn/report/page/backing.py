@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from opt_istn import problems
-from opt_istn.report.aggregates import Known, Series
 from opt_istn.report.columns import ABSENT
 from opt_istn.report.incidents import reason_of
+from opt_istn.report.numbers.aggregates import Known, Series
 from opt_istn.report.page import html
 from opt_istn.report.page.html import Node, Row, node
-from opt_istn.report.remedies import remedies
+from opt_istn.report.remedies import remedies_for
 from opt_istn.runs import audit
 from opt_istn.runs.audit import InstanceSummary
 from opt_istn.runs.ledger import Record
@@ -49,7 +49,7 @@ def bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
             "cores end at the same integer, claimed if only one does. Cite the instance by its "
             "hash, the integer, and the cores.",
         ),
-        *(node("p", told) for told in remedies(known.values())),
+        *(node("p", told) for told in remedies_for(known.values())),
         node("p", _units(runs), class_="dim"),
         html.table("Best known bounds", heads, rows, class_="text"),
     ]

@@ -15,7 +15,7 @@ from learners.jutap.solver import process_of
 from opt_istn import Budget, InputError, Status
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.flights import remaining as module
-from opt_istn.jutap.flights.remaining import RemainingTable, remaining
+from opt_istn.jutap.flights.remaining import RemainingTable, remaining_table
 from opt_istn.jutap.flights.table import (
     Reward,
     flown,
@@ -105,9 +105,9 @@ def test_value_iteration_over_what_remains_is_the_label_setter() -> None:
         if exact.plan is None:
             refused += 1
             with pytest.raises(InputError, match="energy_budget_mj: expected at least"):
-                remaining(table_of(x))
+                remaining_table(table_of(x))
             continue
-        table = remaining(table_of(x))
+        table = remaining_table(table_of(x))
         value = value_iteration(table)
         assert value[table.start] == exact.cost
         judged = evaluate(x, flown(table, greedy(table, value), table.start))
@@ -129,7 +129,7 @@ def budgeted(x: Instance) -> Instance | None:
 
 def test_no_flight_of_random_moves_breaks_the_budget() -> None:
     """Every possible move leaves what the cheapest way to END needs; none but END is a dead end."""
-    table = remaining(table_of(strongest(generate(PRESETS["jutap-tiny-k1.25"], 1))))
+    table = remaining_table(table_of(strongest(generate(PRESETS["jutap-tiny-k1.25"], 1))))
     assert (table.spare_mj >= 0).all()
     assert ((table.next >= 0).any(axis=1) | table.done).all()
     moved = table.next >= 0
@@ -143,7 +143,7 @@ def test_no_flight_of_random_moves_breaks_the_budget() -> None:
 
 def test_a_wider_budget_costs_no_more_from_the_same_state() -> None:
     """Of two states of one place, the one with more energy left has no larger least cost."""
-    table = remaining(table_of(strongest(generate(PRESETS["jutap-paper-k1.10"], 0))))
+    table = remaining_table(table_of(strongest(generate(PRESETS["jutap-paper-k1.10"], 0))))
     value = value_iteration(table)
     order = np.lexsort((table.left_mj, table.state))
     same = np.diff(table.state[order]) == 0
@@ -165,7 +165,7 @@ def test_other_rewards_keep_the_possible_moves() -> None:
 
 def test_columns_are_named_and_tell_the_spare_energy() -> None:
     """The agent sees one column a name; the first of the new ones is 1 at START and 0 at least."""
-    table = remaining(table_of(planted(4827)))
+    table = remaining_table(table_of(planted(4827)))
     plain = table_of(planted(4827))
     seen, names = table.features("raw"), table.columns("raw")
     assert seen.shape == (table.num_states, len(names))
