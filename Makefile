@@ -56,7 +56,7 @@ identity: .venv/.lowest .venv/.newest
 torture: .venv/.test  # hours if asked: KILLS=2000 INPUTS=200000 LIARS=1000 SEED=1 make torture
 	$(BIN)/python -m tests.torture
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q tests -m slow
-	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/test_intervals.py
+	OPT_ISTN_TORTURE=1 $(BIN)/python -m pytest -n 2 -q tests/report/numbers/test_intervals.py
 	$(BIN)/python -m bench.time_limits
 	$(BIN)/python -m tests.mutate
 	$(MAKE) identity IDENTITY="-m ''"

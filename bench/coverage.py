@@ -1,6 +1,6 @@
 """`python -m bench.coverage`: how often intervals of tables hold the mean, as `coverage.md`.
 
-Samples of laws whose mean is known are given to `opt_istn.report.intervals`, many at once, for
+Samples of laws whose mean is known are given to `report.numbers.intervals`, many at once, for
 every method and number of units that tables print. The page tells the share of samples whose
 interval holds the mean. Under `LEAST` there is to be no such interval. Seeds fix all draws, so the
 command writes the same page again. Shares that are there already, in ``out/coverage``, are not
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import pages
-from opt_istn.report import intervals
+from opt_istn.report.numbers import intervals
 
 FloatArray = NDArray[np.float64]
 LEAST = 0.92

@@ -14,7 +14,7 @@ from PIL import Image
 from opt_istn import files, problems
 from opt_istn.pictures import canvas
 from opt_istn.report import charts, groups
-from opt_istn.report.aggregates import Series
+from opt_istn.report.numbers.aggregates import Series
 from opt_istn.runs import compare, ledger
 
 ROOT = Path(__file__).parents[1]

@@ -3,7 +3,9 @@
 import logging
 import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyomo.environ as pyo
 
@@ -43,6 +45,11 @@ def export(model: pyo.ConcreteModel, path: str | Path) -> None:
         write(model, plain)
         text = plain.read_bytes()
     files.write_bytes(path, text)  # compressed by the ending
+
+
+def exporter(build: Callable[[Any], pyo.ConcreteModel]) -> Callable[[Any, str | Path], None]:
+    """Return what writes the model that `build` makes of an instance, as `export` does."""
+    return lambda instance, path: export(build(instance), path)
 
 
 def write(model: pyo.ConcreteModel, path: Path) -> dict[int, str]:

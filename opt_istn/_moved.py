@@ -26,6 +26,7 @@ _ROOMS = (  # old package, new one, and the modules that moved there
     ("opt_istn.jutap", "opt_istn.jutap.world", "parameters measured"),
     ("opt_istn.jutap", "opt_istn.jutap.flights", "observation table"),
     ("opt_istn.cli", "opt_istn.cli.terminal", "ending output speaking streams"),
+    ("opt_istn.report", "opt_istn.report.numbers", "aggregates intervals profiles statistics"),
     ("formulations.push.mip", "formulations.push.proof", "prove tree leaves relaxation written"),
     ("learners.push", "learners.push.stage", "batch draws view scene episodes env"),
     ("learners.push", "learners.push.networks", "nets attention vision backbone"),

@@ -10,6 +10,7 @@ import numba
 from numba import config, njit
 from numba.core import caching
 from numba.core.registry import cpu_target
+from numba.np import linalg
 
 
 def cache_folder() -> Path | None:
@@ -40,10 +41,15 @@ def compiled(kernel: Callable[..., Any]) -> Any:
 def get_ready() -> None:
     """Load what numba looks up for its first kernel: a quarter of a second, once a process.
 
-    Processes that are forked afterwards have it.
+    Processes that are forked afterwards have it. numba imports scipy's linear algebra to see
+    whether it is there, as long again; a kernel that needs it imports it all the same.
     """
-    cpu_target.typing_context.refresh()
-    cpu_target.target_context.refresh()
+    kept, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        cpu_target.typing_context.refresh()
+        cpu_target.target_context.refresh()
+    finally:
+        linalg.ensure_blas = kept
 
 
 _provided, *_others = caching.CacheImpl._locator_classes  # the first looks at `config.CACHE_DIR`

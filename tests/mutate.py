@@ -33,16 +33,16 @@ LONG = re.compile(
     "arcs|linear|order|walk_costs|given|unit|between"
 )  # names of tests that come last
 PLAIN = (int, float, bool, tuple)
-REPORT = ["tests/report/test_table.py", "tests/report/test_aggregates.py"]
+REPORT = ["tests/report/test_table.py", "tests/report/numbers/test_aggregates.py"]
 SUBJECTS = {
-    "opt_istn.report.statistics": ["tests/report/test_statistics.py"],
-    "opt_istn.report.intervals": ["tests/report/test_intervals.py"],
-    "opt_istn.report.aggregates": [
-        *(*REPORT, "tests/report/test_columns.py", "tests/report/test_profiles.py"),
+    "opt_istn.report.numbers.statistics": ["tests/report/numbers/test_statistics.py"],
+    "opt_istn.report.numbers.intervals": ["tests/report/numbers/test_intervals.py"],
+    "opt_istn.report.numbers.aggregates": [
+        *(*REPORT, "tests/report/test_columns.py", "tests/report/numbers/test_profiles.py"),
     ],
     "opt_istn.report.groups": REPORT,
     "opt_istn.report.columns": [*REPORT, "tests/report/test_columns.py"],
-    "opt_istn.report.profiles": ["tests/report/test_profiles.py"],
+    "opt_istn.report.numbers.profiles": ["tests/report/numbers/test_profiles.py"],
     "opt_istn.report.trained": ["tests/report/test_trained.py"],
     "opt_istn.runs.judge": ["tests/runs/test_judge.py"],
     "opt_istn.runs.audit": ["tests/runs/test_audit.py"],

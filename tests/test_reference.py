@@ -13,7 +13,7 @@ from opt_istn.jutap.reference import reference_cost as straightest
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.plan import Plan
 from opt_istn.push.reference import reference_cost as never_pushing
-from opt_istn.report.statistics import saving_left
+from opt_istn.report.numbers.statistics import saving_left
 from opt_istn.runs.judge import examine
 from opt_istn.runs.nursery.child import RawClaims
 from opt_istn.solver import Status

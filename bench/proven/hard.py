@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import pages
 from opt_istn import Budget, Status
 from opt_istn.evidence.certify import certify_records
-from opt_istn.report import statistics
+from opt_istn.report.numbers import statistics
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import audited, summarise
 from opt_istn.runs.compare import Choice, Comparison

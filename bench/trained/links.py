@@ -19,7 +19,7 @@ from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
 from opt_istn.push.instance import Instance
 from opt_istn.push.scenario import PRESETS, generate
-from opt_istn.report.intervals import one_way
+from opt_istn.report.numbers.intervals import one_way
 from opt_istn.solver import Budget, Status
 
 FOLDER = Path(__file__).parents[1] / "links"

@@ -55,9 +55,9 @@ class Lagrangian:
 
 
 def _solve(instance: Instance, budget: Budget) -> Claims:
-    if not graph.reachable_cells(instance)[instance.end]:
-        return Claims(Status.INFEASIBLE, proof=PROOF)
     grid, start = grid_of(instance), graph.start_state(instance)
+    if not grid.active[instance.end]:
+        return Claims(Status.INFEASIBLE, proof=PROOF)
     cheapest = compute_potentials(instance, 1, 0, grid, budget.overdue)
     limit = instance.energy_budget_mj
     if limit is None and cheapest.negative_cycle:

@@ -49,7 +49,8 @@ class ValueIteration:
         return None
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Import what the table is made with."""
+        graph.prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
         """Sweep until nothing changes; O(sweeps * states * actions)."""

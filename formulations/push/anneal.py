@@ -16,6 +16,22 @@ _STEPS = 300_000  # of a restart, at most
 _RATE = 5e8  # contents and slots looked at in a second
 
 
+def options(problem: UserProblem) -> tuple[NDArray[np.bool], IntArray, IntArray]:
+    """Return in which slots a push can save something, and each content's slots with never.
+
+    Returns
+    -------
+    useful
+        Whether it can, shape (n, T).
+    ptr, slots
+        The slots of content f, T for never being the last, are ``slots[ptr[f]:ptr[f + 1]]``.
+    """
+    useful = problem.pushable & (problem.weight[:, ::-1].cumsum(axis=1)[:, ::-1] > 0)
+    rows = [np.append(np.flatnonzero(row), useful.shape[1]) for row in useful]
+    slots = np.concatenate([*rows, np.empty(0, dtype=np.int64)])
+    return useful, np.cumsum([0, *map(len, rows)]), slots
+
+
 def anneal_plan(
     problem: UserProblem, plan: IntArray, steps: int, heat: float, rng: np.random.Generator
 ) -> tuple[IntArray, int]:
@@ -30,11 +46,7 @@ def anneal_plan(
     heat
         First temperature in microseconds; it falls geometrically to a hundredth.
     """
-    slots = problem.weight.shape[1]
-    useful = problem.pushable & (problem.weight[:, ::-1].cumsum(axis=1)[:, ::-1] > 0)
-    options = [np.append(np.flatnonzero(row), slots) for row in useful]
-    ptr = np.cumsum([0, *map(len, options)])
-    flat = np.concatenate([*options, np.empty(0, dtype=np.int64)])
+    _, ptr, flat = options(problem)
     saved = cumulative(problem)
     # random numbers are drawn outside the kernel, so that the generator is the caller's
     draws = rng.random((steps, 3))

@@ -22,7 +22,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.push.anneal import cumulative, first_plan, heat_of, num_pushes, restarts
+from formulations.push.anneal import cumulative, first_plan, heat_of, num_pushes, options, restarts
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 from opt_istn.push.random import random_push
@@ -122,12 +122,8 @@ def improve(
     progress
         Told the steps done and the best saving, says how far the cooling is: from 0 on, 1 ends it.
     """
-    slots = problem.weight.shape[1]
-    useful = problem.pushable & (problem.weight[:, ::-1].cumsum(axis=1)[:, ::-1] > 0)
+    useful, ptr, flat = options(problem)
     movable = np.flatnonzero(useful.any(axis=1))
-    options = [np.append(np.flatnonzero(row), slots) for row in useful]
-    ptr = np.cumsum([0, *map(len, options)])
-    flat = np.concatenate([*options, np.empty(0, dtype=np.int64)])
     may = np.append(useful, np.ones((len(useful), 1), dtype=bool), axis=1)
     saved = cumulative(problem)
     state = _State(saved, problem.cache_size, plan)

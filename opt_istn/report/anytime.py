@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
-from opt_istn.report import charts, profiles, statistics
-from opt_istn.report.aggregates import Series
-from opt_istn.report.profiles import Field
+from opt_istn.report import charts
+from opt_istn.report.numbers import profiles, statistics
+from opt_istn.report.numbers.aggregates import Series
+from opt_istn.report.numbers.profiles import Field
 from opt_istn.runs.ledger import Failure, Record
 
 FloatArray = NDArray[np.float64]

@@ -11,10 +11,10 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from opt_istn.pictures.canvas import NORMAL, PAGE_IN, SMALL, label
-from opt_istn.report import profiles, statistics
-from opt_istn.report.aggregates import Series, relative
-from opt_istn.report.intervals import Method
-from opt_istn.report.profiles import Field
+from opt_istn.report.numbers import profiles, statistics
+from opt_istn.report.numbers.aggregates import Series, relative
+from opt_istn.report.numbers.intervals import Method
+from opt_istn.report.numbers.profiles import Field
 
 FloatArray = NDArray[np.float64]
 

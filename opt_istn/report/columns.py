@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from opt_istn import problems
-from opt_istn.report import statistics, trained
-from opt_istn.report.aggregates import Series
+from opt_istn.report import trained
 from opt_istn.report.incidents import Incident, reason_of
-from opt_istn.report.intervals import Interval, Method
+from opt_istn.report.numbers import statistics
+from opt_istn.report.numbers.aggregates import Series
+from opt_istn.report.numbers.intervals import Interval, Method
 from opt_istn.runs.ledger import Failure
 from opt_istn.solver import Status
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from opt_istn.files import InputError
-from opt_istn.report.aggregates import Known, Series
+from opt_istn.report.numbers.aggregates import Known, Series
 from opt_istn.runs import audit
 from opt_istn.runs.ledger import Record
 

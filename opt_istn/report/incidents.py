@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from opt_istn.report.aggregates import SETTLED, Series
+from opt_istn.report.numbers.aggregates import SETTLED, Series
 from opt_istn.runs.audit import Standing
 from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from opt_istn import problems
 from opt_istn.files import InputError
 from opt_istn.report import columns, formats, groups, incidents, trained
-from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import SHIFT_S, Row, Table
 from opt_istn.report.groups import By
-from opt_istn.report.intervals import Method
+from opt_istn.report.numbers.aggregates import Series
+from opt_istn.report.numbers.intervals import Method
 from opt_istn.report.remedies import lacking
 from opt_istn.runs.ledger import Record
 

@@ -18,7 +18,7 @@ same agent played with ``weights=untrained`` is its *twin*. The status is derive
 from collections.abc import Sequence
 from typing import Any
 
-from opt_istn.report.aggregates import Sample, Series
+from opt_istn.report.numbers.aggregates import Sample, Series
 
 PLATEAU = "plateau"  # status of `Steps` of a training that came to its plateau
 UNTRAINED = "untrained"

@@ -6,6 +6,7 @@ What such a program says of bounds is not taken over. Its seconds are those that
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -62,7 +63,6 @@ def add(
         evaluation = problems.get(instance.problem).evaluate(instance, plan)
     except InputError as error:
         raise InputError(error.field, error.expected, plan_file) from None
-    here = environment.capture()
     blank = Record(
         problem=instance.problem,
         instance=instance.name,
@@ -78,7 +78,7 @@ def add(
         wall_s=seconds,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         extra={"external": {"plan": plan_file}},
-        **here | {"cpu": "", "packages": {"opt-istn": here["packages"].get("opt-istn", "")}},
+        **_here(),
     )
     status = Status.NO_PLAN if evaluation.violations else Status.FEASIBLE
     document = msgspec.Raw(msgspec.json.encode(plan.document()))
@@ -87,6 +87,12 @@ def add(
     with appender.appending(path) as file:
         file.append(record)
     return record
+
+
+def _here() -> dict[str, Any]:
+    """Return what a record tells of this machine: nothing of where the plan was made."""
+    here = environment.capture()
+    return here | {"cpu": "", "packages": {"opt-istn": here["packages"].get("opt-istn", "")}}
 
 
 def _check(name: str, kind: str, knows: str, plan_file: str) -> None:

@@ -114,8 +114,7 @@ def random_jutap(
     closed = rng.random(n * n) < no_fly
     closed |= _closed(n, start, end, one_row=one_row, cut_off=cut_off)
     closed[start] = False
-    rows = _links(rng, n, mbs)
-    rows = [[] if shut else row for shut, row in zip(closed, rows, strict=True)]
+    rows = [[] if shut else row for shut, row in zip(closed, _links(rng, n, mbs), strict=True)]
     if start_in_hole:
         rows[start] = [mbs, mbs + 1]
     best = [int(rng.choice([x for x in row if x < mbs] or [mbs])) for row in rows]

@@ -110,3 +110,17 @@ def test_a_filled_cache_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     assert told == [["0", "1"], ["1", "1"]]
     assert sum(path.suffix == ".nbc" for path in cache.rglob("*")) == 1
     assert not list(tmp_path.glob("__pycache__/*.nbi"))
+
+
+def test_a_process_that_is_ready_multiplies_matrices() -> None:
+    """The linear algebra that getting ready leaves out is imported by the first that needs it."""
+    script = (
+        "import sys\nimport numpy as np\nfrom opt_istn import compiling\n"
+        "compiling.get_ready()\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "product = compiling.compiled(lambda a, b: np.dot(a, b))\n"
+        "assert (product(np.eye(3), np.arange(3.0)) == np.arange(3.0)).all()\n"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

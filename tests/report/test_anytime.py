@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from opt_istn import Status
-from opt_istn.report import anytime, columns, groups, profiles
+from opt_istn.report import anytime, columns, groups
 from opt_istn.report.anytime import TARGETS, reached
-from opt_istn.report.profiles import Field
+from opt_istn.report.numbers import profiles
+from opt_istn.report.numbers.profiles import Field
 from opt_istn.runs.ledger import Failure, Record
 from tests.report.synthetic import changed, comparison, run
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from opt_istn.report import columns, groups
-from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import Column, Table
+from opt_istn.report.numbers.aggregates import Series
 from opt_istn.report.table import gap_table
 from opt_istn.runs.ledger import Claim, Failure, Limits, Record
 from opt_istn.solver import Status

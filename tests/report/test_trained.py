@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from opt_istn.report import groups, trained
-from opt_istn.report.aggregates import Sample, Series
+from opt_istn.report.numbers.aggregates import Sample, Series
 from opt_istn.report.table import gap_table
 from opt_istn.runs.ledger import Record, Steps
 from tests.report.synthetic import changed, run

@@ -6,7 +6,6 @@ START to END. Right only without negative cycles, so such instances are refused.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,15 +68,7 @@ def build(instance: Instance, budget: Budget | None = None) -> pyo.ConcreteModel
     return model
 
 
-def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as `formulations.exporting.export` does.
-
-    Raises
-    ------
-    InputError
-        If the suffix is another one, or there is nothing to model.
-    """
-    exporting.export(build(instance), path)
+export = exporting.exporter(build)
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,8 @@ class ArcFlow(OnArcs):
         return highs_engine.refusal() or super().supports(instance)
 
     def prepare(self) -> None:
-        """Nothing to do: the engine is imported with this module."""
+        """Import what the model is built with; the engine is imported with this module."""
+        graph.prepare()
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
         """Build, solve with both gaps at 0, and read the plan off the chosen arcs."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from ortools.sat.python import cp_model
 
+from formulations import cpsat_engine
 from formulations.jutap.labels import Labels
 from formulations.jutap.mip import flow
 from formulations.jutap.passes.multipliers import relax
@@ -36,8 +37,6 @@ from opt_istn.jutap.routes import Routes
 from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"
-_MAX_SEED = 2**31 - 1
-_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ class _Trace(cp_model.CpSolverSolutionCallback):
             self._budget.report(None, self.rows[-1][2])
 
     def _note(self, value: float, row: Callable[[int], tuple[int | None, int | None]]) -> None:
-        # CP-SAT reports its integers as doubles, which hold them up to 2**53
-        if abs(value) < _EXACT:
+        if abs(value) < cpsat_engine.EXACT:
             whole = round(value) + self._model.constant
             self.rows.append((self._budget.used_s(), *row(whole)))
 
@@ -135,7 +133,7 @@ def _solve(
     instance: Instance, model: _Model, budget: Budget, seed: int, result: flow.Result
 ) -> None:
     """Run CP-SAT and put what it finds into `result`."""
-    solver = _engine(budget, seed)
+    solver = cpsat_engine.engine(budget, seed)
     trace = _Trace(instance, model, budget)
     solver.best_bound_callback = trace.note_bound
     status = solver.solve(model.proto, trace)
@@ -160,22 +158,6 @@ def _solve(
 def _flown(instance: Instance, walk: list[int]) -> Plan:
     cells, links = graph.state_cells(instance)[walk], instance.states[1][walk]
     return Plan(instance.sha256, tuple(cells.tolist()), tuple(links.tolist()))
-
-
-def _engine(budget: Budget, seed: int) -> cp_model.CpSolver:
-    solver = cp_model.CpSolver()
-    parameters = solver.parameters
-    parameters.num_workers = budget.threads
-    parameters.random_seed = seed % _MAX_SEED
-    parameters.absolute_gap_limit = 0.0
-    parameters.cp_model_presolve = False
-    parameters.presolve_inclusion_work_limit = 0  # the step at fault, should presolve return
-    left = budget.left_s()
-    if left is not None:
-        parameters.max_time_in_seconds = left
-    if budget.work is not None:
-        parameters.max_deterministic_time = budget.work
-    return solver
 
 
 def _build(

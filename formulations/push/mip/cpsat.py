@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from ortools.sat.python import cp_model
 
+from formulations import cpsat_engine
 from formulations.push import users
 from formulations.push.mip.intervals import Intervals, list_intervals, refusal
 from formulations.push.mip.starts import annealed, better, claimed
@@ -23,9 +24,7 @@ from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
 
 PROOF = "cpsat"
-_MAX_SEED = 2**31 - 1
 _LARGEST = 2**60  # CP-SAT's sums fit into 64 bits
-_EXACT = 2**53
 _Sum = cp_model.LinearExpr.sum
 
 
@@ -180,14 +179,15 @@ class _Progress(cp_model.CpSolverSolutionCallback):
         self._task.budget.report(tuple(rows), None)
 
     def note_bound(self, bound: float) -> None:
-        """Report a new bound; CP-SAT gives its integers as doubles, which hold them to 2**53."""
-        if abs(bound) < _EXACT:
+        """Report a new bound."""
+        if abs(bound) < cpsat_engine.EXACT:
             self._task.budget.report(None, self._task.problem.base_us + math.ceil(bound - 0.01))
 
 
 def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> UserResult:
     """Solve the model; `pushes`, from which it starts, is the plan if the engine has none."""
-    solver = _engine(task.budget, task.seed, presolve)
+    solver = cpsat_engine.engine(task.budget, task.seed, presolve)
+    solver.parameters.linearization_level = 2
     progress = None if task.budget.listener is None else _Progress(model, task)
     if progress is not None:
         solver.best_bound_callback = progress.note_bound
@@ -211,20 +211,3 @@ def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> Use
         work=work,
         counts=counts,
     )
-
-
-def _engine(budget: Budget, seed: int, presolve: bool) -> cp_model.CpSolver:
-    solver = cp_model.CpSolver()
-    parameters = solver.parameters
-    parameters.num_workers = budget.threads
-    parameters.random_seed = seed % _MAX_SEED
-    parameters.absolute_gap_limit = 0.0
-    parameters.linearization_level = 2
-    parameters.cp_model_presolve = presolve
-    parameters.presolve_inclusion_work_limit = 0
-    left = budget.left_s()
-    if left is not None:
-        parameters.max_time_in_seconds = left
-    if budget.work is not None:
-        parameters.max_deterministic_time = budget.work
-    return solver

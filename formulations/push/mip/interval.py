@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyomo.environ as pyo
@@ -60,15 +59,7 @@ def build_user(
     return model
 
 
-def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as `formulations.exporting.export` does.
-
-    Raises
-    ------
-    InputError
-        If the suffix is another one.
-    """
-    exporting.export(build(instance), path)
+export = exporting.exporter(build)
 
 
 @dataclass(frozen=True)

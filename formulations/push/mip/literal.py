@@ -14,7 +14,6 @@ push slot; M is the number of different contents that could enter then.
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,15 +48,7 @@ def build(
     return model
 
 
-def export(instance: Instance, path: str | Path) -> None:
-    """Write the model of `instance` as `formulations.exporting.export` does.
-
-    Raises
-    ------
-    InputError
-        If the suffix is another one.
-    """
-    exporting.export(build(instance), path)
+export = exporting.exporter(build)
 
 
 @dataclass(frozen=True)

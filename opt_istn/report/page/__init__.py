@@ -5,13 +5,14 @@ from pathlib import Path
 
 from opt_istn import files, problems
 from opt_istn.pictures import canvas
-from opt_istn.report import anytime, charts, groups, profiles, statistics
-from opt_istn.report.aggregates import Series
+from opt_istn.report import anytime, charts, groups
 from opt_istn.report.columns import Table, integrals
 from opt_istn.report.incidents import Incident
+from opt_istn.report.numbers import profiles, statistics
+from opt_istn.report.numbers.aggregates import Series
+from opt_istn.report.numbers.profiles import Field
 from opt_istn.report.page import backing, html, sketches
 from opt_istn.report.page.html import Node, Row, node
-from opt_istn.report.profiles import Field
 from opt_istn.report.table import table_of
 from opt_istn.runs.ledger import Record
 

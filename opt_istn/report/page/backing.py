@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from opt_istn import problems
-from opt_istn.report.aggregates import Known, Series
 from opt_istn.report.columns import ABSENT
 from opt_istn.report.incidents import reason_of
+from opt_istn.report.numbers.aggregates import Known, Series
 from opt_istn.report.page import html
 from opt_istn.report.page.html import Node, Row, node
 from opt_istn.report.remedies import lacking

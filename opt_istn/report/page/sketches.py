@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from opt_istn import problems
 from opt_istn.files import InputError, placing
 from opt_istn.problems import Document, Instance, Problem
-from opt_istn.report.aggregates import Series, is_solved
+from opt_istn.report.numbers.aggregates import Series, is_solved
 from opt_istn.runs import compare
 from opt_istn.runs.ledger import Record
 

@@ -30,12 +30,10 @@ from opt_istn.runs.nursery.messages import ANSWER, MAX_ANSWER, Ear, Row, receive
 from opt_istn.runs.nursery.processes import LINUX
 
 MAX_TAIL = 4096  # bytes kept of what the child prints
-PRELOAD = (  # forking after importing these is safe on Linux: none of them starts a thread
-    "opt_istn.runs.nursery.child",
-    "numba",
-    "scipy.ndimage",
-    "scipy.sparse.csgraph",  # every heuristic of JUTAP needs it: a tenth of a second a run
-)
+# Forking after importing these is safe on Linux: none of them starts a thread.
+PRELOAD = ("opt_istn.runs.nursery.child", "numba")
+FOR_MANY = ("scipy.ndimage", "scipy.sparse.csgraph")  # a third of a second; see SINGLE
+SINGLE = 2  # forks of `solve`, which describes a solver and runs it, and may do without
 _POLL_S = (0.005, 0.05)  # first and last interval between two looks at the memory
 _LEFTOVER_S = 0.5  # helper processes of a library get this long to end after the child
 
@@ -77,7 +75,7 @@ def serve(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all processes of a job: the parent ends
     if LINUX:
-        preload()
+        preload(*PRELOAD, *_own_problems())
     processes.adopt_orphans()
     woken, wake = os.pipe()
     for end in (woken, wake):
@@ -85,22 +83,24 @@ def serve(control_fd: int) -> None:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     supervisors: set[int] = set()
+    adopted = 0
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(woken, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fileobj is control:
-                    supervisors.add(_adopt(control, (woken, wake)))
+                    supervisors.add(_adopt(control, (woken, wake), adopted))
+                    adopted += 1
                 else:
                     os.read(woken, 4096)
                     _clean_up(supervisors)
 
 
-def preload() -> None:
+def preload(*modules: str) -> None:
     """Import what most runs need, and have numba ready for its first kernel."""
     gc.disable()  # imports leave hardly any garbage, and looking for it took a seventh of the time
-    for module in (*PRELOAD, *_own_problems()):
+    for module in modules:
         with suppress(ImportError):  # the run that needs it says so
             import_module(module)
     with suppress(ImportError):
@@ -109,11 +109,16 @@ def preload() -> None:
     gc.enable()
 
 
-def _adopt(control: socket.socket, own: tuple[int, int]) -> int:
-    """Fork a supervisor for the next connection and return its id; `own` are the nursery's."""
+def _adopt(control: socket.socket, own: tuple[int, int], before: int) -> int:
+    """Fork a supervisor for the next connection and return its id.
+
+    `own` are the nursery's, and `before` is how many it has forked already.
+    """
     message, fds, _, _ = socket.recv_fds(control, 1, 1)
     if not message:
         os._exit(0)
+    if LINUX and before == SINGLE:
+        preload(*FOR_MANY)
     pid = _fork()
     if pid == 0:
         signal.set_wakeup_fd(-1)

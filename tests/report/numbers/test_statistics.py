@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opt_istn.report import statistics
+from opt_istn.report.numbers import statistics
 
 
 def test_relative_gap_by_hand() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.report import groups
-from opt_istn.report.aggregates import Sample, Series
-from opt_istn.report.intervals import Method
+from opt_istn.report.numbers.aggregates import Sample, Series
+from opt_istn.report.numbers.intervals import Method
 from opt_istn.report.table import gap_table, render
 from opt_istn.runs.ledger import Record, Source
 from opt_istn.solver import Status

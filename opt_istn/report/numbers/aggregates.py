@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opt_istn import problems
-from opt_istn.report import intervals, statistics
-from opt_istn.report.intervals import Interval
+from opt_istn.report.numbers import intervals, statistics
+from opt_istn.report.numbers.intervals import Interval
 from opt_istn.runs.audit import InstanceSummary
 from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status

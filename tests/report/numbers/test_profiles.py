@@ -8,8 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from opt_istn.pictures.canvas import SMALL
-from opt_istn.report import charts, groups, profiles
-from opt_istn.report.profiles import Field
+from opt_istn.report import charts, groups
+from opt_istn.report.numbers import profiles
+from opt_istn.report.numbers.profiles import Field
 from opt_istn.runs.ledger import Failure, Record
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, comparison, crash, run

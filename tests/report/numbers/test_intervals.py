@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench import coverage
-from opt_istn.report import intervals
-from opt_istn.report.intervals import Interval, Method
+from opt_istn.report.numbers import intervals
+from opt_istn.report.numbers.intervals import Interval, Method
 
 LONG = "OPT_ISTN_TORTURE" in os.environ
 SHORT_UNITS = (5, 10, 49, 50, 1000)

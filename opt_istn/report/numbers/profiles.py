@@ -5,9 +5,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from opt_istn.report import statistics
-from opt_istn.report.aggregates import SETTLED, Known, Series, charged_s, has_plan, is_solved, left
-from opt_istn.report.aggregates import relative as relative_gap
+from opt_istn.report.numbers import statistics
+from opt_istn.report.numbers.aggregates import (
+    SETTLED,
+    Known,
+    Series,
+    charged_s,
+    has_plan,
+    is_solved,
+    left,
+)
+from opt_istn.report.numbers.aggregates import relative as relative_gap
 from opt_istn.runs.ledger import Record
 
 

@@ -1,0 +1,1 @@
+"""What tables and charts are computed with: aggregates, intervals, statistics, profiles."""
