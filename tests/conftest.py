@@ -34,14 +34,19 @@ def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "warm_up", lambda _: None)
 
 
-# Compiles the kernels of all solvers; meanwhile the other worker does what needs none.
-FIRST = "test_compiling.py"
-NEXT = ("identity", "physics", "test_images.py", "test_nets.py", "test_mobilenet.py")
+# One worker compiles the kernels of all solvers; meanwhile another does what needs none, and then
+# compiles those of learners.
+FIRST = ("test_compiling.py", "identity", "physics", "test_images.py", "test_nets.py")
+FIRST += ("test_mobilenet.py", "test_push_batch.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with kernels, so that no two workers compile the same one."""
-    items.sort(key=lambda item: (item.path.name != FIRST, set(NEXT).isdisjoint(item.path.parts)))
+    items.sort(
+        key=lambda item: min(
+            (i for i, name in enumerate(FIRST) if name in item.path.parts), default=len(FIRST)
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
