@@ -14,14 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="ID|FILE.py:CLASS",
-        help="a solver to stand beside ours in bench/test_own.py; may be given again",
+        help="a solver to stand beside ours in bench/speed/test_own.py; may be given again",
     )
     parser.addoption(
         "--instance",
         action="append",
         default=[],
         metavar="FILE|PRESET",
-        help="an instance for bench/test_own.py; may be given again",
+        help="an instance for bench/speed/test_own.py; may be given again",
     )
 
 

@@ -25,7 +25,6 @@ from opt_istn.report import intervals
 FloatArray = NDArray[np.float64]
 LEAST = 0.92
 SAMPLES = 3_000
-TABLES = 400  # samples of seeds and instances
 YET = "Not simulated yet: "
 TOGETHER = 10_000  # units of all samples that share the numbers of their resamples
 PAGE = pages.HERE / "coverage.md"
@@ -106,7 +105,7 @@ def simulate() -> None:
     jobs: dict[str, Callable[[], float]] = {}
     for law in LAWS:
         one = {str(units): partial(one_way, law, units, SAMPLES) for units in UNITS}
-        two = {name: partial(two_way, law, design, TABLES) for name, design in DESIGNS.items()}
+        two = {name: partial(two_way, law, design, SAMPLES) for name, design in DESIGNS.items()}
         jobs |= {f"{name}: {law}": job for name, job in (one | two).items()}
     for name in random.sample(list(jobs), len(jobs)):
         if not _place(name).exists():
@@ -124,7 +123,7 @@ def simulated() -> dict[str, float]:
 def _place(name: str) -> Path:
     """Return the file of a share: of this code, and of so many samples."""
     source = Path(intervals.__file__).read_bytes()
-    text = f"{name} {SAMPLES} {TABLES} {TOGETHER} {PARTS}".encode()
+    text = f"{name} {SAMPLES} {TOGETHER} {PARTS}".encode()
     return DONE / hashlib.sha256(text + source).hexdigest()[:16]
 
 
@@ -132,9 +131,8 @@ def page(shares: Mapping[str, float]) -> str:
     """Return the page of the shares of all rows and laws."""
     words = (
         "Written by `python -m bench.coverage`: the share in % of samples whose 95 % interval "
-        f"holds the mean. Of {SAMPLES} samples each, and of {TABLES} where seeds and instances "
-        f"vary: one standard error is {100 * slack(SAMPLES) / 3.1:.2f}, and "
-        f"{100 * slack(TABLES) / 3.1:.2f}, where the share is 92. *5 x 30, seeds decide* is the "
+        f"holds the mean. Of {SAMPLES} samples each: one standard error is "
+        f"{100 * slack(SAMPLES) / 3.1:.2f} where the share is 92. *5 x 30, seeds decide* is the "
         "mean over 5 seeds on 30 instances, where seeds have most part in the spread."
     )
     missing: list[str] = []

@@ -16,6 +16,7 @@ import pyomo.environ as pyo
 from pyomo.contrib.solver.common.results import Results
 from pyomo.contrib.solver.solvers.highs import Highs
 
+from formulations.quiet_highs import quiet_engine
 from opt_istn.solver import Budget
 
 # minor versions of HiGHS 1 that are not used, and why
@@ -49,7 +50,7 @@ def in_time(budget: Budget | None, rule: Callable[..., Any]) -> Callable[..., An
 
 def refusal() -> str | None:
     """Return why the installed HiGHS is not used, None if it is."""
-    found: str = highspy.Highs().version()
+    found: str = quiet_engine().version()
     major, minor = map(int, found.split(".")[:2])
     reason = WRONG.get(minor) if major == 1 else None
     return None if reason is None else f"HiGHS {found} {reason}; install highspy 1.16"

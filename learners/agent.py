@@ -23,8 +23,8 @@ import torch
 import torch.utils.serialization.config  # else `torch.load` imports it, on the clock of a run
 
 from learners.elsewhere import of_seed
-from opt_istn import files, placing
-from opt_istn.files import InputError, explain
+from opt_istn import files
+from opt_istn.files import InputError, explain, placing
 from opt_istn.runs import environment
 from opt_istn.training import Task
 

@@ -22,6 +22,13 @@ _ROOMS = (  # old package, new one, and the modules that moved there
     ("formulations.jutap", "formulations.jutap.mip", "arc_flow cpsat cycles flow scip"),
     ("formulations.jutap", "formulations.jutap.passes", "levels multipliers potentials ranges"),
     ("formulations.jutap", "formulations.jutap.passes", "search"),
+    ("opt_istn", "opt_istn.files", "dialects hashing placing sheets"),
+    ("opt_istn.jutap", "opt_istn.jutap.world", "parameters measured"),
+    ("opt_istn.jutap", "opt_istn.jutap.flights", "observation table"),
+    ("opt_istn.cli", "opt_istn.cli.terminal", "ending output speaking streams"),
+    ("formulations.push.mip", "formulations.push.proof", "prove tree leaves relaxation written"),
+    ("learners.push", "learners.push.stage", "batch draws view scene episodes env"),
+    ("learners.push", "learners.push.networks", "nets attention vision backbone"),
 )
 _MOVED = {f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names.split()}
 CORE = {
@@ -79,13 +86,13 @@ FORMULATIONS = {
 }
 
 LEARNERS = {
-    "learners.attention": "learners.push.attention",
-    "learners.backbone": "learners.push.backbone",
+    "learners.attention": "learners.push.networks.attention",
+    "learners.backbone": "learners.push.networks.backbone",
     "learners.counterfactual": "learners.push.counterfactual",
     "learners.dqn": "learners.jutap.dqn",
     "learners.dqn_run": "learners.jutap.dqn",
     "learners.envs.jutap": "learners.jutap.env",
-    "learners.envs.push": "learners.push.env",
+    "learners.envs.push": "learners.push.stage.env",
     "learners.image_features": "learners.images.features",
     "learners.image_folders": "learners.images.folders",
     "learners.image_training": "learners.images.training",
@@ -93,12 +100,13 @@ LEARNERS = {
     "learners.mappo": "learners.push.mappo",
     "learners.mobilenet": "learners.images.mobilenet",
     "learners.pictures": "learners.jutap.pictures",
-    "learners.push_batch": "learners.push.batch",
-    "learners.push_nets": "learners.push.nets",
-    "learners.push_scene": "learners.push.scene",
+    "learners.push_batch": "learners.push.stage.batch",
+    "learners.push_nets": "learners.push.networks.nets",
+    "learners.push_scene": "learners.push.stage.scene",
     "learners.qlearning": "learners.jutap.qlearning",
     "learners.starts": "opt_istn.jutap.starts",
     "learners.jutap.starts": "opt_istn.jutap.starts",
+    **{old: new for old, new in _MOVED.items() if old.startswith("learners.")},
 }
 _RENAMED = {  # names that are called otherwise at the new place, or are at another one
     "learners.dqn": {"Training": "learners.jutap.dqn.Dqn"},
@@ -108,7 +116,7 @@ _RENAMED = {  # names that are called otherwise at the new place, or are at anot
         "Training": "learners.jutap.qlearning.QLearning",
         "ValueIteration": "formulations.jutap.value_iteration.ValueIteration",
     },
-    "learners.starts": {"value_iteration": "opt_istn.jutap.table.value_iteration"},
+    "learners.starts": {"value_iteration": "opt_istn.jutap.flights.table.value_iteration"},
 }
 
 

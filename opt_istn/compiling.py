@@ -30,7 +30,8 @@ def compiled(kernel: Callable[..., Any]) -> Any:
     It is kept on disk where there is a folder to write to, and taken from one that was filled by
     others; where there is neither, each process compiles its own.
     """
-    dispatcher: Any = njit(nogil=True, no_cfunc_wrapper=True)(kernel)
+    options: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True}
+    dispatcher: Any = njit(**options)(kernel)
     with suppress(RuntimeError):  # no place for a cache
         dispatcher._cache = _Cache(kernel)  # type: ignore[no-untyped-call] # numba's
     return dispatcher

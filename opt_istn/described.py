@@ -85,6 +85,11 @@ def describe(entry: EntryPoint) -> Described:
     )
 
 
+def parameters_of(kind: type) -> tuple[Parameter, ...]:
+    """Return the fields of a dataclass, its bases' included, with what its source says of them."""
+    return tuple(_parameters(list(_family(kind.__module__, kind.__qualname__))))
+
+
 def _family(module: str, name: str) -> Iterator[_Class]:
     """Yield a class and its bases, as far as their sources are ours to read."""
     tree, lines = _source(module)

@@ -20,9 +20,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from opt_istn import hashing, placing
 from opt_istn.described import Described, describe
-from opt_istn.files import InputError, current_folder, explain
+from opt_istn.files import InputError, current_folder, explain, hashing, placing
 from opt_istn.problems import unknown
 from opt_istn.solver import Solver
 from opt_istn.training import Trainer
@@ -144,8 +143,8 @@ def _made(
 def changed_parameters(solver: Solver) -> dict[str, Any]:
     """Return the parameters of `solver` that differ from their defaults, as JSON values.
 
-    With them come the hashes of all parameters that are files (`opt_istn.hashing`), unless the
-    solver has a parameter ``sha256`` of its own.
+    With them come the hashes of all parameters that are files (`opt_istn.files.hashing`), unless
+    the solver has a parameter ``sha256`` of its own.
     """
     changed = {}
     fields = _fields(type(solver))

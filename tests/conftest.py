@@ -36,17 +36,18 @@ def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # One worker compiles the kernels of all solvers; meanwhile another does what needs none, and then
 # compiles those of learners.
-FIRST = ("test_compiling.py", "identity", "physics", "test_images.py", "test_nets.py")
-FIRST += ("test_mobilenet.py", "test_push_batch.py")
+FIRST = ("tests/formulations/test_compiling.py", "tests/identity", "tests/physics")
+FIRST += ("tests/learners/images", "tests/learners/push/test_batch.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with kernels, so that no two workers compile the same one."""
-    items.sort(
-        key=lambda item: min(
-            (i for i, name in enumerate(FIRST) if name in item.path.parts), default=len(FIRST)
-        )
-    )
+
+    def turn(item: pytest.Item) -> int:
+        turns = (i for i, name in enumerate(FIRST) if item.nodeid.startswith(name))
+        return min(turns, default=len(FIRST))
+
+    items.sort(key=turn)
 
 
 def pytest_collection_finish() -> None:

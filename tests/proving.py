@@ -1,8 +1,8 @@
 """Proofs of one user, without a file and with all the time they need."""
 
-from formulations.push.mip import prove, written
-from formulations.push.mip.tree import Search
-from formulations.push.mip.written import Proof
+from formulations.push.proof import prove, written
+from formulations.push.proof.tree import Search
+from formulations.push.proof.written import Proof
 from opt_istn.verifier import User
 
 

@@ -7,8 +7,8 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from bench import assumptions, free_order
-from bench.assumptions import PAGE, ROWS
+from bench.readings import assumptions, free_order
+from bench.readings.assumptions import PAGE, ROWS
 from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance

@@ -22,6 +22,7 @@ SHORT = {  # what the page takes minutes for, the test does in seconds
     "python train_sb3.py dqn 100000": "python train_sb3.py dqn 300",
     "python train_pettingzoo.py 20000": "python train_pettingzoo.py 1",
     "opt-istn generate push-paper-v2": "opt-istn generate push-tiny-v2",
+    "opt-istn compare push-paper-v2 --seeds 5": "opt-istn compare push-tiny-v2 --seeds 2",
 }
 BLOCK = re.compile(r"(?:<!-- file: (\S+) -->\n)?```(\w*)\n(.*?)```", re.DOTALL)
 
@@ -73,7 +74,8 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
             continue
         assert code == 0, line
     runs = {run.solver: run for run in ledger.read("runs.jsonl")}
-    assert set(runs) == {"jutap.labels", "jutap.straight", "jutap.sb3", "external:matlab"}
+    ours = {"jutap.labels", "jutap.straight", "jutap.sb3", "jutap.certificate"}
+    assert set(runs) == {*ours, "external:matlab"}
     assert runs["external:matlab"].cost == runs["jutap.straight"].cost
     assert runs["external:matlab"].wall_s == 1.3
     assert "stable-baselines3" in runs["jutap.sb3"].packages
@@ -88,14 +90,15 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     command = [sys.executable, "unpacked/bundle/check.py"]
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout
-    assert "4 records, 0 wrong" in judged.stdout
+    assert "5 records, 0 wrong" in judged.stdout
+    assert "bound proven by certificate" in judged.stdout
 
 
 def test_the_layouts_on_the_page_are_those_of_the_environment() -> None:
     """The table of columns says how many there are."""
     from learners.jutap.env import JutapEnv
     from opt_istn import generate
-    from opt_istn.jutap.observation import LAYOUTS
+    from opt_istn.jutap.flights.observation import LAYOUTS
 
     instance = generate("jutap-tiny", seed=0)
     rows = re.findall(r"^\| `(jutap\.\w+\.1)` \|.*\| ([\dN +]+) \|$", PAGE.read_text(), re.M)
@@ -109,9 +112,9 @@ def test_the_layouts_on_the_page_are_those_of_the_environment() -> None:
 
 def test_parts_on_the_page_are_those_of_the_environment() -> None:
     """The table of a PUSH agent's observation names every part and no other."""
-    from learners.push.env import PushEnv
     from learners.push.foreign import observation_of
-    from learners.push.view import META
+    from learners.push.stage.env import PushEnv
+    from learners.push.stage.view import META
     from opt_istn import generate
 
     section = PAGE.read_text().partition("## What a PUSH agent sees")[2]

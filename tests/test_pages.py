@@ -8,13 +8,17 @@ runs in a comment, in the block or right after it:
 The counts are taken anew from those records; ``preset`` picks some of them. ``by`` names solvers
 each of which must prove the best known cost of every instance. Sections that define the words are
 listed in `GLOSSARY`. ``columns`` says which columns of `opt-istn table` the block's table shows
-first, ``solvers`` which rows of it if not all.
+first, ``solvers`` which rows of it if not all. A table with the comment ``curves`` shows agents
+as the curves of their trainings in that folder have it.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import pytest
 
@@ -39,7 +43,7 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/jutap.md": ("Agreed and certified", "All budgets, all STARTs, all weights"),
     "docs/papers.md": ("The papers, by command",),
     "docs/files.md": ("Runs: ", "Bundle: ", "Certificates: ", "Library"),
-    "docs/own-agent.md": ("With a proof that a stranger checks",),
+    "docs/own-agent.md": ("An agent of stable-baselines3", "For the referee"),
     "docs/tutorials/bound.md": (
         *("A bound with its certificate", "Certificates of a whole comparison"),
         *("Certificates that are installed", "The sentence"),
@@ -141,6 +145,39 @@ def test_tables_are_those_of_the_runs(page: Path) -> None:
             named = mark["solvers"].split(", ") if "solvers" in mark else None
             said = [row for row in _said(mark["runs"], columns) if not named or row[0] in named]
             assert [row[: 1 + len(columns)] for row in shown] == said
+
+
+CURVES = re.compile(r"<!--\s*curves:\s*(\S+?)\s*-->")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_tables_of_agents_are_those_of_their_curves(page: Path) -> None:
+    """A table with ``curves`` beside it has a row for each kept agent, as its curves have it."""
+    for _, block in blocks(page.read_text()):
+        for folder in CURVES.findall(block):
+            lines = [line for line in block.splitlines() if line.startswith("| ") and "`" in line]
+            rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
+            shown = {re.findall(r"`(\w+)`", row[0])[-1]: row[1:] for row in rows}
+            assert shown == _curves(ROOT / folder)
+
+
+def _curves(folder: Path) -> dict[str, list[str]]:
+    """Return the cells of each agent: medians over its seeds, fewest steps, worst status."""
+    kept: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        kept.setdefault(head["agent"], []).append((head, rows[-1]))
+    found = {}
+    for agent, own in kept.items():
+        left = [
+            100 * (1 - median(head["measured"][weights][0] for head, _ in own))
+            for weights in ("last", "untrained")
+        ]
+        steps = min(row["gradient_steps"] for _, row in own)
+        (status,) = {head["status"] for head, _ in own}
+        cells = (*(f"{x:.1f}" for x in left), str(len(own)), "the past", str(steps), status)
+        found[agent] = list(cells)
+    return found
 
 
 def _said(path: str, columns: list[str]) -> Iterator[list[str]]:

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from formulations.jutap.prove import prove as prove_jutap
-from formulations.push.mip.prove import prove as prove_push
+from formulations.push.proof.prove import prove as prove_push
 from opt_istn import verifier
 from opt_istn.push.instance import Instance as PushInstance
 from opt_istn.solver import Budget

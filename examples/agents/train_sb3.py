@@ -3,12 +3,28 @@
 import sys
 
 import gymnasium
+import torch
 from stable_baselines3 import DQN, PPO
+from stable_baselines3.common.callbacks import BaseCallback
 
 import learners.jutap.env  # noqa: F401 - registers opt-istn/Jutap-v0
 from opt_istn import read_instance
 
 algorithm, steps = sys.argv[1], int(sys.argv[2])
+
+
+class Telling(BaseCallback):
+    """Says ten times how far it is, and how long its last flights were."""
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps % max(steps // 10, 1) == 0:
+            lengths = [flight["l"] for flight in self.model.ep_info_buffer or []]
+            moves = f"{sum(lengths) / len(lengths):.0f} moves a flight" if lengths else "no flight"
+            print(f"{self.num_timesteps} of {steps} steps, {moves} of late", flush=True)
+        return True
+
+
+torch.set_num_threads(1)  # so small a network is slower on more, far slower on a busy machine
 env = gymnasium.make(
     "opt-istn/Jutap-v0",
     instance=read_instance("map.json"),
@@ -21,5 +37,6 @@ if algorithm == "dqn":
     model = DQN("MlpPolicy", env, seed=0, device="cpu", policy_kwargs=network, **settings)
 else:
     model = PPO("MlpPolicy", env, seed=0, device="cpu", n_steps=256, gamma=1.0)
-model.learn(steps)
+model.learn(steps, callback=Telling())
 model.save(f"{algorithm}.zip")
+print(f"wrote {algorithm}.zip")

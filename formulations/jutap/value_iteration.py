@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 
 from opt_istn.files import InputError
 from opt_istn.jutap import evaluate, graph
-from opt_istn.jutap.instance import Instance
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.table import (
     LOST,
     Reward,
     flown,
@@ -21,6 +20,7 @@ from opt_istn.jutap.table import (
     table_of,
     value_iteration,
 )
+from opt_istn.jutap.instance import Instance
 from opt_istn.solver import Budget, Claims, Status
 
 

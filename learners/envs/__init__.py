@@ -1,1 +1,1 @@
-"""Where `learners.jutap.env` and `learners.push.env` were; their old names lie below."""
+"""Where `learners.jutap.env` and `learners.push.stage.env` were; their old names lie below."""

@@ -14,8 +14,7 @@ import numpy as np
 from PIL import Image
 
 from learners.images.aircraft import Pixels
-from opt_istn import placing
-from opt_istn.files import InputError, read_bytes
+from opt_istn.files import InputError, placing, read_bytes
 from opt_istn.push.instance import IntArray
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from opt_istn.jutap.flights.table import Table, value_iteration
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.reference import reference_cost
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.starts import judge
-from opt_istn.jutap.table import Table, value_iteration
 
 VALIDATED = 64  # STARTs by which the best weights are chosen, and savings told
 
@@ -34,11 +34,16 @@ class Measure:
 
     @cached_property
     def straight(self) -> int:
-        """What the straightest walks from the chosen STARTs cost together, without a budget."""
+        """What the straightest walks from the chosen STARTs cost together.
+
+        Within the energy that is left there, where the process knows it.
+        """
         x, total = self.table.instance, 0
-        for cell in self.table.cell[self.table.starts][self.chosen].tolist():
+        states = self.table.starts[self.chosen]
+        budgets = self.table.budgets(states)
+        for cell, left in zip(self.table.cell[states].tolist(), budgets, strict=True):
             held = int(x.strongest[cell])
-            moved = replace(x, start=cell, start_link=held, energy_budget_mj=None)
+            moved = replace(x, start=cell, start_link=held, energy_budget_mj=left)
             total += reference_cost(moved) or 0  # there is a walk from every START
         return total
 

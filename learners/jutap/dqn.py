@@ -8,7 +8,7 @@ each a setting where both readings run:
 2. END is terminal: line 11 of Algorithm 1 bootstraps past it, and with gamma = 1 the values then
    fall without limit (`terminal_mask`).
 3. The distance term and the move term of (6)-(7) are costs; as printed, longer paths earn more
-   (`opt_istn.jutap.table.rewarded`).
+   (`opt_istn.jutap.flights.table.rewarded`).
 4. Moves over the border, and GEO where it is not available, are masked; the paper says nothing.
 5. Epsilon decays per episode, as in line 19; the text says per step (`epsilon_by`).
 6. The paper gives no learning rate, batch, buffer, optimiser or loss but the squared one.
@@ -37,15 +37,15 @@ from learners.agent import Agent
 from learners.jutap.curve import Measure, measured
 from learners.jutap.env import Flights
 from learners.jutap.qlearning import single_map
-from learners.jutap.solver import AgentSolver
+from learners.jutap.solver import AgentSolver, BudgetKind, process_of
 from learners.nets import linear
 from learners.training import BY_PROFILE, COUNT, RATE, SHARE, WIDTH, check_one, check_ranges
 from opt_istn.files import InputError
-from opt_istn.jutap import table as mdp
+from opt_istn.jutap.flights import table as mdp
+from opt_istn.jutap.flights.table import FeatureKind, Reward, Table
 from opt_istn.jutap.instance import IntArray
 from opt_istn.jutap.scenario import MILLION
 from opt_istn.jutap.starts import STRONGEST
-from opt_istn.jutap.table import FeatureKind, Reward, Table
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.dqn"
@@ -77,10 +77,11 @@ class Dqn:
     profile
         ``strong`` or ``paper``.
     patience
-        Rows of the training curve without a better validation cost after which training stops;
-        None never stops early.
+        Rows of the training curve without a better validation cost after which training stops.
+    budget
+        Whether the energy that is left is known; see `learners.jutap.solver.process_of`.
     reward, features
-        What is learned from and what is seen; see `opt_istn.jutap.table`.
+        What is learned from and what is seen; see `opt_istn.jutap.flights.table`.
     hidden
         Units of each of the two hidden layers.
     output, terminal_mask, double
@@ -107,6 +108,7 @@ class Dqn:
 
     profile: Literal["strong", "paper"] = "strong"
     patience: int | None = None
+    budget: BudgetKind = "ignored"
     reward: Reward = BY_PROFILE
     features: FeatureKind = BY_PROFILE
     hidden: int = BY_PROFILE
@@ -150,7 +152,7 @@ class Dqn:
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
         """Train on one thread and write the agent file."""
         torch.set_num_threads(1)
-        table, about = mdp.table_of(mdp.strongest(task.instance)), agent.described(task)
+        table, about = process_of(task.instance, self.budget), agent.described(task)
         return training.train(DqnCourse(self, table, seed, about), out, report)
 
 
@@ -205,7 +207,7 @@ class DqnCourse:
         self.rng = np.random.default_rng(seed)
         self.torch_rng = torch.Generator().manual_seed(seed)
         self.flights = Flights(self.process, config.flights, self.rng)
-        self.seen = torch.from_numpy(mdp.features_of(table, config.features))
+        self.seen = torch.from_numpy(table.features(config.features))
         self.shut, self.ended = (torch.from_numpy(x) for x in (table.next < 0, table.done))
         shape = (self.seen.shape[1], config.hidden, table.num_actions, config.output)
         self.online, self.target = (network(*shape, self.torch_rng) for _ in range(2))
@@ -265,7 +267,7 @@ class DqnCourse:
         state |= {"returns": torch.tensor(self.returns)}
         counts = {"rollouts": self.episodes, "environment_steps": self.steps}
         counts |= {"gradient_steps": self.updates}
-        contract = agent.contract(mdp.columns_of(self.config.features, self.table.instance.layered))
+        contract = agent.contract(self.table.columns(self.config.features))
         known = (METHOD, asdict(self.config), self.about, self.seed, state, self.history)
         return Agent(*known, counts=counts, measured=measured(self.history), contract=contract)
 
@@ -386,7 +388,7 @@ class DqnAgent(AgentSolver):
         agent.check_width(hidden, "config.hidden", path)
         if kind not in get_args(FeatureKind) or output not in get_args(Output):
             raise InputError("config", f"expected {' and '.join(names)} of a network", path)
-        seen = torch.from_numpy(mdp.features_of(table, kind))
+        seen = torch.from_numpy(table.features(kind))
         rng = torch.Generator().manual_seed(loaded.seed)
         net = network(seen.shape[1], hidden, table.num_actions, output, rng)
         if self.weights != "untrained":

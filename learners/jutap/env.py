@@ -1,4 +1,4 @@
-"""JUTAP to fly in, on the table of `opt_istn.jutap.table`: many flights at once, or Gymnasium."""
+"""JUTAP to fly in, on the table of `opt_istn.jutap.flights`: many flights at once, or Gymnasium."""
 
 from typing import Any
 
@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from opt_istn.compiling import compiled
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
-from opt_istn.jutap.instance import Instance, IntArray
-from opt_istn.jutap.observation import Layout
-from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.observation import Layout
+from opt_istn.jutap.flights.table import (
     MAX_STEPS,
     FeatureKind,
     Float,
@@ -24,6 +22,8 @@ from opt_istn.jutap.table import (
     strongest,
     table_of,
 )
+from opt_istn.jutap.instance import Instance, IntArray
+from opt_istn.jutap.scenario import MILLION
 
 
 class Flights:
@@ -111,7 +111,7 @@ class Seen(spaces.Box):
     high
         Largest value of every column, shape (D,); the least are -1.
     layout
-        Name of what is seen, see `opt_istn.jutap.observation`.
+        Name of what is seen, see `opt_istn.jutap.flights.observation`.
     instance
         Hash of the map.
     """
@@ -136,7 +136,7 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     reward
         ``objective``, ``paper`` or ``shaped``; see `rewarded`. In objective units.
     features
-        See `opt_istn.jutap.table.features_of`.
+        See `opt_istn.jutap.flights.table.features_of`.
     energy_penalty
         Objective units per diagonal move's energy flown beyond the instance's budget; the share
         of the budget that is spent is then part of the observation.

@@ -1,9 +1,9 @@
 """JUTAP agents from elsewhere as solvers: what they share, and a policy that is a Python function.
 
 Whatever trained it, an agent is a function of what it sees. What it sees has a name
-(`opt_istn.jutap.observation`), which its file says or its user gives; an agent is never fed columns
-that it was not trained on. Nor is it flown over another map than the one its file names, unless
-``elsewhere=true`` asks for it.
+(`opt_istn.jutap.flights.observation`), which its file says or its user gives; an agent is never fed
+columns that it was not trained on. Nor is it flown over another map than the one its file names,
+unless ``elsewhere=true`` asks for it.
 """
 
 from abc import abstractmethod
@@ -17,12 +17,12 @@ from learners.elsewhere import FromFile, callable_of
 from learners.jutap.env import JutapEnv
 from learners.jutap.solver import Flyer
 from opt_istn.files import InputError
+from opt_istn.jutap.flights.observation import Layout, layout_of
+from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
-from opt_istn.jutap.observation import Layout, layout_of
 from opt_istn.jutap.pilot import plan_from_env
 from opt_istn.jutap.plan import Plan
 from opt_istn.jutap.starts import Acts
-from opt_istn.jutap.table import Float, Mask
 
 
 class Foreign(Flyer):

@@ -16,10 +16,10 @@ from learners.elsewhere import of_seed
 from learners.jutap.foreign import AgentFile, check_map, check_widths
 from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
 from opt_istn.files import InputError
+from opt_istn.jutap.flights.observation import Layout, layout_of
+from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
-from opt_istn.jutap.observation import Layout, layout_of
 from opt_istn.jutap.starts import Acts, best_of
-from opt_istn.jutap.table import Float, Mask
 
 
 @dataclass(frozen=True)

@@ -17,20 +17,18 @@ from learners import agent
 from learners.agent import Agent
 from learners.jutap.curve import Measure, measured
 from learners.jutap.env import Flights
-from learners.jutap.solver import AgentSolver
+from learners.jutap.solver import AgentSolver, BudgetKind, process_of
 from learners.training import COUNT, SHARE, check_ranges, check_trained
 from opt_istn.files import InputError
-from opt_istn.jutap.instance import IntArray
-from opt_istn.jutap.starts import STRONGEST
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.table import (
     LOST,
     Reward,
     Table,
     not_strongest,
     rewarded,
-    strongest,
-    table_of,
 )
+from opt_istn.jutap.instance import IntArray
+from opt_istn.jutap.starts import STRONGEST
 from opt_istn.training import Report, Task
 
 METHOD = "jutap.qlearning"
@@ -49,13 +47,16 @@ class QLearning:
     epsilon
         Share of random moves.
     reward
-        What is minimised; see `learners.jutap.env.rewarded`.
+        What is minimised; see `opt_istn.jutap.flights.table.rewarded`.
+    budget
+        ``known``: the energy that is left is part of the states, see `process_of`.
     """
 
     steps: int = 4_000_000
     flights: int = 4096
     epsilon: float = 0.5
     reward: Reward = "objective"
+    budget: BudgetKind = "ignored"
 
     def __post_init__(self) -> None:
         check_ranges(self, steps=(1, 1e12), flights=COUNT, epsilon=SHARE)
@@ -66,7 +67,7 @@ class QLearning:
 
     def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
         """Learn the table and write the agent file."""
-        table = table_of(strongest(task.instance))
+        table = process_of(task.instance, self.budget)
         trained = rewarded(table, self.reward)
         q, history = self.learn(table, trained, seed, report)
         state = {"q": torch.from_numpy(q)}

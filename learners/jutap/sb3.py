@@ -20,10 +20,10 @@ from learners.elsewhere import of_seed
 from learners.jutap.foreign import AgentFile, check_map, check_widths
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.jutap.flights.observation import Layout, layout_of
+from opt_istn.jutap.flights.table import Float, Mask, strongest, table_of
 from opt_istn.jutap.instance import Instance, IntArray
-from opt_istn.jutap.observation import Layout, layout_of
 from opt_istn.jutap.starts import Acts, best_of
-from opt_istn.jutap.table import Float, Mask, strongest, table_of
 
 _WANTED = ("policy_class", "observation_space", "action_space", "policy_kwargs", "use_sde")
 _BROKEN = (zipfile.BadZipFile, ValueError, LookupError, TypeError, AttributeError, ImportError)

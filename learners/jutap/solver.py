@@ -1,21 +1,53 @@
 """What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from learners import agent
 from learners.agent import Agent
 from learners.elsewhere import of_seed
 from learners.plateau import Told
 from opt_istn.files import InputError
-from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.flights.remaining import remaining
+from opt_istn.jutap.flights.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.jutap.instance import Instance, IntArray
 from opt_istn.jutap.plan import Plan
-from opt_istn.jutap.table import Table, flown, not_strongest, strongest, table_of
 from opt_istn.solver import Budget, Claims, Status
+
+BudgetKind = Literal["ignored", "known"]
+
+
+def process_of(instance: Instance, budget: BudgetKind) -> Table:
+    """Return the process that an agent learns and flies, of the strongest association.
+
+    Parameters
+    ----------
+    budget
+        ``known``: the energy that is left is part of the states, so no flight breaks the budget.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind; if the energy left is to be known, and the instance has no budget,
+        or one that leaves too many states.
+    """
+    if budget not in get_args(BudgetKind):
+        rule = f"expected one of {', '.join(get_args(BudgetKind))}, found {budget!r}"
+        raise InputError("budget", rule)
+    table = table_of(strongest(instance))
+    return remaining(table) if budget == "known" else table
+
+
+def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
+    """Return whether an instance is the one of the training, or of its scenario."""
+    scenario = trained_on.get("scenario")
+    if not isinstance(scenario, dict):
+        return bool(instance.sha256 == trained_on.get("instance"))
+    return all(instance.scenario.get(name) == value for name, value in scenario.items())
 
 
 class Flyer:
@@ -92,20 +124,19 @@ class AgentSolver(Flyer, Told):
         """
         path = of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
-        trained_on = loaded.trained_on.get("instance")
-        if trained_on != instance.sha256 and not self.elsewhere:
+        if not self.elsewhere and not is_of(instance, loaded.trained_on):
             rule = f"trained on {loaded.trained_on.get('name')!r}, not on this map"
             raise InputError(
                 "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)
             )
-        table = table_of(strongest(instance))
+        table = process_of(instance, loaded.config.get("budget", "ignored"))
         self.remember(loaded, self.weights)
         return table, self.actions(table, loaded)
 
     def fly(self, instance: Instance, seed: int) -> Plan:
         """Return the agent's flight from START."""
         table, action = self.policy(instance, seed)
-        plan = flown(table, action, graph.start_state(table.instance))
+        plan = flown(table, action, table.start)
         return Plan(instance.sha256, plan.cells, plan.links)
 
 

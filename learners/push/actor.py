@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from learners import agent, nets
-from learners.push.batch import anneal, batch_of, replay
-from learners.push.draws import Problems
-from learners.push.episodes import perform
-from learners.push.nets import Actor, Shape
-from learners.push.scene import Scene, Sight, Stage, columns, scene_of, slot_of
+from learners.push.networks.nets import Actor, Shape
+from learners.push.networks.vision import Vision, classes_of
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Source
-from learners.push.view import Float, Satellites, contents_of, members
-from learners.push.vision import Vision, classes_of
+from learners.push.stage.batch import anneal, batch_of, replay
+from learners.push.stage.draws import Problems
+from learners.push.stage.episodes import perform
+from learners.push.stage.scene import Scene, Sight, Stage, columns, scene_of, slot_of
+from learners.push.stage.view import Float, Satellites, contents_of, members
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
@@ -33,7 +33,7 @@ _SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
 
 class Choosing:
-    """The policy of an actor over one episode, slot after slot: a `learners.push.episodes.Choose`.
+    """The policy of an actor over one episode, slot after slot: a `stage.episodes.Choose`.
 
     It takes the likeliest choices, or with `rng` a sample of them.
 

@@ -2,11 +2,11 @@
 
 The project's own agent for PUSH, trained in two stages on births drawn from the scenario.
 
-1. Imitation. With births known, annealing gives good plans (`learners.push.batch`). The network
-   is shown each head, a content for a user, as it would see it online, and learns the plan's slot
-   by cross entropy: L = -sum_i log pi(a*_i | x_i).
+1. Imitation. With births known, annealing gives good plans (`learners.push.stage.batch`). The
+   network is shown each head, a content for a user, as it would see it online, and learns the
+   plan's slot by cross entropy: L = -sum_i log pi(a*_i | x_i).
 2. Counterfactual gradient. The network plays; then the saving of every choice of every head is
-   computed exactly, all other heads being as they were (`learners.push.batch`), and
+   computed exactly, all other heads being as they were (`learners.push.stage.batch`), and
    L = -sum_i sum_a pi(a | x_i) gain_i(a): the policy gradient of the difference reward, with all
    actions summed instead of sampled. Requests do not react to pushes, so nothing is estimated but
    the mean over births and over the other heads' choices. All heads move at once, each as if the
@@ -34,8 +34,6 @@ import torch
 from torch import Tensor, nn
 
 from learners import agent, training
-from learners.push.batch import anneal, counterfactuals, replay
-from learners.push.draws import Problems
 from learners.push.features import CURVES, SCALARS, ChooseSlot, Decided, decide
 from learners.push.planner import (
     METHOD,
@@ -47,6 +45,8 @@ from learners.push.planner import (
     sight,
 )
 from learners.push.sources import DrawnProblems, KnownProblems, Source
+from learners.push.stage.batch import anneal, counterfactuals, replay
+from learners.push.stage.draws import Problems
 from learners.training import (
     BY_PROFILE,
     COUNT,

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from learners import nets
-from learners.push.draws import Drawer, DrawnBirths
+from learners.push.stage.draws import Drawer, DrawnBirths
 from opt_istn.physics.frames import Array
 from opt_istn.push.world.demand import CODE_LENGTH, Features, request_probability
 from opt_istn.push.world.users import NUM_LEVELS, PAYLOADS, RESOLUTIONS_M

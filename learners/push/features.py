@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learners.push.batch import Batch, gains, insert, line_up, price, remove
-from learners.push.draws import Problems
+from learners.push.stage.batch import Batch, gains, insert, line_up, price, remove
+from learners.push.stage.draws import Problems
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray
 

@@ -1,8 +1,9 @@
 """PUSH policies from elsewhere as solvers: what they share, and PettingZoo's functions.
 
-They play through `learners.push.env.PushEnv`, so they see what the paper's agents see. The contract
-``push.heads.1`` is that environment's observation: the parts that `observation_of` lists, with
-these names and shapes. A part that is empty for an instance (no satellites named) is not there.
+They play through `learners.push.stage.env.PushEnv`, so they see what the paper's agents see. The
+contract ``push.heads.1`` is that environment's observation: the parts that `observation_of` lists,
+with these names and shapes. A part that is empty for an instance (no satellites named) is not
+there.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 
 from learners.elsewhere import callable_of
-from learners.push.env import PushEnv
 from learners.push.solver import claims_of
+from learners.push.stage.env import PushEnv
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance
 from opt_istn.push.pilot import plan_from_env

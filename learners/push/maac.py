@@ -1,9 +1,9 @@
 """Agent ``push.maac``: multi-actor attention critic (Iqbal and Sha 2019, arXiv:1810.02912).
 
 Off-policy: episodes are kept, and critic and actor learn from them by soft actor-critic with the
-attention critic of `learners.push.attention`. Of the reference implementation are kept: actions of
-all agents are drawn anew from the current policies for the actor and from the target policies for
-the critic's targets, rewards are standardised over the replay, the actor follows
+attention critic of `learners.push.networks.attention`. Of the reference implementation are kept:
+actions of all agents are drawn anew from the current policies for the actor and from the target
+policies for the critic's targets, rewards are standardised over the replay, the actor follows
 
     grad log pi(a) (Q(a) - sum_a' pi(a') Q(a') - log pi(a) / scale)
 
@@ -29,12 +29,12 @@ from torch import Tensor, nn
 
 from learners import nets, training
 from learners.push.actor import Choosing
-from learners.push.attention import AttentionCritic, Crowd
-from learners.push.episodes import Episode, again, perform
-from learners.push.nets import HeadEncoder, Shape
-from learners.push.scene import Scene, Sight, home_width
+from learners.push.networks.attention import AttentionCritic, Crowd
+from learners.push.networks.nets import HeadEncoder, Shape
+from learners.push.networks.vision import Images
+from learners.push.stage.episodes import Episode, again, perform
+from learners.push.stage.scene import Scene, Sight, home_width
 from learners.push.training import PLAY, REPLAY, Observed, PushCourse, explained
-from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
     COUNT,

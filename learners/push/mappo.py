@@ -14,7 +14,7 @@ The reward is minus the delay. How much of it a head is credited with decides wh
     The delay of the head's user. Users share nothing, so nothing is lost.
 ``head``
     What the choice saved against "never", all other choices being as they were: the difference
-    reward, computed exactly by replay (`learners.push.batch`).
+    reward, computed exactly by replay (`learners.push.stage.batch`).
 
 Rewards of drawn instances are expected over requests: they do not react to pushes, so the optimum
 is the same and noise is less.
@@ -31,13 +31,13 @@ from torch import Tensor
 
 from learners import nets, training
 from learners.push.actor import Choosing
-from learners.push.batch import counterfactuals
-from learners.push.episodes import Episode, perform
-from learners.push.nets import Critic
+from learners.push.networks.nets import Critic
+from learners.push.networks.vision import Images
 from learners.push.ppo import advantages, joint, policy_loss, value_loss
-from learners.push.scene import Sight, part_of
+from learners.push.stage.batch import counterfactuals
+from learners.push.stage.episodes import Episode, perform
+from learners.push.stage.scene import Sight, part_of
 from learners.push.training import PLAY, Observed, PushCourse, explained
-from learners.push.vision import Images
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -101,7 +101,7 @@ class Mappo:
         Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
         reward with the delays of their own network.
     images
-        What is seen of images, see `learners.push.vision`.
+        What is seen of images, see `learners.push.networks.vision`.
     backbone
         File of ``push.backbone``, for ``images = pixels``.
     episodes

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from learners import agent, nets
 from learners.agent import Agent
-from learners.push.batch import Batch, batch_of
-from learners.push.draws import Problems
 from learners.push.features import ChooseSlot, Float, decide, width
 from learners.push.solver import PushAgent, claims_of
 from learners.push.sources import Knowledge, knowledge_of
+from learners.push.stage.batch import Batch, batch_of
+from learners.push.stage.draws import Problems
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from learners.push.batch import realised
 from learners.push.demand import DemandModel, fit
-from learners.push.draws import (
+from learners.push.networks.vision import Vision
+from learners.push.stage.batch import realised
+from learners.push.stage.draws import (
     Drawer,
     DrawnBirths,
     LawSaving,
@@ -19,8 +20,8 @@ from learners.push.draws import (
     memorised,
     together,
 )
-from learners.push.scene import Scene, scene_of
-from learners.push.view import (
+from learners.push.stage.scene import Scene, scene_of
+from learners.push.stage.view import (
     Contents,
     Float,
     Satellites,
@@ -30,7 +31,6 @@ from learners.push.view import (
     members,
     rows_of,
 )
-from learners.push.vision import Vision
 from opt_istn.files import InputError
 from opt_istn.push import link_states
 from opt_istn.push.belief import see

@@ -11,10 +11,10 @@ from torch import nn
 
 from learners import agent
 from learners.push.actor import Curve
-from learners.push.nets import Actor, Shape
-from learners.push.scene import columns
+from learners.push.networks.nets import Actor, Shape
+from learners.push.networks.vision import Images, classes_of, vision_of
 from learners.push.sources import DrawnProblems, KnownProblems, Source
-from learners.push.vision import Images, classes_of, vision_of
+from learners.push.stage.scene import columns
 from learners.training import Rounds
 from opt_istn.training import Task
 
@@ -62,7 +62,7 @@ class PushCourse(Rounds):
     config, task, seed
         As in `learners.push.mappo.Mappo.train`; all fields given.
     chunk
-        Of the actor's memory, see `learners.push.nets.Shape`.
+        Of the actor's memory, see `learners.push.networks.nets.Shape`.
     """
 
     def __init__(self, config: Config, task: Task, seed: int, chunk: int = 0) -> None:

@@ -17,21 +17,20 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import (
     clusters,
-    ending,
+    examples,
     frontier,
     generating,
     instances,
     library,
     lists,
-    output,
     prove,
     referee,
     reproduce,
     runs,
     starts,
-    streams,
     train,
 )
+from opt_istn.cli.terminal import ending, output, streams
 from opt_istn.files import DialectWarning, InputError
 
 app = typer.Typer(
@@ -72,6 +71,7 @@ library.register(app)
 train.register(app)
 starts.register(app)
 reproduce.register(app)
+examples.attach(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn.cli import output
 from opt_istn.cli.instances import Json, Settings
+from opt_istn.cli.lists import preset_names
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +23,14 @@ def register(app: typer.Typer) -> None:
 
 
 def generate(
-    preset: Annotated[str, typer.Argument(help="Name of a preset; see `opt-istn presets`.")],
+    preset: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET",
+            help="Name of a preset; see `opt-istn presets`.",
+            autocompletion=preset_names,
+        ),
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
     out: Annotated[
         str,
@@ -81,7 +89,8 @@ def _each(
     preset: str, seed: int, label: str, common: dict[str, str], table: str, *, quiet: bool
 ) -> "list[Instance]":
     """Return an instance for each line of a table; a line that makes no sense is named."""
-    from opt_istn import problems, sheets
+    from opt_istn import problems
+    from opt_istn.files import sheets
 
     problems.of_preset(preset)  # its name is wrong in no line
     found: dict[str, Instance] = {}

@@ -5,16 +5,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn.cli import output
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
     from opt_istn.problems import Document, Evaluation, Instance
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-InstanceFile = Annotated[str, typer.Argument(metavar="INSTANCE", help="Instance file.")]
+InstanceFile = Annotated[
+    str, typer.Argument(metavar="INSTANCE", help="Instance file, as `generate` writes it.")
+]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a parameter that `solvers ID` or `presets PRESET` tells of; again.",
+    ),
 ]
 
 

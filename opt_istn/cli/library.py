@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn import placing
-from opt_istn.cli import output
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.library.shelf import Entry, Library
@@ -151,13 +150,15 @@ def cite(
 
     An entry goes by its name, or by the hash of its instance or certificate. Of records each
     instance gets a sentence with its value, what that rests on, and the gaps of heuristics and
-    agents.
+    agents; several of a preset another one with means and intervals.
     """
     from opt_istn.library import cite as citing
     from opt_istn.library import contribute, shelf
 
     if placing.is_there(name):
         return _cite_runs(name)
+    if "/" in name or name.endswith((".json", ".jsonl", ".gz")):
+        raise InputError("", "expected a file of records, or a folder of them", name)
     kept = _library(folder)
     entry = kept.find(name)
     _, wrong = shelf.check(kept, entry)
@@ -171,11 +172,16 @@ def cite(
 
 def _cite_runs(path: str) -> int:
     from opt_istn.library import records
+    from opt_istn.report import remedies
     from opt_istn.runs import ledger
+    from opt_istn.runs.audit import summarise
 
     runs = ledger.read_all([path], plans=False)
     year = max((run.time for run in runs), default="")[:4]
-    print(records.software(year), *records.sentences(runs), sep="\n\n")
+    told = [*records.sentences(runs, path), *records.means(runs)]
+    print(records.software(year), *told, sep="\n\n")
+    for remedy in remedies.remedies(summarise(runs)):
+        output.complain(remedy.replace("RUNS.jsonl", path))
     return 0
 
 

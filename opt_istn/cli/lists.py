@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from opt_istn.cli import output
 from opt_istn.cli.instances import Json
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -132,18 +132,26 @@ def presets(
     json: Json = False,
 ) -> None:
     """List the scenarios that instances can be generated from, or tell all of one."""
-    from opt_istn import problems
+    from opt_istn import described, problems
 
     if preset:
         problem = problems.of_preset(preset)
         scenario = problem.scenario(preset, {})
         values = scenario.document() if hasattr(scenario, "document") else asdict(scenario)
+        told = {x.name: x for x in described.parameters_of(type(scenario))}
+        meanings = {name: told[name].meaning for name in values if name in told}
         if json:
-            output.as_json({"problem": problem.name, "preset": preset, "parameters": values})
-        else:
-            print(f"{preset}: {problem.meaning(preset)}")
-            print("parameters, as --set name=value in generate, compare and train:")
-            output.as_table([(key, value) for key, value in values.items()])
+            row = {"problem": problem.name, "preset": preset, "parameters": values}
+            output.as_json(row | {"meanings": meanings})
+            return
+        print(f"{preset}: {problem.meaning(preset)}")
+        print("parameters, as --set name=value in generate, compare and train:")
+        choices = _choices(type(scenario))
+        lines = [
+            (name, value, "; ".join(filter(None, (meanings.get(name), choices.get(name)))) or None)
+            for name, value in values.items()
+        ]
+        output.as_table(lines, ("parameter", "here", "meaning"))
         return
     rows = [
         {"problem": problem.name, "preset": name, "meaning": problem.meaning(name)}
@@ -154,3 +162,12 @@ def presets(
         output.as_json(rows)
     else:
         output.as_table([tuple(row.values()) for row in rows], ("problem", "preset", "meaning"))
+
+
+def _choices(scenario: type) -> dict[str, str]:
+    """Return the words between which parameters choose, where they choose between words."""
+    return {
+        name: " or ".join(map(str, get_args(hint)))
+        for name, hint in get_type_hints(scenario).items()
+        if get_origin(hint) is Literal
+    }

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import placing, platforms
-from opt_istn.cli import output
+from opt_istn import platforms
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,6 +129,8 @@ def certify(
             output.as_json(row)
         else:
             print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    if records and not json:
+        output.wrote(runs, folder)
     if any(run.failure for run in records):
         return 4
     return 3 if lacking else 0

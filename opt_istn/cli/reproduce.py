@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from opt_istn import placing, platforms
-from opt_istn.cli import output
+from opt_istn.cli.terminal import output
 from opt_istn.files import InputError
 
 MAPS, QUICK_MAPS = 100, 40

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from opt_istn import placing, platforms
-from opt_istn.cli import clusters, output
+from opt_istn import platforms
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
 from opt_istn.cli.lists import solver_ids
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from opt_istn.runs.compare import Choice
@@ -73,7 +74,9 @@ def solve(
     threads: Threads = 1,
     startup: Startup = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the solver.")] = 0,
-    out: Annotated[str, typer.Option("-o", "--output", metavar="PLAN", help="Plan file.")] = "",
+    out: Annotated[
+        str, typer.Option("-o", "--output", metavar="PLAN", help="Where the plan goes.")
+    ] = "",
     certificate: Annotated[
         str,
         typer.Option(metavar="FILE", help="Prove a certificate, too; the time limit holds anew."),
@@ -81,7 +84,10 @@ def solve(
     *,
     json: Json = False,
 ) -> int:
-    """Run one solver on one instance and judge what it returns."""
+    """Run one solver on one instance and judge what it returns.
+
+    Exit code 3 if a limit was hit without a plan, 4 if what the solver claims is refuted.
+    """
     from opt_istn import files, problems
     from opt_istn.cli import prove
     from opt_istn.runs.compare import run_one
@@ -120,9 +126,15 @@ def compare(
     inputs: Sources,
     solvers: Solvers,
     out: Annotated[
-        str, typer.Option("-o", "--output", metavar="RUNS.jsonl", help="File of records.")
+        str,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="RUNS.jsonl",
+            help="File of records; if there is one, it is added to.",
+        ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds, from 0.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the presets: 0 to this less 1.")] = 1,
     solver_seeds: SolverSeeds = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
@@ -141,8 +153,13 @@ def compare(
     retry_failed: Annotated[bool, typer.Option(help="Run failed runs again.")] = False,
     json: Json = False,
 ) -> int:
-    """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again."""
-    from opt_istn.cli import prove, speaking
+    """Run solvers on instances and seeds; what RUNS.jsonl holds already is not run again.
+
+    Every run is a process of its own with hard limits, and every plan is judged. `--set` changes
+    presets; a solver's parameters follow its id. Ends with the table of `opt-istn table`.
+    """
+    from opt_istn.cli import prove
+    from opt_istn.cli.terminal import speaking
     from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner
@@ -181,9 +198,15 @@ def table(
     cite: Annotated[
         bool, typer.Option("--cite", help="Show instances apart, with their certificates.")
     ] = False,
-    raw: Annotated[bool, typer.Option("--raw", help="CSV with names as they are.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="CSV with all names as they are, formulas too.")
+    ] = False,
 ) -> None:
-    """Print the gap table of records, or the times in a JSON file of pytest-benchmark."""
+    """Print the gap table of records, or the times in a JSON file of pytest-benchmark.
+
+    Gaps are counted from the best bound that any run proved on the instance, with intervals from 5
+    instances or seeds on. What each number is stands below the table.
+    """
     from opt_istn.report import benchmarks
     from opt_istn.runs import ledger
 
@@ -204,7 +227,10 @@ def report(
     out: Annotated[str, typer.Option("-o", "--output", metavar="HTML", help="Report page.")],
     title: Annotated[str, typer.Option("--title", help="Of the page; by default its groups.")] = "",
 ) -> None:
-    """Write the report page of records."""
+    """Write the report page of records: tables, curves, maps, every run, in one file.
+
+    It needs no network, prints on A4, and each row of its tables leads to the runs behind it.
+    """
     from opt_istn.report import page
     from opt_istn.runs import ledger
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from opt_istn import files, placing, platforms
-from opt_istn.cli import clusters, output
+from opt_istn import files, platforms
+from opt_istn.cli import clusters
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.files import InputError
+from opt_istn.cli.terminal import output
+from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import files, placing, problems, registry, verifier
+from opt_istn import files, problems, registry, verifier
 from opt_istn.evidence import certificates
 from opt_istn.evidence.certificates import Made, Proven
 from opt_istn.evidence.sources import Loader, WrongInstanceError
-from opt_istn.files import InputError
+from opt_istn.files import InputError, placing
 from opt_istn.problems import Document, Instance
 from opt_istn.runs import appender, environment, ledger
 from opt_istn.runs.compare import judged

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from opt_istn import origin
 from opt_istn.files import InputError
-from opt_istn.jutap import measured
 from opt_istn.jutap.instance import Battery, Cost, Instance, IntArray
-from opt_istn.jutap.parameters import Scenario, from_parameters
+from opt_istn.jutap.world import measured
+from opt_istn.jutap.world.parameters import Scenario, from_parameters
 from opt_istn.physics import pathloss
 from opt_istn.physics.layout import sequential_inhibition
 from opt_istn.physics.propulsion import energy_j
@@ -54,6 +54,7 @@ def _presets() -> dict[str, Scenario]:
         f"{name}-v2": replace(base[name], battery_j=BATTERY_J, reserve_j=RESERVE_J)
         for name in ("jutap-paper", "jutap-paper-terrestrial")
     }
+    final["jutap-small-v2"] = replace(final["jutap-paper-v2"], grid=10, cell_m=300.0)
     return dict(sorted((base | budgets | final).items()))
 
 

@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from opt_istn.files import InputError
 from opt_istn.jutap.evaluate import evaluate
-from opt_istn.jutap.instance import Association, Instance, IntArray
-from opt_istn.jutap.observation import Layout
-from opt_istn.jutap.scenario import MILLION
-from opt_istn.jutap.table import (
+from opt_istn.jutap.flights.observation import Layout
+from opt_istn.jutap.flights.table import (
     MAX_STEPS,
     Float,
     Mask,
@@ -33,6 +31,8 @@ from opt_istn.jutap.table import (
     table_of,
     value_iteration,
 )
+from opt_istn.jutap.instance import Association, Instance, IntArray
+from opt_istn.jutap.scenario import MILLION
 from opt_istn.solver import Budget, Solver
 
 FULL = "the optimum with every link"
@@ -152,7 +152,11 @@ def judge_solver(instance: Instance, solver: Any, seed: int, budget: Budget) -> 
     if pilot := getattr(solver, "pilot", None):
         judged = judge_pilot(table, *pilot(instance, seed))
     elif policy := getattr(solver, "policy", None):
-        judged = judge(*policy(instance, seed))
+        process, action = policy(instance, seed)
+        if process.num_states != table.num_states:
+            rule = "it knows what START's energy budget leaves, and another START has another one"
+            raise InputError("solver", rule, instance.name)
+        judged = judge(process, action)
     else:
         judged = _solved(instance, table, solver, seed, budget)
     return replace(judged, optimum=least_costs(instance, "full"))

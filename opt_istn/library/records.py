@@ -1,10 +1,12 @@
-"""What a paper prints of records: a sentence for each instance, and the software's BibTeX entry."""
+"""What a paper prints of records: sentences about instances and means, the software's BibTeX."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opt_istn.files import InputError
 from opt_istn.library.cite import said, short, tex
+from opt_istn.report.intervals import Method
+from opt_istn.report.remedies import BOUND
 from opt_istn.report.table import gap_table
 from opt_istn.runs.audit import InstanceSummary, Standing, summarise
 from opt_istn.runs.ledger import Record
@@ -14,7 +16,7 @@ from opt_istn.version import full_version
 KEY = "opt-istn"
 
 
-def sentences(runs: Sequence[Record]) -> list[str]:
+def sentences(runs: Sequence[Record], path: str = "") -> list[str]:
     """Return a sentence of LaTeX for every instance: its value, what that rests on, and gaps.
 
     Raises
@@ -35,8 +37,22 @@ def sentences(runs: Sequence[Record]) -> list[str]:
         more = f"; {', '.join(gaps)} above that bound" if gaps else ""
         found.append(f"{name} {value} ({_basis(known)}){more}~\\cite{{{KEY}}}.")
     if not found:
-        raise InputError("", "expected records of an instance with a plan and a bound")
+        raise InputError("", f"expected a plan and a bound of an instance; {BOUND}", path)
     return found
+
+
+def means(runs: Sequence[Record]) -> list[str]:
+    """Return a sentence for each group of several instances: mean gaps with their intervals."""
+    rows = [row for row in gap_table(runs).rows if row["kind"] != "exact"]
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row["instances"] > 1 and row["gap_percent"] is not None:
+            groups.setdefault(row["group"], []).append(row)
+    return [
+        f"Over {own[0]['instances']} instances of \\texttt{{{tex(group)}}} "
+        f"{', '.join(map(_mean, own))} above the best bounds on average~\\cite{{{KEY}}}."
+        for group, own in groups.items()
+    ]
 
 
 def software(year: str) -> str:
@@ -64,6 +80,17 @@ def _basis(known: InstanceSummary) -> str:
     if known.standing == Standing.AGREED:
         return f"{known.standing}: proven by {cores}"
     return f"{known.standing}: no certificate, the word of {cores}"
+
+
+def _mean(row: Mapping[str, Any]) -> str:
+    """Return a mean gap with its interval, or the range where there are too few for one."""
+    low, high = row["gap_low_percent"], row["gap_high_percent"]
+    between = f"{low:.2f} to {high:.2f}" if low is not None else ""
+    kind = (
+        "the least and the largest" if row["gap_interval"] == Method.RANGE else "95\\,\\% interval"
+    )
+    more = f" ({between}, {kind})" if between else ""
+    return f"\\texttt{{{tex(row['solver'])}}} is {row['gap_percent']:.2f}\\,\\%{more}"
 
 
 def _gap(row: Mapping[str, Any]) -> str:

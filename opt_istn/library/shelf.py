@@ -44,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     bytes
         Sizes of the files.
     check_s, verifier
-        Seconds that checking took, and the version that did it.
+        Seconds of the processor that checking took, and the version that did it.
     """
 
     name: str
@@ -202,13 +202,13 @@ def derive(library: Library, name: str, note: str = "") -> Entry:
     """
     paths = library.paths(name)
     instance = problems.read_instance(library.instance_path(name))
-    began = time.perf_counter()
+    began = time.process_time()
     cost = proven = None
     if "plan" in paths:
         cost = price(instance, problems.read_plan(paths["plan"], instance.problem))
     if "certificate" in paths:
         proven = certificates.check(instance, certificates.read(paths["certificate"]))
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     document = instance.document()
     status, standing = outcome(proven, cost)
     return Entry(

@@ -17,7 +17,7 @@ def plan_from_env(env: Any, act: Act) -> Plan:
     Parameters
     ----------
     env
-        `learners.push.env.PushEnv` of one instance, or a PettingZoo wrapper around it.
+        `learners.push.stage.env.PushEnv` of one instance, or a PettingZoo wrapper around it.
     act
         ``act(observation, agent)`` returns the choices of an agent's heads, shape (H,); the
         observation holds ``action_mask``, shape (H, T + 1).

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from opt_istn import files, placing
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, placing
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0)]
 

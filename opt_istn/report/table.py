@@ -10,6 +10,7 @@ from opt_istn.report.aggregates import Series
 from opt_istn.report.columns import SHIFT_S, Row, Table
 from opt_istn.report.groups import By
 from opt_istn.report.intervals import Method
+from opt_istn.report.remedies import remedies
 from opt_istn.runs.ledger import Record
 
 __all__ = ["Table", "gap_table", "render"]
@@ -126,8 +127,13 @@ def table_of(
         without_plan=incidents.without_plan(every),
         columns=columns.columns_of(rows, renamed.values(), against, cite=cite),
         rows=tuple(rows),
-        notes=(*_notes(rows, against), *((CITED,) if cite else ())),
+        notes=(*_notes(rows, against), *((CITED,) if cite else ()), *_remedies(every)),
     )
+
+
+def _remedies(every: Sequence[Series]) -> tuple[str, ...]:
+    known = {key: series.known[key].summary for series in every for key in series.instances}
+    return remedies(known.values())
 
 
 def _baselines(every: list[Series], against: str | None) -> dict[str, Series]:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from opt_istn import files, placing
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, placing
 from opt_istn.runs import ledger
 from opt_istn.runs.folders import RESCUED
 from opt_istn.runs.ledger import Record

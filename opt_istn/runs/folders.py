@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from opt_istn import placing
-from opt_istn.files import InputError
+from opt_istn.files import InputError, placing
 
 RESCUED = ".rescued"  # of what was saved of a file that was deleted or replaced
 ENDINGS = (".jsonl", ".jsonl.gz", RESCUED)  # of files of records in a folder

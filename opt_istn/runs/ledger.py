@@ -194,6 +194,12 @@ class Record(_Version1, frozen=True, forbid_unknown_fields=True, kw_only=True, g
         return self.failure == Failure.TIME and self.wall_s == 0.0
 
     @property
+    def called(self) -> str:
+        """What ran, as one names it on the command line: the solver with its parameters."""
+        given = (f"@{k}={v}" for k, v in self.parameters.items() if "#" not in k and k != "sha256")
+        return self.solver + "".join(given)
+
+    @property
     def key(self) -> str:
         """Identity of the run: the same key is not run again."""
         return run_key(self.sha256, self.solver, self.parameters, self.seed, self.limits)

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from opt_istn import files, hashing, problems, registry
-from opt_istn.files import InputError
+from opt_istn import files, problems, registry
+from opt_istn.files import InputError, hashing
 from opt_istn.problems import Instance
 from opt_istn.runs import environment
 from opt_istn.runs.cores import core_of

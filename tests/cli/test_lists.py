@@ -2,13 +2,16 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import typer
 
-from opt_istn.cli import main
+from opt_istn.cli import app, main
 from opt_istn.solver import KINDS
 
 
@@ -54,6 +57,16 @@ def test_an_unknown_solver_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean" in capsys.readouterr().err
 
 
+def test_every_parameter_of_a_preset_has_a_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever lists a preset learns what each parameter is, and what it may be."""
+    for preset in ("jutap-small-v2", "push-tiny-v2"):
+        told = _json(capsys, "presets", preset)
+        assert set(told["meanings"]) == set(told["parameters"])
+        assert all(told["meanings"].values()), preset
+    assert main(["presets", "jutap-small-v2"]) == 0
+    assert "once" in capsys.readouterr().out.partition("hole_bonus")[2].partition("reward")[0]
+
+
 def test_a_preset_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     """With its name come its parameters, as --set takes them."""
     told = _json(capsys, "presets", "jutap-paper-k1.02")
@@ -70,3 +83,26 @@ def test_shells_complete_names(word: str, found: str) -> None:
     complete = lists.solver_ids if "." in word else lists.preset_names
     assert found in complete(word)
     assert all(name.startswith(word) for name in complete(word))
+
+
+def _commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, (*before, name))
+        else:
+            yield (*before, name), command
+
+
+COMMANDS = dict(_commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_the_help_of_every_command_ends_with_an_example_of_it(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The example begins with the command, and its options and arguments are ones that it has."""
+    assert main([*words, "--help"]) == 0
+    program, *example = shlex.split(capsys.readouterr().out.strip().splitlines()[-1])
+    assert program == "opt-istn"
+    assert tuple(example[: len(words)]) == words
+    COMMANDS[words].make_context("opt-istn", example[len(words) :])

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from opt_istn import read_instance, sheets
+from opt_istn import read_instance
 from opt_istn.cli import main
-from opt_istn.files import InputError
-from opt_istn.jutap import measured
+from opt_istn.files import InputError, sheets
+from opt_istn.jutap.world import measured
 from opt_istn.push.outside import fleet, places, trace
 from opt_istn.runs import ledger
 

@@ -71,7 +71,7 @@ def test_kernels_run_without_a_place_for_a_cache(tmp_path: Path, nowhere: bool) 
         f"if {nowhere}: compiling._Places._locator_classes = ()\n"
         "assert compiled(lambda x: x + 1)(2) == 3\n"
         "import formulations.jutap.labels, formulations.push.labels.solver\n"
-        "import learners.jutap.env, learners.push.batch\n"
+        "import learners.jutap.env, learners.push.stage.batch\n"
     )
     clean = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     busy = tmp_path / "file"

@@ -9,8 +9,8 @@ import pytest
 
 from opt_istn.files import InputError
 from opt_istn.jutap.instance import GEO, from_bytes
-from opt_istn.jutap.measured import FILES
 from opt_istn.jutap.scenario import KAPPAS, PRESETS, Scenario, from_parameters, generate
+from opt_istn.jutap.world.measured import FILES
 
 
 def test_same_seed_same_instance() -> None:

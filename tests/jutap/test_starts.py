@@ -13,9 +13,9 @@ from formulations.jutap.value_iteration import ValueIteration
 from opt_istn import Budget, generate
 from opt_istn.cli import main
 from opt_istn.jutap import Instance, evaluate
-from opt_istn.jutap.observation import LAYOUTS, Layout
+from opt_istn.jutap.flights.observation import LAYOUTS, Layout
+from opt_istn.jutap.flights.table import greedy, strongest, table_of, value_iteration
 from opt_istn.jutap.starts import FULL, STRONGEST, Acts, against, judge, judge_solver
-from opt_istn.jutap.table import greedy, strongest, table_of, value_iteration
 
 BUDGET = Budget(time_s=60)
 

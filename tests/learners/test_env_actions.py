@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from learners.jutap.env import JutapEnv
-from learners.push.env import PushEnv
+from learners.push.stage.env import PushEnv
 from opt_istn import InputError, generate
 
 WRONG = [-1, 10**6, "1", 1.0, None, True, [1], np.array([1]), np.nan]

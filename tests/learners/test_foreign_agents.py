@@ -16,15 +16,15 @@ from learners.jutap.env import JutapEnv
 from learners.jutap.foreign import PolicyFile as JutapPolicy
 from learners.jutap.onnx import OnnxAgent
 from learners.jutap.sb3 import Sb3Agent
-from learners.push.env import PushEnv
 from learners.push.foreign import PolicyFile as PushPolicy
 from learners.push.onnx import OnnxAgent as PushOnnx
+from learners.push.stage.env import PushEnv
 from opt_istn import Budget, InputError, Status, evaluate, generate
 from opt_istn.jutap import plan_from_env
+from opt_istn.jutap.flights.observation import LAYOUTS
+from opt_istn.jutap.flights.table import strongest, table_of
 from opt_istn.jutap.instance import Instance
-from opt_istn.jutap.observation import LAYOUTS
 from opt_istn.jutap.starts import best_of, judge_pilot, judge_solver
-from opt_istn.jutap.table import strongest, table_of
 from opt_istn.push import plan_from_env as push_plan
 
 BUDGET = Budget(time_s=60)

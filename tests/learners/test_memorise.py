@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import memorise, verdict
+from bench.trained import memorise, verdict
 from learners.plateau import MINIMUM
 from opt_istn import registry
 

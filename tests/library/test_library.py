@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import library as building
+from bench.proven import library as building
 from opt_istn import InputError, problems, verifier
 from opt_istn.library import cite, contribute, shelf
 from opt_istn.library.shelf import INSTALLED, Entry, Library
@@ -75,7 +75,7 @@ def test_what_holds_is_no_falsehood() -> None:
 
 @pytest.mark.parametrize("name", ["jutap-tiny-0", "push-tiny-v2-1"])
 def test_entries_are_made_from_their_presets(name: str) -> None:
-    """What `bench.library` would generate has the hash of what is kept."""
+    """What `bench.proven.library` would generate has the hash of what is kept."""
     make = next(make for known, _, make in building.subjects() if known == name)
     assert make().sha256 == Library().find(name).sha256
 

@@ -12,8 +12,15 @@ import pytest
 from formulations.jutap.labels import Labels
 from opt_istn import Budget
 from opt_istn.jutap.evaluate import evaluate
+from opt_istn.jutap.flights.table import (
+    flown,
+    greedy,
+    rewarded,
+    strongest,
+    table_of,
+    value_iteration,
+)
 from opt_istn.jutap.scenario import PRESETS, generate
-from opt_istn.jutap.table import flown, greedy, rewarded, strongest, table_of, value_iteration
 from opt_istn.papers import charts, jutap, printed, push
 from opt_istn.papers.catalogue import FIGURES
 from opt_istn.papers.work import Finding, Work, page

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench import agents, hard, pages, push_agents
+from bench import pages
+from bench.proven import hard
+from bench.trained import agents, push_agents
 from opt_istn import InputError
 from opt_istn.runs import ledger
 from opt_istn.runs.audit import audited
@@ -71,12 +73,12 @@ def _hard_page() -> str:
 
 
 PAGES: dict[str, tuple[list[Path], Callable[[], str]]] = {
-    "agents": (
+    "trained.agents": (
         [agents.FULL.records, agents.FULL.trainings],
         lambda: agents.kept_page(agents.FULL),
     ),
-    "hard": ([hard.FULL.records], _hard_page),
-    "push_agents": (
+    "proven.hard": ([hard.FULL.records], _hard_page),
+    "trained.push_agents": (
         [push_agents.FULL.kept(x) for x in push_agents.FULL.settings],
         lambda: push_agents.kept_page(push_agents.FULL),
     ),
@@ -87,7 +89,7 @@ PAGES: dict[str, tuple[list[Path], Callable[[], str]]] = {
 def test_pages_are_those_of_what_is_kept(name: str) -> None:
     """A page says what its command makes of the committed records, or that it is older."""
     kept, made = PAGES[name]
-    text = (pages.HERE / f"{name}.md").read_text()
+    text = (pages.HERE / f"{name.rpartition('.')[2]}.md").read_text()
     if any(path.exists() for path in kept):
         assert text == made()
     else:

@@ -139,6 +139,7 @@ def test_primal_integrals_of_what_was_told() -> None:
         ({"trace": told, "limits": Limits()}, None),
         ({"trace": ()}, None),
         ({"trace": ((0.0, 100, None),), "cost": 200}, 5.0),  # it never had that plan
+        ({"trace": ((2.0, 200, None),), "wall_s": 4.0}, 3.0),  # its plan came at the end
         ({"trace": ((0.0, 100, None),), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": (), "cost": None, "status": Status.NO_PLAN}, 10.0),
         ({"trace": told, "status": Status.FAILED, "failure": Failure.TIME}, 3.0),
@@ -208,6 +209,7 @@ def test_columns_appear_when_there_is_something_to_say() -> None:
     assert "failed" in _cells(*plain, crash("blind"))[0]
     assert "missing" in _cells(*plain, run("labels", 100, 100, 1))[0]
     known = {"terms": {"reference": 200}}
+    assert "at least" not in _cells(*(changed(record, **known) for record in plain))[0]
     cells = _cells(changed(open_, **known), changed(run("greedy", 110), **known), crash("blind"))
     assert [row["at least"] for row in cells] == ["0.00", "10.00", "100.00"]
     assert [row["failed"] for row in cells] == [columns.ABSENT, columns.ABSENT, "1"]
@@ -231,11 +233,11 @@ def test_blocks_hold_what_rows_have() -> None:
 
 
 def test_a_share_of_plans_is_in_whole_percent() -> None:
-    """Two of three are 67 %; a proof that there is no plan is an answer."""
+    """Three of four are 75 %; a proof that there is no plan is an answer."""
     proof = Claim(Status.INFEASIBLE, proof="search")
-    records = [run("labels", 1, 1), run("labels", None, None, 1)]
+    records = [run("labels", 1, 1), run("labels", None, None, 1), run("labels", 1, 1, 3)]
     records.append(run("labels", None, None, 2, status=Status.INFEASIBLE, claim=proof))
-    assert _cells(*records)[0]["plan %"] == "67"
+    assert _cells(*records)[0]["plan %"] == "75"
 
 
 def test_differences_are_paired_and_against_others_only() -> None:

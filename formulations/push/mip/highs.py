@@ -17,6 +17,7 @@ from formulations.push.mip.root import Root, tighten
 from formulations.push.mip.starts import LEAST_S, annealed, better, claimed
 from formulations.push.moves import touch
 from formulations.push.users import Task, UserResult
+from formulations.quiet_highs import quiet_engine
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims
 
@@ -122,8 +123,7 @@ def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
 
 def load(program: Program, integer: bool = True, binary_reach: bool = False) -> highspy.Highs:
     """Return a silent HiGHS holding `program`, or its LP relaxation."""
-    engine = highspy.Highs()
-    engine.silent()
+    engine = quiet_engine()
     table, claims = program.matrix, len(program.columns.start)
     lower, upper = np.full(len(program.upper), -highspy.kHighsInf), program.upper
     kinds = np.zeros(table.shape[1], dtype=np.int32)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from opt_istn.jutap.evaluate import Evaluation, evaluate
 from opt_istn.jutap.instance import GEO, HOLE, MBS, Instance
-from opt_istn.jutap.parameters import Scenario
 from opt_istn.jutap.plan import Plan
+from opt_istn.jutap.world.parameters import Scenario
 from opt_istn.pictures.canvas import COLUMN_IN, NORMAL, PAGE_IN, SMALL, label
 from opt_istn.pictures.jutap import raster
 

@@ -13,15 +13,15 @@ from typing import Protocol
 import numpy as np
 from sgp4.api import Satrec
 
-from opt_istn import files, placing
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, placing
+from opt_istn.files.sheets import lines_of
 from opt_istn.physics.frames import Array, teme_to_ecef
 from opt_istn.physics.orbits import propagate_m
 from opt_istn.physics.space_links import Edges
 from opt_istn.push.outside import oem, stk
 from opt_istn.push.outside.tracks import Track, Tracks
 from opt_istn.push.world import hypatia
-from opt_istn.sheets import lines_of
 
 _ENDINGS = (".e", ".oem", ".e.gz", ".oem.gz")
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 from sgp4.api import jday
 
 from opt_istn.files import InputError
+from opt_istn.files.sheets import Lines
 from opt_istn.push.outside.stk import numbers
 from opt_istn.push.outside.tracks import DEFAULT, MAX_POINTS, Frame, Method, Piece, Track, piece
-from opt_istn.sheets import Lines
 
 MARK = "CCSDS_OEM_VERS"  # how the first line begins
 FRAMES: dict[str, Frame] = {

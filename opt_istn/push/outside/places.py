@@ -17,8 +17,8 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from opt_istn import files, hashing, sheets
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, hashing, sheets
 from opt_istn.physics.frames import Array
 
 _BOX = ("south_deg", "north_deg", "west_deg", "east_deg")

@@ -4,8 +4,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from opt_istn import hashing
-from opt_istn.files import InputError
+from opt_istn.files import InputError, hashing
 from opt_istn.push.outside import places, trace
 from opt_istn.push.world.parameters import Scenario, files_of
 

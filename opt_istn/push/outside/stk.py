@@ -14,8 +14,8 @@ from typing import TypeVar
 from sgp4.api import jday
 
 from opt_istn.files import InputError
+from opt_istn.files.sheets import Lines
 from opt_istn.push.outside.tracks import DEFAULT, MAX_POINTS, Frame, Method, Track, piece
-from opt_istn.sheets import Lines
 
 MARK = "stk.v."  # how the first line begins
 FRAMES: dict[str, Frame] = {

@@ -19,8 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from opt_istn import hashing, sheets
-from opt_istn.files import InputError
+from opt_istn.files import InputError, hashing, sheets
 from opt_istn.push.instance import IntArray
 from opt_istn.push.outside import places
 from opt_istn.push.world.parameters import Scenario

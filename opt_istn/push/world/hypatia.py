@@ -17,13 +17,13 @@ import numpy as np
 from sgp4 import exporter
 from sgp4.api import Satrec
 
-from opt_istn import files, placing
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, placing
+from opt_istn.files.sheets import Lines, lines_of
 from opt_istn.physics.frames import geodetic_to_ecef
 from opt_istn.physics.orbits import WGS72_RADIUS_M
 from opt_istn.physics.space_links import Edges
 from opt_istn.push.world import tle
-from opt_istn.sheets import Lines, lines_of
 
 WGS72_FLATTENING = 1 / 298.26
 T = TypeVar("T", int, float)

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from opt_istn import hashing
-from opt_istn.files import InputError
+from opt_istn.files import InputError, hashing
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import ABSENT, Instance, IntArray
 from opt_istn.push.world import demand, parameters

@@ -38,64 +38,32 @@ CLOSEST_M = 5e3  # satellites of a shell that come closer than this are a mistak
 class Scenario:
     """A law of PUSH instances: one more seed, one more instance.
 
+    What is not told here is told beside the field.
+
     Parameters
     ----------
-    num_users, num_contents, num_slots, slot_s, cache_items, content_bytes
-        M, F, T, the length of a slot, L_u and C_f.
     requests_per_user
         Expected requests of a user over all slots, on average over instances and users.
-    beta, image_share
-        How strongly requests follow a user's preferences, and the part of the preferences that
-        only the image shows.
-    freshness, lag_slots, pre_lag
-        q of the geometric decay a slot, the slots of processing per product level until the
-        peak, and the demand before the peak in proportion to it.
-    num_classes, code_noise
-        Classes of images, and the noise of an image's code around its class's.
-    roi_fraction, burst, footprint_deg
-        Part of the region in a user's region of interest; squared coefficient of variation of
-        the slots' rates of births (0: even); side of a content's square.
-    link_up_share, link_down_slots
-        Part of the slots in which a user's access link is up, and mean length of an outage.
-    world_seed, south_deg, north_deg, west_deg, east_deg
-        Users and preferences are drawn from this seed, whatever the instance's; the region.
-    remote_*, comm_*
-        Walker shells of the remote-sensing and the communication satellites, and the elevation
-        above which users see them.
-    constellation, remote_constellation
-        Files that replace the communication and the remote-sensing shell (see `outside.fleet`);
-        empty for none.
-    epoch, start_window_s
-        Moment of the shells' elements (UTC), and the time after it within which slot 0 begins.
-    num_clusters, satellite_items, placement
-        K, L_sate, and the rule by which a cluster's head stores a content (see `storage`).
-    cross_links, grazing_m, outage
-        Links of a remote-sensing satellite to its nearest communication satellites; height that
-        inter-satellite links keep; probability that a link is interrupted in a slot.
-    frequency_hz .. max_bps_hz
-        The radio, see `Radio`.
-    rain, rain_mean_db
-        Rain attenuation, see `rain`.
+    roi_fraction
+        Part of the region in a user's region of interest.
+    link_up_share
+        Part of the slots in which a user's access link is up.
+    placement
+        Where a cluster's head stores a content, see `storage`.
+    outage
+        Probability that a link between satellites is interrupted in a slot.
     slant
         Distance for users' rates: the shell's ``altitude`` (the paper's) or ``geometric``.
-    propagation_m_s, ground_s
-        v_a = v_b, and the delay of a ground station, varsigma.
+    ground_s
+        Delay of a ground station, varsigma.
     access
         Who serves a user in a slot: ``single``, the nearest remote-sensing satellite with a
         working link, s0 of the paper's equations (5) to (9); or ``any`` satellite in sight.
-    payloads
-        ``visible-sar``, the paper's two, or ``all`` of `users.PAYLOADS`.
     miss_draws
         Reference draws over which the law's delay of a miss is averaged, at most
         `REFERENCE_DRAWS`.
-    link_states
-        Whether instances carry the delay of a miss of every content in every slot, so that
-        policies observe that of the slot at hand.
     randomness
         ``pinned``: bits of PCG64 and transforms of our own; ``numpy``: those of its `Generator`.
-    user_places, ground_stations, trace
-        Files of users' places and regions of interest, of ground stations, and of requests (see
-        `outside.places` and `outside.trace`); empty for none.
 
     Raises
     ------
@@ -103,78 +71,78 @@ class Scenario:
         If a parameter is out of range; names it.
     """
 
-    num_users: Count = 6
-    num_contents: Count = 280
-    num_slots: Count = 18
-    slot_s: Positive = 10.0
-    cache_items: Count = 3
-    content_bytes: Positive = 100e6
+    num_users: Count = 6  # M
+    num_contents: Count = 280  # F
+    num_slots: Count = 18  # T
+    slot_s: Positive = 10.0  # length of a slot
+    cache_items: Count = 3  # L_u, contents that a user's cache holds
+    content_bytes: Positive = 100e6  # C_f
     requests_per_user: Positive = 547 / 6
-    beta: AtLeast0 = 1.5
-    image_share: Share = 0.5
-    freshness: Share = 0.85
-    lag_slots: Natural = 1
-    pre_lag: Share = 0.1
-    num_classes: Count = 16
-    code_noise: AtLeast0 = 0.6
+    beta: AtLeast0 = 1.5  # how strongly requests follow a user's preferences
+    image_share: Share = 0.5  # part of the preferences that only the image shows
+    freshness: Share = 0.85  # q, what is left of the demand for a content a slot later
+    lag_slots: Natural = 1  # slots of processing per product level until demand peaks
+    pre_lag: Share = 0.1  # demand before the peak, in proportion to it
+    num_classes: Count = 16  # of images
+    code_noise: AtLeast0 = 0.6  # of an image's code around its class's
     roi_fraction: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
-    burst: AtLeast0 = 1.0
-    footprint_deg: Positive = 1.0
+    burst: AtLeast0 = 1.0  # squared coefficient of variation of the births a slot; 0: even
+    footprint_deg: Positive = 1.0  # side of a content's square
     link_up_share: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
-    link_down_slots: Annotated[float, msgspec.Meta(ge=1)] = 3.0
-    world_seed: Natural = 0
-    south_deg: Latitude = 5.0
-    north_deg: Latitude = 55.0
-    west_deg: Longitude = 65.0
-    east_deg: Longitude = 145.0
-    remote_altitude_m: Altitude = 656e3
-    remote_inclination_deg: float = 98.04
-    remote_planes: Count = 20
-    remote_per_plane: Count = 15
-    remote_phasing: Natural = 12
-    remote_raan_span_deg: Literal[180, 360] = 180
-    remote_mask_deg: Mask = 10.0
-    comm_altitude_m: Altitude = 550e3
-    comm_inclination_deg: float = 53.0
-    comm_planes: Count = 25
-    comm_per_plane: Count = 26
-    comm_phasing: Natural = 1
-    comm_raan_span_deg: Literal[180, 360] = 360
-    comm_mask_deg: Mask = 25.0
-    constellation: str = ""
-    epoch: str = "2025-03-20T00:00:00"
-    start_window_s: AtLeast0 = 86_400.0
-    num_clusters: Count = 15
-    satellite_items: Count = 3
+    link_down_slots: Annotated[float, msgspec.Meta(ge=1)] = 3.0  # mean length of an outage
+    world_seed: Natural = 0  # users and preferences are drawn from it, whatever the instance's seed
+    south_deg: Latitude = 5.0  # edge of the region
+    north_deg: Latitude = 55.0  # edge of the region
+    west_deg: Longitude = 65.0  # edge of the region
+    east_deg: Longitude = 145.0  # edge of the region
+    remote_altitude_m: Altitude = 656e3  # of the remote-sensing shell
+    remote_inclination_deg: float = 98.04  # of its orbits
+    remote_planes: Count = 20  # orbital planes
+    remote_per_plane: Count = 15  # satellites of a plane
+    remote_phasing: Natural = 12  # Walker's F
+    remote_raan_span_deg: Literal[180, 360] = 180  # over which the planes are spread
+    remote_mask_deg: Mask = 10.0  # least elevation at which users see it
+    comm_altitude_m: Altitude = 550e3  # of the communication shell
+    comm_inclination_deg: float = 53.0  # of its orbits
+    comm_planes: Count = 25  # orbital planes
+    comm_per_plane: Count = 26  # satellites of a plane
+    comm_phasing: Natural = 1  # Walker's F
+    comm_raan_span_deg: Literal[180, 360] = 360  # over which the planes are spread
+    comm_mask_deg: Mask = 25.0  # least elevation at which users see it
+    constellation: str = ""  # file that replaces the communication shell; empty: none
+    epoch: str = "2025-03-20T00:00:00"  # moment of the shells' elements, UTC
+    start_window_s: AtLeast0 = 86_400.0  # time after it within which slot 0 begins
+    num_clusters: Count = 15  # K
+    satellite_items: Count = 3  # L_sate
     placement: Literal["origin", "nearest", "random"] = "nearest"
-    cross_links: Natural = 1
-    grazing_m: AtLeast0 = 80e3
+    cross_links: Natural = 1  # of a remote-sensing satellite to its nearest communicating ones
+    grazing_m: AtLeast0 = 80e3  # height that inter-satellite links keep
     outage: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.02
-    frequency_hz: Positive = 20e9
-    power_w: Positive = 1500.0
-    bandwidth_hz: Positive = 500e6
-    noise_w_hz: Positive = 5e-20
-    gain_tx: Positive = 1e5
-    gain_rx: Positive = 1e5
-    optics_tx: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
-    optics_rx: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
-    max_bps_hz: Positive | None = None
-    rain: Literal[
+    frequency_hz: Positive = 20e9  # carrier
+    power_w: Positive = 1500.0  # P_S
+    bandwidth_hz: Positive = 500e6  # B_S
+    noise_w_hz: Positive = 5e-20  # sigma_S^2
+    gain_tx: Positive = 1e5  # G^T, a ratio
+    gain_rx: Positive = 1e5  # G^R, a ratio
+    optics_tx: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8  # eta_T
+    optics_rx: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8  # eta_R
+    max_bps_hz: Positive | None = None  # no modulation carries more; None: Shannon's limit
+    rain: Literal[  # attenuation, see `rain`
         "constant", "rainy", "beijing-20ghz", "beijing-30ghz", "singapore-20ghz", "london-20ghz"
     ] = "constant"
-    rain_mean_db: AtLeast0 = 6.0
+    rain_mean_db: AtLeast0 = 6.0  # mean attenuation
     slant: Literal["altitude", "geometric"] = "altitude"
-    propagation_m_s: Positive = 3e8
+    propagation_m_s: Positive = 3e8  # v_a = v_b
     ground_s: Annotated[float, msgspec.Meta(ge=1e-6, le=1000)] = 1.0
     access: Literal["any", "single"] = "any"
-    payloads: Literal["all", "visible-sar"] = "all"
+    payloads: Literal["all", "visible-sar"] = "all"  # the paper's two, or `users.PAYLOADS`
     miss_draws: Annotated[int, msgspec.Meta(ge=1, le=REFERENCE_DRAWS)] = 1
-    link_states: bool = False
+    link_states: bool = False  # whether delays of misses are observed slot by slot
     randomness: Literal["numpy", "pinned"] = "numpy"
-    remote_constellation: str = ""
-    user_places: str = ""
-    ground_stations: str = ""
-    trace: str = ""
+    remote_constellation: str = ""  # file that replaces the remote-sensing shell
+    user_places: str = ""  # file of users' places and ROIs
+    ground_stations: str = ""  # file of ground stations
+    trace: str = ""  # file of requests
 
     def __post_init__(self) -> None:
         _validated(vars(self))

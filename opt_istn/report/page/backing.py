@@ -11,6 +11,7 @@ from opt_istn.report.columns import ABSENT
 from opt_istn.report.incidents import reason_of
 from opt_istn.report.page import html
 from opt_istn.report.page.html import Node, Row, node
+from opt_istn.report.remedies import remedies
 from opt_istn.runs import audit
 from opt_istn.runs.audit import InstanceSummary
 from opt_istn.runs.ledger import Record
@@ -48,6 +49,7 @@ def bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
             "cores end at the same integer, claimed if only one does. Cite the instance by its "
             "hash, the integer, and the cores.",
         ),
+        *(node("p", told) for told in remedies(known.values())),
         node("p", _units(runs), class_="dim"),
         html.table("Best known bounds", heads, rows, class_="text"),
     ]

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 from matplotlib.figure import Figure
 
-from opt_istn import placing, problems
-from opt_istn.files import InputError
+from opt_istn import problems
+from opt_istn.files import InputError, placing
 from opt_istn.problems import Document, Instance, Problem
 from opt_istn.report.aggregates import Series, is_solved
 from opt_istn.runs import compare

@@ -16,8 +16,8 @@ from typing import Self
 import msgspec
 import psutil
 
-from opt_istn import files, placing
-from opt_istn.files import InputError
+from opt_istn import files
+from opt_istn.files import InputError, placing
 from opt_istn.runs import audit, folders, ledger
 from opt_istn.runs.fleet.executors import Sent
 from opt_istn.runs.ledger import Record

@@ -1,0 +1,1 @@
+"""Proofs at scale: the library, what proofs cost, and the hard regime."""

@@ -1,0 +1,1 @@
+"""Suites of pytest-benchmark: exact methods and agents, each measured beside its peers."""

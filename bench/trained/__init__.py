@@ -1,0 +1,1 @@
+"""Agents against the optimum: trainings by hundreds, their curves, and what they say."""

@@ -1,0 +1,1 @@
+"""Proofs of a PUSH optimum in a file: the search, its relaxations and exact leaves."""

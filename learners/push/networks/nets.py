@@ -1,0 +1,351 @@
+"""Actor and critic of the paper's agents for PUSH (Remote Sens. 2025, 17(11), 1905, section 5).
+
+The paper fuses four parts for every decision: an MLP over attributes and satellite caches, an LSTM
+over a user's caches, added to it, and, in the multi-modal agent, features of the image through a
+gated attention. It does not say how contents are told apart; here every head, a content for a
+user, has features of its own by the same weights, and sees the mean and the maximum of those that
+its agent decides on for the same user at the same time. A decision is independent of the order of
+the contents, and no more parameters are needed for more of them.
+
+The LSTM goes through the episode slot by slot, from zeros, and its output in a slot is the feature
+of the user's cache (``recurrent``); trained in chunks of some slots, each from the hidden state it
+had when it was played. Without it, the LSTM sees two snapshots, of one slot before and now.
+
+Preferences differ between users, so the layers that read attributes and images have weights of
+each user added to the common ones, zero at first.
+"""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Generator, Tensor, nn
+
+from learners import nets
+from learners.push.stage.scene import Sight, content_width, home_width
+from learners.push.stage.view import NUM_META
+from opt_istn.push.world.demand import CODE_LENGTH
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the networks depend on.
+
+    Parameters
+    ----------
+    users, slots, places
+        M, T and the largest cache.
+    width
+        Numbers in every hidden layer.
+    images
+        Whether images are looked at.
+    own
+        Contents that have logits of their own, 0 unless one instance is learned by heart.
+    code
+        Numbers in the features of an image.
+    chunk
+        Slots of a chunk through which gradients of the recurrent memory go; 0 for a memory of two
+        snapshots, which is not recurrent.
+    whole, satellites, satellite_items
+        Whether the paper's whole state is seen, and then the most satellites of a cluster and the
+        places on each.
+    links
+        Whether link states are seen.
+    """
+
+    users: int
+    slots: int
+    places: int
+    width: int
+    images: bool
+    own: int = 0
+    code: int = CODE_LENGTH
+    chunk: int = 0
+    whole: bool = False
+    satellites: int = 0
+    satellite_items: int = 0
+    links: bool = False
+
+    @property
+    def held(self) -> tuple[int, int] | None:
+        """See `learners.push.stage.scene.Scene.whole`."""
+        return (self.satellites, self.satellite_items) if self.whole else None
+
+
+class OfUser(nn.Module):
+    """A linear layer for each user, zero at first.
+
+    Parameters
+    ----------
+    users, inputs, outputs
+        Number of layers, and numbers per row.
+    """
+
+    def __init__(self, users: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(users, inputs, outputs))
+
+    def forward(self, common: Tensor, rows: Tensor, user: Tensor) -> Tensor:
+        """Return `common` (n, outputs) plus what the layers make of `rows` (n, inputs)."""
+        who = nn.functional.one_hot(user, len(self.weight)).to(rows.dtype)
+        apart = (who.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)
+        return torch.addmm(common, apart, self.weight.flatten(0, 1))
+
+
+def _plus(common: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
+    """Return ``common + rows @ weight.T`` in one product."""
+    return torch.addmm(common, rows, weight.T)
+
+
+class HeadEncoder(nn.Module):
+    """Features of heads, shape (n, width), of what is seen of them.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator) -> None:
+        super().__init__()
+        self.shape = shape
+        state = home_width(shape.slots, shape.users)
+        inputs = content_width(shape.slots, shape.held, shape.links) + state
+        self.attributes = nets.AttributeMlp(inputs, shape.width, rng)
+        self.taste = OfUser(shape.users, NUM_META, shape.width)
+        self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
+        if shape.images:
+            self.image = nets.AttributeMlp(shape.code, shape.width, rng)
+            self.image_taste = OfUser(shape.users, shape.code, shape.width)
+            self.gate = nets.GatedFusion(shape.width, 2, rng)
+
+    def forward(self, sight: Sight, remembered: Tensor) -> Tensor:
+        """Return the features of the heads.
+
+        Parameters
+        ----------
+        remembered
+            Features of the homes' caches, see `memory`.
+        """
+        first, second, third = (cast("nn.Linear", self.attributes[k]) for k in (0, 2, 4))
+        width, home = sight.content.shape[1], sight.home
+        # W [content; state of its home], with the latter's part computed once a home
+        state = nn.functional.linear(sight.state, first.weight[:, width:], first.bias)
+        hidden = _plus(state.index_select(0, home), sight.content, first.weight[:, :width]).relu_()
+        hidden = second(hidden).relu_()
+        feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
+        feature = cast("Tensor", self.taste(feature, sight.content[:, :NUM_META], sight.user))
+        if self.shape.images:
+            image = self._images(sight).index_select(0, sight.what)
+            image = self.image_taste(image, sight.code, sight.user)
+            feature = self.gate([image, feature])
+        return feature
+
+    def _images(self, sight: Sight) -> Tensor:
+        """Return what is common to all users in the images of the contents seen."""
+        head = torch.arange(len(sight.what), device=sight.what.device)
+        number = int(sight.what.max()) + 1 if len(head) else 0
+        any_head = torch.zeros_like(head[:number]).scatter_(0, sight.what, head)
+        image: Tensor = self.image(sight.code.index_select(0, any_head))
+        return image
+
+    def memory(self, sight: Sight, opening: Tensor | None = None) -> Tensor:
+        """Return the features of the homes' caches, shape (U, width).
+
+        Parameters
+        ----------
+        opening
+            Homes of whole episodes as in `Actor.recall`: then what a cache held a slot before is
+            what it held in the last slot, a slot older.
+        """
+        if opening is None:
+            return cast("Tensor", self.caches(sight.caches))
+        now, problems = sight.caches[:, 1][opening.flatten()], opening.shape[1]
+        steps = self.caches.steps(now)
+        nothing = self.caches.bias.expand(problems, -1)  # in the first slot
+        aged = self.caches.lstm.all_weights[0][0][:, 1::NUM_META] / self.shape.slots
+        older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
+        outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
+        return outputs[1].index_select(0, places_of(sight, opening))
+
+
+def places_of(sight: Sight, opening: Tensor) -> Tensor:
+    """Return slot and problem of each home as their place in `opening`, flat, shape (U,)."""
+    home, problems = torch.arange(len(sight.state), device=opening.device), opening.shape[1]
+    slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
+    return (slot * problems + home % problems).to(sight.state.device)
+
+
+class Largest(torch.autograd.Function):
+    """Maximum over equal groups, whose gradient is shared among equals; torch's own is slow."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor, group: Tensor, number: int) -> Tensor:
+        """Return shape (number, width), 0 for empty groups."""
+        where = group.unsqueeze(1).expand_as(feature)
+        blank = feature.new_zeros(number, feature.shape[1])
+        largest = blank.scatter_reduce(0, where, feature, "amax", include_self=False)
+        ctx.save_for_backward(feature, group, largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the features."""
+        feature, group, largest = ctx.saved_tensors
+        there = (feature == largest.index_select(0, group)).to(gradient.dtype)
+        equals = torch.zeros_like(largest).index_add(0, group, there)
+        each = gradient / equals.clamp_min(1)
+        return there.mul_(each.index_select(0, group)), None, None
+
+
+def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
+    """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
+    count = torch.bincount(group, minlength=number).clamp_min(1).unsqueeze(1)
+    total = feature.new_zeros(number, feature.shape[1]).index_add(0, group, feature)
+    largest = Largest.apply(feature, group, number)  # type: ignore[no-untyped-call]  # torch's
+    return torch.cat([total / count, largest], dim=1)
+
+
+def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
+    """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
+
+    The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
+    are sums over the two parts of a row, and so are the mean and the mean of squares.
+
+    Parameters
+    ----------
+    feature, company
+        Of the rows, shape (n, w), and of the groups, shape (m, v).
+    group
+        Group of each row, shape (n,).
+    """
+    norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
+    split, total = feature.shape[1], first.in_features
+    weight = first.weight * norm.weight
+    weight = weight - weight.mean(1, keepdim=True)  # takes the mean away from whatever it is given
+    (mean, square), (mean_g, square_g) = (
+        (x.sum(1, keepdim=True) / total, x.square().sum(1, keepdim=True) / total)
+        for x in (feature, company)
+    )
+    mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
+    spread = (square - mean.square()).clamp_min(0)
+    theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
+    mixed = _plus(theirs, feature, weight[:, :split])
+    bias = nn.functional.linear(norm.bias, first.weight, first.bias)
+    result: Tensor = torch.addcmul(bias, mixed, (spread + norm.eps).rsqrt())
+    for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
+        result = layer(result)
+    return result
+
+
+class Actor(nn.Module):
+    """Log-probabilities of every head's choices: a slot 0..T-1 after birth, or never.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator) -> None:
+        super().__init__()
+        self.shape, choices = shape, shape.slots + 1
+        self.features = HeadEncoder(shape, rng)
+        self.trunk = nets.Mlp(3 * shape.width, shape.width, 1, rng)
+        self.head = nets.FactoredHead(shape.width, 1, choices, rng)
+        self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
+
+    def forward(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
+        """Return log-probabilities, shape (n, T + 1).
+
+        Parameters
+        ----------
+        remembered
+            Features of the homes' caches, see `recall`; those of two snapshots if not given.
+        """
+        return nets.masked_log_probs(self.logits(sight, remembered), ~sight.shut)
+
+    def blank(self, problems: int) -> Tensor:
+        """Return what is remembered before the first slot, shape (2, P, width)."""
+        return self.own.new_zeros(2, problems, self.shape.width)
+
+    def recall(self, sight: Sight, opening: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return the features of all homes' caches, shape (U, width).
+
+        The recurrent memory goes through the slots in chunks, each from what was remembered when
+        it was played; a memory of two snapshots needs neither.
+
+        Parameters
+        ----------
+        opening
+            Home of each problem when a slot began, shape (T, P).
+        hidden
+            What was remembered before each slot, shape (T, 2, P, width).
+        """
+        if hidden is None or not self.shape.chunk:
+            return self.features.memory(sight, opening)
+        now, slots = sight.caches[:, 1][opening], len(opening)
+        chunk = min(self.shape.chunk, slots)  # all chunks side by side, the last one filled up
+        now = nn.functional.pad(now, (0, 0, 0, 0, 0, -slots % chunk))
+        steps = now.view(-1, chunk, *now.shape[1:]).transpose(0, 1).flatten(1, 2)
+        before = hidden[::chunk].transpose(0, 1).flatten(1, 2)
+        caches = self.features.caches
+        outputs = caches.follow(caches.steps(steps), before)[0]
+        outputs = outputs.view(chunk, -1, opening.shape[1], outputs.shape[2])
+        outputs = outputs.transpose(0, 1).flatten(0, 2)
+        return outputs.index_select(0, places_of(sight, opening))
+
+    def logits(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
+        """Return logits before the mask, shape (n, T + 1); see `forward`."""
+        if remembered is None:
+            remembered = self.features.memory(sight)
+        feature = self.features(sight, remembered)
+        number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
+        company = pooled(feature, sight.mine, number)
+        logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]
+        if self.shape.own:
+            row = sight.user * self.shape.own + sight.own
+            logits = logits + self.own.flatten(0, 1).index_select(0, row)
+        return logits
+
+
+class Critic(nn.Module):
+    """Values under centralised training: it sees what all agents see of a user, and all births.
+
+    Parameters
+    ----------
+    shape
+        Sizes.
+    rng
+        Source of the weights.
+    layers
+        Of the MLP; the paper's has three.
+    """
+
+    def __init__(self, shape: Shape, rng: Generator, layers: int = 3) -> None:
+        super().__init__()
+        self.features = HeadEncoder(shape, rng)
+        state = home_width(shape.slots, shape.users)
+        self.home = nets.Mlp(3 * shape.width + state, shape.width, layers, rng)
+        self.home_value = nets.linear(shape.width, 1, rng)
+        self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
+        self.head_value = nets.linear(shape.width, 1, rng)
+
+    def of_homes(self, sight: Sight, opening: Tensor) -> Tensor:
+        """Return the value of all users when a slot began, of the shape of `opening`, (T, P)."""
+        remembered = self.features.memory(sight, opening)
+        company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
+        seen = torch.cat([x[opening] for x in (remembered, company, sight.state)], dim=-1)
+        value: Tensor = self.home_value(self.home(seen))[..., 0]
+        return value
+
+    def of_heads(self, sight: Sight) -> Tensor:
+        """Return the value of every head, whatever it chooses, shape (n,)."""
+        feature = self.features(sight, self.features.memory(sight))
+        company = pooled(feature, sight.home, len(sight.state))
+        value: Tensor = self.head_value(beside(self.head, feature, company, sight.home))[:, 0]
+        return value

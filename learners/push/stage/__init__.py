@@ -1,0 +1,1 @@
+"""The process that agents of PUSH learn on: scenes, what heads see, episodes."""

@@ -1,0 +1,1 @@
+"""How the command line reads and speaks: streams, tables, warnings, exit codes."""

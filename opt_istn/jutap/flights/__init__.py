@@ -1,0 +1,1 @@
+"""Flights step by step: the value table of a map, and what an agent observes."""
