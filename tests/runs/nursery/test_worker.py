@@ -274,6 +274,16 @@ def test_a_nursery_that_is_killed_before_it_forks_is_nobodys_fault(parts: list[b
         assert future.result(timeout=60).failure is None
 
 
+def test_a_nursery_that_is_stopped_is_nobodys_fault(parts: list[bytes]) -> None:
+    """Nor is a run crashed because an earlier one stopped the forking process: another forks it."""
+    worker.warm_up(1)
+    stopped = worker._nurseries[os.getpid(), 1]._process
+    assert _run("Honest", parts).failure is None
+    stopped.send_signal(signal.SIGSTOP)
+    assert _run("Honest", parts).failure is None
+    assert worker._nurseries[os.getpid(), 1]._process is not stopped
+
+
 def test_a_run_that_nobody_forks_is_given_up(
     parts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
