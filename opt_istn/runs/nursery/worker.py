@@ -259,7 +259,7 @@ class _Nursery:
 
     def close(self) -> None:
         """End the process; running supervisors go on until their runs end."""
-        if not self._used:  # nobody waits for it to be ready
+        if not self._used or self.stopped:  # nobody waits for it to be ready, or to go on
             self.kill()
         self._control.close()
         self._process.wait()
