@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from opt_istn import placing, platforms
+from opt_istn import platforms
 from opt_istn.cli.terminal import output
-from opt_istn.files import InputError
+from opt_istn.files import InputError, placing
 
 MAPS, QUICK_MAPS = 100, 40
 QUICK_TRAININGS = 2
