@@ -34,14 +34,20 @@ def indoors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "warm_up", lambda _: None)
 
 
-# Compiles the kernels of all solvers; meanwhile the other worker does what needs none.
-FIRST = "test_compiling.py"
-NEXT = ("identity", "physics", "test_images.py", "test_nets.py", "test_mobilenet.py")
+# One worker compiles the kernels of all solvers; meanwhile another does what needs none, and then
+# compiles those of learners.
+FIRST = ("tests/formulations/test_compiling.py", "tests/identity", "tests/physics")
+FIRST += ("tests/learners/images", "tests/learners/push/test_batch.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with kernels, so that no two workers compile the same one."""
-    items.sort(key=lambda item: (item.path.name != FIRST, set(NEXT).isdisjoint(item.path.parts)))
+
+    def turn(item: pytest.Item) -> int:
+        turns = (i for i, name in enumerate(FIRST) if item.nodeid.startswith(name))
+        return min(turns, default=len(FIRST))
+
+    items.sort(key=turn)
 
 
 def pytest_collection_finish() -> None:

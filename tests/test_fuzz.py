@@ -283,6 +283,7 @@ def test_names_that_are_too_long(
         *("solve NAME --solver labels", "compare NAME --solvers labels -o a.jsonl"),
         *("solve good.json --solver tests.planted:Honest -o NAME", "show good.json -o NAME.svg"),
         *("compare good.json --solvers labels -o NAME", "library check --library NAME"),
+        *("reproduce tables -o NAME", "reproduce tables --agents NAME", "library arcs -o NAME"),
         *("train jutap.dqn good.json --seed 0 -o NAME", "train jutap.dqn NAME -o a.pt --seed 0"),
         "solve good.json --solver jutap.dqn --set agent=NAME",
     ):

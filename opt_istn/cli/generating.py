@@ -56,7 +56,7 @@ def generate(
     label = name or problems.name_of(preset, seed, common)
     if each:
         made = _each(preset, seed, label, common, each, quiet=json)
-        _make_folder(out)
+        output.made_folder(out)
         rows = [_row(one, str(Path(out) / f"{one.name}.json")) for one in made]
     else:
         rows = [_row(_made(preset, seed, label, common, quiet=json), out)]
@@ -83,15 +83,6 @@ def _row(instance: "Instance", path: str) -> dict[str, Any]:
     """Write an instance, and return what is said of it."""
     instance.write(path)
     return {"name": instance.name, "instance": instance.sha256, "file": output.printable(path)}
-
-
-def _make_folder(path: str) -> None:
-    from opt_istn import files
-
-    try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise files.unusable("cannot be used as a folder", error, path) from None
 
 
 def _each(

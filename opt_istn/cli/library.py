@@ -60,10 +60,10 @@ def get(
     entry = shelf.find(name)
     copies = [*shelf.paths(entry.name).values(), Path(verifier.__file__)]
     endings = {"plans": f"{entry.name}.plan.json"}
+    into = output.made_folder(out)
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
         for path in copies:
-            target = Path(out) / endings.get(path.parent.name, path.name)
+            target = into / endings.get(path.parent.name, path.name)
             shutil.copyfile(path, target)
             print(target)
     except OSError as error:
@@ -76,17 +76,13 @@ def arcs(
     folder: Folder = "",
 ) -> None:
     """Write JUTAP entries as plain lists of arcs, with a README: constrained shortest paths."""
-    from opt_istn import files
     from opt_istn.library import edges
 
     kept = _library(folder)
     entries = [kept.find(name)] if name else kept.entries()
     if not any(entry.problem == edges.PROBLEM for entry in entries):
         raise InputError("", f"expected an entry of {edges.PROBLEM}", name)
-    try:
-        Path(out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise files.unusable("cannot be written", error, out) from None
+    output.made_folder(out)
     for path in edges.write(kept, entries, out):
         print(path)
 

@@ -7,7 +7,7 @@ import typer
 
 from opt_istn import platforms
 from opt_istn.cli.terminal import output
-from opt_istn.files import InputError
+from opt_istn.files import InputError, placing
 
 MAPS, QUICK_MAPS = 100, 40
 QUICK_TRAININGS = 2
@@ -58,7 +58,7 @@ def reproduce(
     trained = trainings if trainings is not None else QUICK_TRAININGS if quick else number
     work = Work(
         agents=_found(agents) if agents else None,
-        folder=_made(out),
+        folder=output.made_folder(out),
         quick=quick,
         jobs=jobs,
         maps=number,
@@ -71,14 +71,6 @@ def reproduce(
 
 
 def _found(agents: str) -> Path:
-    if not Path(agents).is_dir():
+    if not placing.is_folder(agents):
         raise InputError("--agents", "expected a folder of agent files", agents)
     return Path(agents)
-
-
-def _made(out: str) -> Path:
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise InputError("--output", "expected a folder", out)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -167,7 +167,7 @@ def _line(
 
 def _store(documents: Mapping[Path, dict[str, Any]]) -> None:
     for path, document in documents.items():
-        with suppress(FileExistsError):
+        with suppress(OSError):  # if it is not there, the file cannot be written, which is said
             path.parent.mkdir(parents=True)
         files.write_document(path, document)
 

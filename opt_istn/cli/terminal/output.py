@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,6 +24,21 @@ Advance = Callable[[float], None]
 def as_json(value: Any) -> None:
     """Print one JSON value on a line of stdout."""
     print(msgspec.json.encode(value, enc_hook=str).decode())
+
+
+def made_folder(path: str) -> Path:
+    """Make a folder, and those above it, unless it is there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or something else is in its place.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise files.unusable("cannot be used as a folder", error, path) from None
+    return Path(path)
 
 
 def as_table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()) -> None:

@@ -1,8 +1,10 @@
 """What a comparison says while it runs: a line for each run, or a bar on a terminal."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 from opt_istn.cli.terminal import output
 from opt_istn.files import placing
@@ -121,7 +123,7 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         bars.TimeRemainingColumn(),
         bars.TextColumn("{task.fields[text]}"),
     )
-    if not drawn and not quiet and not placing.is_there(path):
+    if not drawn and not quiet and _is_new(path):
         much = output.counted(total, "run")
         output.complain(f"{much} into {path}; a solver's first may compile for half a minute")
     with bars.Progress(*columns, console=console, disable=not drawn, transient=True) as shown:
@@ -136,3 +138,14 @@ def comparison(path: str, total: int, *, quiet: bool, roughly: bool = False) -> 
         except KeyboardInterrupt:
             speaker.interrupted()
             raise
+
+
+def _is_new(path: str) -> bool:
+    """Return whether a file can be made there; where not, the refusal is to be the only line."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return placing.is_folder(Path(path).parent)
+    except (OSError, ValueError):
+        return False
+    return False

@@ -246,6 +246,11 @@ class _Nursery:
         """Whether the process still runs."""
         return self._process.poll() is None
 
+    @property
+    def stopped(self) -> bool:
+        """Whether somebody stopped the process: it will not fork any more."""
+        return processes.state(self._process.pid) == "T"
+
     def adopt(self, connection: socket.socket) -> None:
         """Have a supervisor forked that talks over `connection`."""
         with self._lock:
@@ -254,7 +259,7 @@ class _Nursery:
 
     def close(self) -> None:
         """End the process; running supervisors go on until their runs end."""
-        if not self._used:  # nobody waits for it to be ready
+        if not self._used or self.stopped:  # nobody waits for it to be ready, or to go on
             self.kill()
         self._control.close()
         self._process.wait()
@@ -293,7 +298,8 @@ def _close_nurseries() -> None:
 def _converse(job: Job, parts: Sequence[bytes]) -> _Told:
     """Hand a job to a fresh supervisor and wait for its three messages.
 
-    If the nursery was killed before it forked one, nothing has begun, and it is tried again.
+    If the nursery was killed or stopped before it forked one, nothing has begun, and it is tried
+    again.
     """
     for _ in range(_FORKS):
         if told := _converse_once(job, parts):
@@ -353,8 +359,12 @@ def _await(
     while not answer.poll(max(1, round(1000 * look_s))):
         late = limit_s is not None and time.monotonic() - start > limit_s
         if supervisor is None:
+            nursery = _nursery(threads)
+            if nursery.stopped:  # by an earlier run: this one has not begun
+                nursery.kill()
+                raise EOFError
             if late:
-                _nursery(threads).kill()
+                nursery.kill()
                 raise _Silent(f"no process was forked for it within {limit_s:g} s")
         elif processes.state(supervisor) == "T" or late:
             reason = "did not keep its deadline" if late else "was stopped by the solver"

@@ -106,6 +106,32 @@ def test_nobody_waits_for_an_instance_that_is_a_pipe(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     "command",
+    [
+        "generate jutap-planted --seed 0 -o x.json",
+        "export HERE/tiny.json --model arc-flow -o x.lp",
+        "report HERE/runs.jsonl -o x.html",
+        "bundle HERE/runs.jsonl -o x.zip",
+        "certify HERE/runs.jsonl --certificates x",
+        "library arcs -o x",
+    ],
+)
+def test_nothing_is_written_where_the_folder_is_gone(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does any command that writes end otherwise than in one line."""
+    here = Path.cwd()
+    assert main(["compare", "tiny.json", "--solvers", f"{PLANTED}Honest", "-o", "runs.jsonl"]) == 0
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    (here / "gone").rmdir()
+    capsys.readouterr()
+    assert main(command.replace("HERE", str(here)).split()) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(path.name for path in here.iterdir()) == ["best.json", "runs.jsonl", "tiny.json"]
+
+
+@pytest.mark.parametrize(
+    "command",
     ["table", "verify", "report -o a.html", "bundle -o a.zip", "status", "cite", "repair"],
 )
 def test_records_may_come_through_a_pipe(command: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,7 @@ def test_the_split_adds_up() -> None:
 def test_dqn_learns_a_small_map(tiny: Instance, tmp_path: Path) -> None:
     """On a 4 x 4 map the strong profile flies within 1 % of the optimum from every START."""
     out = tmp_path / "dqn.pt"
-    Dqn(updates=1500, warm_up=500).train(task_of(tiny), 0, out, ignore)
+    Dqn(updates=1000, warm_up=500).train(task_of(tiny), 0, out, ignore)
     table, action = DqnAgent(out).policy(tiny, 0)
     judged = judge(table, action)
     assert judged.success == 1.0
@@ -138,7 +138,7 @@ def test_dqn_learns_a_small_map(tiny: Instance, tmp_path: Path) -> None:
 
 def test_dqn_learns_from_the_rewards(tiny: Instance) -> None:
     """With the rewards of other moves it does not learn the map: the test above can fail."""
-    run = DqnCourse(Dqn(profile="strong", updates=1500, warm_up=500), table_of(strongest(tiny)), 0)
+    run = DqnCourse(Dqn(profile="strong", updates=1000, warm_up=500), table_of(strongest(tiny)), 0)
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(run.process.cost.ravel()).reshape(run.process.cost.shape)
     run.flights = type(run.flights)(replace(run.process, cost=shuffled), 64, rng)
@@ -160,7 +160,7 @@ def test_relu_output_of_negative_values_learns_nothing(tiny: Instance) -> None:
 
 def test_a_training_resumes_exactly(tiny: Instance, tmp_path: Path) -> None:
     """Interrupted and resumed, a training ends with the same weights, bit for bit."""
-    settings = Dqn(profile="strong", updates=300, warm_up=500)
+    settings = Dqn(profile="strong", updates=120, warm_up=500)
     table = table_of(strongest(tiny))
     whole, first, second = (DqnCourse(settings, table, 3) for _ in range(3))
     for _ in whole.run():

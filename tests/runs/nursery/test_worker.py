@@ -274,6 +274,27 @@ def test_a_nursery_that_is_killed_before_it_forks_is_nobodys_fault(parts: list[b
         assert future.result(timeout=60).failure is None
 
 
+def test_a_nursery_that_is_stopped_is_nobodys_fault(parts: list[bytes]) -> None:
+    """Nor is a run crashed because an earlier one stopped the forking process: another forks it."""
+    worker.warm_up(1)
+    stopped = worker._nurseries[os.getpid(), 1]._process
+    assert _run("Honest", parts).failure is None
+    stopped.send_signal(signal.SIGSTOP)
+    assert _run("Honest", parts).failure is None
+    assert worker._nurseries[os.getpid(), 1]._process is not stopped
+
+
+def test_a_stopped_nursery_is_not_waited_for() -> None:
+    """If the last run of a process stopped what forks, the process ends all the same."""
+    nursery = worker._Nursery(1)
+    nursery._used = True
+    nursery._process.send_signal(signal.SIGSTOP)
+    while not nursery.stopped:
+        time.sleep(0.01)
+    nursery.close()
+    assert not nursery.alive
+
+
 def test_a_run_that_nobody_forks_is_given_up(
     parts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
