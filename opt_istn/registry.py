@@ -175,6 +175,11 @@ def model(name: str, problem: str) -> Callable[[Any, Path], None]:
     return write
 
 
+def has_prover(problem: str) -> bool:
+    """Return whether something makes certificates of a problem's instances; nothing is imported."""
+    return problem in _entry_points(PROVERS)
+
+
 def prover(problem: str) -> Callable[..., tuple[dict[str, Any] | None, Any]]:
     """Import what makes certificates, ``prove(instance, budget, plan, keep=None)``.
 

@@ -19,6 +19,7 @@ NAME = re.compile(r"\b(jutap|push)\b", re.IGNORECASE)
 SHOWN = {  # defaults, examples, old names, and what is said of our own solvers
     *("testing/kit.py", "testing/__init__.py", "_moved.py", "runs/cores.py", "verifier.py"),
     *("cli/frontier.py", "evidence/studies.py", "library/edges.py"),  # only one problem has these
+    "cli/terminal/examples.py",
 }
 Run = Callable[..., str]
 

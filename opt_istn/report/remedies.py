@@ -1,8 +1,8 @@
 """What would make outcomes rest on more, as commands: a bound, or a proof that strangers check."""
 
-from collections import Counter
 from collections.abc import Iterable
 
+from opt_istn import registry
 from opt_istn.runs.audit import InstanceSummary, Standing
 
 BOUND = (
@@ -18,8 +18,10 @@ PROOF = (
 def lacking(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
     """Return a line for each lack that a command of ours mends; none if there is none."""
     every = list(known)
-    standings = Counter(one.standing for one in every)
     unbound = any(one.best_bound is None and one.standing == Standing.OPEN for one in every)
-    unproven = standings[Standing.CLAIMED] + standings[Standing.AGREED]
+    unproven = any(
+        one.standing in (Standing.CLAIMED, Standing.AGREED) and registry.has_prover(one.problem)
+        for one in every
+    )
     found = (*((BOUND,) if unbound else ()), *((PROOF,) if unproven else ()))
     return tuple(f"{text[:1].upper()}{text[1:]}." for text in found)
