@@ -26,9 +26,10 @@ demo: .venv/.learn
 	@echo "Look at out/report.html, out/map.png, out/starts.png; the runs are out/*.jsonl"
 
 # Files are taken in order, for the slow ones are early; by their number of tests, those that have
-# few and slow ones would come last, and one worker would wait.
+# few and slow ones would come last, and one worker would wait. Some tests wait for limits to pass:
+# three workers keep two cores busy.
 test: .venv/.test
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q tests
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q tests
 
 lint: .venv/.dev
 	$(BIN)/ruff check $(SOURCES)

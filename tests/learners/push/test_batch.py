@@ -1,5 +1,7 @@
 """Replaying many plans at once: exactly what the evaluator says, for every choice of every head."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,7 +98,7 @@ def test_batches_join() -> None:
 
 def test_annealed_plans_are_nearly_optimal() -> None:
     """On expected requests of the paper's scenario annealing saves 90 % of the optimum or more."""
-    expected = expected_instance(generate(PRESETS["push-paper"], 2, "x"))
+    expected = expected_instance(generate(replace(PRESETS["push-paper"], num_users=2), 2, "x"))
     batch = problems(expected)
     plan = push_batch.anneal(batch, 100, 0.1, np.random.default_rng(0))
     assert (batch.allowed[np.arange(len(plan)), np.minimum(plan, 17)] | (plan == 18)).all()
