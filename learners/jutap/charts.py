@@ -1,7 +1,7 @@
 """A map as a network sees it that flies maps it was not trained on.
 
-What is known is what the paper gives its agent, the map: the links and prices of every cell, END,
-and what three walks cost that anybody can fly. No table of costs to go is among it.
+It holds what the paper gives its agent, END and the links and prices of every cell, and the costs
+of three simple walks. It holds no costs to go of the optimum.
 
 States are laid out on the grid: kind 0 is the strongest MBS of a cell, or HOLE, kind 1 is GEO.
 """
@@ -42,8 +42,8 @@ class Chart:
     onward
         Place that an action leads to, shape (2 N*N, A); 0 where it is not possible.
     cost, closer
-        Cost of an action, and whether it may be chosen: it ends nearer to END, or none does; same
-        shape.
+        Cost of an action, and whether it may be chosen, because it ends nearer to END or no action
+        does; same shape.
     place
         Place of every state of the table, shape (S,).
     """
@@ -123,12 +123,12 @@ def _totals(chart: Chart, value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _apart(table: Table, move: tuple[int, int]) -> IntArray:
-    """Return what moves from every cell to END come to if all cells were open, shape (N*N,).
+    """Return the sum over the moves from every cell to END if all were open, shape (N*N,).
 
     Parameters
     ----------
     move
-        What a straight and a diagonal move come to.
+        What a straight and a diagonal move add, energy or price.
     """
     up, right = (abs(each) for each in _offsets(table))
     near, far = np.minimum(up, right), np.maximum(up, right)
@@ -156,7 +156,7 @@ def _places(table: Table, least: NDArray[np.float64]) -> list[NDArray[np.float64
 
 
 def _links(table: Table) -> list[NDArray[np.float64]]:
-    """Return the cost of links of terrestrial moves in 8 directions, 1 where there is none."""
+    """Return the scaled link cost of terrestrial moves in 8 directions, 1 if impossible."""
     x, found = table.instance, []
     scale = max(abs(x.cost.hole), abs(x.cost.mbs_to_mbs), 1)
     ground = np.flatnonzero(table.link != x.geo)
@@ -172,8 +172,8 @@ def _links(table: Table) -> list[NDArray[np.float64]]:
 def _walks(table: Table) -> NDArray[np.float64]:
     """Return what the three walks cost from every cell, shape (3, N*N).
 
-    On the ground, straight to END: its diagonals first, its straight moves first, or a diagonal
-    wherever that is nearer to the line. Where a walk is blocked, its moves alone without links.
+    They are terrestrial and go nearer to END with every move: diagonals first, straight moves
+    first, or whichever stays nearer to the line. Of a walk that is blocked, moves alone count.
     """
     up, right = _offsets(table)
     rows, columns = abs(up), abs(right)

@@ -2,9 +2,8 @@
 
 A convolutional network (a small U-Net: Ronneberger, Fischer & Brox, MICCAI 2015) looks at a whole
 map and says of every cell and link what the flight to END costs from there; the agent takes the
-move with the least cost and cost to go. It learns by imitation: the exact table of costs to go of
-maps drawn from the scenario, of which it sees none when it flies. What it sees is in
-`learners.jutap.charts`.
+move with the least cost and cost to go. It learns from the exact costs to go of maps drawn from the
+scenario; in flight it sees none of them. What it sees is in `learners.jutap.charts`.
 
 The network says how much less a flight costs than the cheapest of three straight walks. Before
 training that is 0: the untrained agent is the rule that looks one move ahead along these walks.
@@ -136,7 +135,7 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Return what the walks cost too much, shape (n, C, N, N) to (n, 2 N*N)."""
+        """Return cost of the cheapest walk less that of a flight, (n, C, N, N) to (n, 2 N*N)."""
         levels = [self.down[0](seen)]
         for block in list(self.down)[1:]:
             levels.append(block(nn.functional.max_pool2d(levels[-1], 2, ceil_mode=True)))

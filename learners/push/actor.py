@@ -78,7 +78,7 @@ class Choosing:
 
 
 class Curve:
-    """The measure of a training curve: saving on scenes that are not trained on.
+    """The measure of a training curve: saving on scenes apart from those of the training.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Curve:
         self._best = np.maximum(self._by_instance(replay(batch, best)), 1)
 
     def savings(self, actor: Actor) -> list[float]:
-        """Return what the actor saves of what annealed plans save that know all births.
+        """Return the actor's saving over that of annealed plans that know all births.
 
         One number an instance.
         """
@@ -119,7 +119,7 @@ class ActorPolicy:
     births
         Contents of an instance.
     codes
-        Codes of all images if others are to be seen than those observed, shape (F, width).
+        Codes of all images where they replace those observed, shape (F, width).
     """
 
     def __init__(self, actor: Actor, births: int, codes: Float | None = None) -> None:

@@ -14,12 +14,13 @@ The project's own agent for PUSH, trained in two stages on births drawn from the
    is added with a weight that falls to 0.
 
 Heads of a user are decided in sequence, so a decision sees the earlier ones of its slot, and what
-the contents already pushed are still worth (`push_features`). Choices are slots after birth.
+the contents already pushed are still worth (`learners.push.features`). Choices are slots after
+birth.
 
 Trained on a scenario, contents save what the law expects of their attributes and images (``demand =
 law``), or what a model of demand expects that is learned from requests first (``demand = learned``,
-see `push_demand`). Trained on one instance, they save its requests as they fell, and every head has
-logits of its own beside the network's: a plan may be learned by heart.
+see `learners.push.demand`). Trained on one instance, they save its requests as they fell, and every
+head has logits of its own beside the network's: a plan may be learned by heart.
 """
 
 import copy
@@ -184,7 +185,7 @@ class CounterfactualCourse(Rounds):
             self._play(left / (1 - part))
 
     def measure(self) -> list[float]:
-        """Return what the agent saves of annealed plans that know all births."""
+        """Return the agent's saving over that of annealed plans that know all births."""
         seen = self._decide(self._checked, chooser(self.planner, self._checked))
         saved = self._by_instance(replay(self._checked.batch, seen.plan))
         shares: list[float] = (saved / self._best).tolist()

@@ -1,7 +1,7 @@
 """Agent ``push.maac``: multi-actor attention critic (Iqbal and Sha 2019, arXiv:1810.02912).
 
 Off-policy: episodes are kept, and critic and actor learn from them by soft actor-critic with the
-attention critic of `learners.push.networks.attention`. Of the reference implementation are kept:
+attention critic of `learners.push.networks.attention`. As in the reference implementation,
 actions of all agents are drawn anew from the current policies for the actor and from the target
 policies for the critic's targets, rewards are standardised over the replay, the actor follows
 
@@ -100,14 +100,8 @@ class Maac:
         Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
-    state
-        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
-        cluster's caches place by place.
-    links
-        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
-        reward with the delays of their own network.
-    images, backbone
-        What is seen of images, and through which networks, see `learners.push.mappo.Mappo`.
+    state, links, images, backbone, redraws, device
+        As in `learners.push.mappo.Mappo`.
     episodes
         Instances played a round, and learned from at once.
     updates
@@ -115,16 +109,12 @@ class Maac:
     replay
         Rounds that are kept.
     gamma, tau, scale
-        Discount, part of the weights that a target network takes over a step, and the factor
+        Discount; share of the learned weights that a target network takes over in a step; weight
         of the reward against the entropy.
     actor_rate, critic_rate
         Learning rates of Adam.
     hidden, attend
         Width of all layers, and attention heads.
-    redraws
-        How often births get other attributes and images before new ones are drawn.
-    device
-        Where networks are trained.
     """
 
     profile: Literal["fair", "paper"] = "fair"
@@ -188,7 +178,7 @@ class Lesson(NamedTuple):
     sight, action
         As in `Episode`.
     crowd
-        Steps are slot by slot the instances of an episode; agents are clusters.
+        Agents are clusters; with E instances, step t E + e is slot t of instance e.
     active
         Whether a cluster makes contents in the instance, shape (B, K).
     delay
@@ -333,7 +323,7 @@ class MaacCourse(PushCourse):
             self._learn(x, -(x.delay - mean) / deviation, noise)
 
     def _delay(self, played: Episode) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return what is paid in each slot: delay of all users in units, or its logarithm."""
+        """Return the cost of each slot: delay of all users in units, or log2(1 + seconds)."""
         by_user = played.delay.reshape(len(played.delay), -1, self.shape.users)
         delay: np.ndarray[Any, np.dtype[np.float64]] = by_user.sum(axis=2).astype(np.float64)
         return np.log2(1 + delay / 1e6) if self.config.reward_log else delay / self.scenes.unit_us
@@ -358,7 +348,7 @@ class MaacCourse(PushCourse):
         )
 
     def _learn(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
-        """Take a step of the critic, then one of the actor, then of their targets."""
+        """Take a step of the critic, then of the actor, then move their target networks."""
         self._learn_critic(x, reward, noise)
         log_probs = self.actor(x.sight, self.actor.recall(x.sight, x.opening))
         action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)

@@ -9,7 +9,7 @@ summed over an agent's heads (``ratio = per_head``); ``joint`` clips their produ
 The reward is minus the delay. How much of it a head is credited with decides what can be learned:
 
 ``shared``
-    The paper's: the delay of all users, for every agent.
+    The delay of all users, for every agent, as in the paper.
 ``user``
     The delay of the head's user. Users share nothing, so nothing is lost.
 ``head``
@@ -115,7 +115,7 @@ class Mappo:
     actor_rate, critic_rate
         Learning rates of Adam.
     decay
-        Whether they fall linearly to 0.
+        Whether the learning rates fall linearly to 0.
     hidden
         Width of all layers.
     redraws
@@ -347,8 +347,8 @@ class MappoCourse(PushCourse):
     ) -> Iterator[tuple[Seen, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 
-        A minibatch is all that happened in some instances, drawn anew in every epoch; those that
-        are `known` are not taken apart again.
+        A minibatch is all that happened in some instances, drawn anew in every epoch. Minibatches
+        are kept in `known`, by the numbers of their instances, and taken from there.
         """
         if self.config.minibatches == 1:
             yield seen, found

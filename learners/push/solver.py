@@ -45,7 +45,7 @@ class PushAgent(FromFile, Told):
         return "past"
 
     def path(self, seed: int | None = None) -> Path:
-        """Return the agent file of a seed, without one the first there is."""
+        """Return the agent file of a seed; without a seed, the first file there is."""
         if seed is None and self.stochastic:
             pattern = of_seed(self.agent, "*")
             return min(pattern.parent.glob(pattern.name))

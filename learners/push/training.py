@@ -20,8 +20,8 @@ from opt_istn.training import Task
 
 Observed = Literal["own", "paper"]
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
-# Switches that came later, as they are off, and what goes with them: agent files name them where
-# they are on, so that trainings of before go on.
+# Switches that earlier releases did not have: name, value when off, fields that matter when on.
+# Agent files leave out what is off, so that checkpoints of those releases still fit.
 _LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("recurrent", False, ("chunk",)),
     ("state", "own", ()),
@@ -62,7 +62,7 @@ class PushCourse(Rounds):
     config, task, seed
         As in `learners.push.mappo.Mappo.train`; all fields given.
     chunk
-        Of the actor's memory, see `learners.push.networks.nets.Shape`.
+        Slots of a chunk of the actor's memory, see `learners.push.networks.nets.Shape`.
     """
 
     def __init__(self, config: Config, task: Task, seed: int, chunk: int = 0) -> None:
@@ -84,11 +84,11 @@ class PushCourse(Rounds):
         self._curve = Curve(self.scenes, self.rng(CHECK, 0))
 
     def measure(self) -> list[float]:
-        """Return what the agent saves of annealed plans that know all births."""
+        """Return the agent's saving over that of annealed plans that know all births."""
         return self._curve.savings(self.actor)
 
     def told(self) -> dict[str, float | None]:
-        """Return mean entropy of heads, and the part of returns' variance that values explain."""
+        """Return the mean entropy of heads, and the share of the returns' variance explained."""
         return {"entropy": self.entropy, "explained": self.explained}
 
     def weights(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class PushCourse(Rounds):
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
         state |= {"backbone": self._backbone, "best": self.best}
-        for switch, off, also in _LATER:  # as files say it that are older than the switch
+        for switch, off, also in _LATER:
             if config.get(switch) == off:
                 config = {k: v for k, v in config.items() if k not in (switch, *also)}
         if self._config.backbone:  # another file of the same name makes another training
@@ -120,7 +120,7 @@ class PushCourse(Rounds):
         return agent.Agent(*known, **told)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; those of before do not say that steps are taken in one go."""
+        """Go on from a state, which says nothing of `fused` if an earlier release wrote it."""
         steps = [
             {**x, "param_groups": [{**group, "fused": self.fused} for group in x["param_groups"]]}
             for x in state["optimizers"]
