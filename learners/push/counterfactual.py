@@ -27,14 +27,13 @@ import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, training
+from learners import agent
 from learners.push.features import CURVES, SCALARS, ChooseSlot, Decided, decide
 from learners.push.planner import (
     METHOD,
@@ -46,8 +45,9 @@ from learners.push.planner import (
     sight,
 )
 from learners.push.sources import DrawnProblems, KnownProblems, Source
-from learners.push.stage.batch import anneal, counterfactuals, replay
+from learners.push.stage.batch import anneal, counterfactuals
 from learners.push.stage.draws import Problems
+from learners.push.training import CHECKED, HEAT, Curve, PushTrainer
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -61,19 +61,16 @@ from learners.training import (
     check_ranges,
     timed,
 )
-from opt_istn.push.instance import IntArray
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 _IMITATE, _PLAY, _CHECK, _WEIGHTS = range(4)  # independent streams of a training's seed
-_CHECKED = 8  # drawn instances that the curve is measured on
 _WINDOW = 32  # labelled batches that are kept for imitation
-_HEAT = 0.1  # first temperature of the annealing
 _CLIP = 5.0  # of the gradient's norm
 _OWN_RATE = 25.0  # learning rate of a head's own logits over that of the network
 
 
 @dataclass(frozen=True)
-class Counterfactual:
+class Counterfactual(PushTrainer):
     """Trains the agent.
 
     Parameters
@@ -129,13 +126,9 @@ class Counterfactual:
         check_device(self.device)
         check_one(self, "time_s", "steps")
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(CounterfactualCourse(self, task, seed), out, report)
+    def course(self, task: Task, seed: int) -> "CounterfactualCourse":
+        """Return the training that `train` carries out."""
+        return CounterfactualCourse(self, task, seed)
 
 
 class Labelled(NamedTuple):
@@ -170,9 +163,9 @@ class CounterfactualCourse(Rounds):
         """Learn demand, draw the instances of the training curve, and anneal plans for them."""
         self.source.learn(np.random.default_rng([self.seed, _WEIGHTS]))
         rng = self.rng(_CHECK, 0)
-        self._checked = self.source.problems(_CHECKED, rng)
-        best = anneal(self._checked.batch, 2 * self.config.sweeps, _HEAT, rng)
-        self._best = np.maximum(self._by_instance(replay(self._checked.batch, best)), 1)
+        self._checked = self.source.problems(CHECKED, rng)
+        sweeps = 2 * self.config.sweeps
+        self._curve = Curve(self._checked.batch, self.source.num_users, sweeps, rng)
 
     def improve(self, left: float) -> None:
         """Take a step of imitation, or later of play."""
@@ -186,10 +179,8 @@ class CounterfactualCourse(Rounds):
 
     def measure(self) -> list[float]:
         """Return the agent's saving over that of annealed plans that know all births."""
-        seen = self._decide(self._checked, chooser(self.planner, self._checked))
-        saved = self._by_instance(replay(self._checked.batch, seen.plan))
-        shares: list[float] = (saved / self._best).tolist()
-        return shares
+        choose = chooser(self.planner, self._checked)
+        return self._curve.savings(self._decide(self._checked, choose).plan)
 
     def weights(self) -> dict[str, Any]:
         """Return the network's tensors."""
@@ -218,10 +209,6 @@ class CounterfactualCourse(Rounds):
         self._playing, self._num_labelled = state["playing"], state["num_labelled"]
         self.source.restore(state["source"])
 
-    def _by_instance(self, saved: IntArray) -> IntArray:
-        total: IntArray = saved.reshape(-1, self.source.num_users).sum(axis=1)
-        return total
-
     def _new_optimizer(self) -> torch.optim.Optimizer:
         """Return Adam without moments: those of one stage's gradients mislead the other's."""
         named = self.planner.named_parameters()
@@ -244,7 +231,7 @@ class CounterfactualCourse(Rounds):
         """Return heads of newly drawn instances as seen in an annealed plan, and its choices."""
         rng = self.rng(_IMITATE, number, 1)
         problems = self.source.problems(self.config.batch, rng)
-        plan = anneal(problems.batch, self.config.sweeps, _HEAT, rng)
+        plan = anneal(problems.batch, self.config.sweeps, HEAT, rng)
         seen = self._decide(problems, lambda heads, *_: plan[heads])
         slots, release = problems.batch.num_slots, problems.batch.release
         choice = np.where(plan < slots, plan - release, slots)

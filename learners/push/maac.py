@@ -20,21 +20,20 @@ the delay of all users, the same for every agent; ``reward_log`` takes the paper
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import nets, training
+from learners import nets
 from learners.push.actor import Choosing
 from learners.push.networks.attention import AttentionCritic, Crowd
 from learners.push.networks.nets import HeadEncoder, Shape
 from learners.push.networks.vision import Images
 from learners.push.stage.episodes import Episode, again, perform
 from learners.push.stage.scene import Scene, Sight, home_width
-from learners.push.training import PLAY, REPLAY, Observed, PushCourse, explained
+from learners.push.training import PLAY, REPLAY, ActorTrainer, Observed, PushCourse, explained
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -51,40 +50,30 @@ from learners.training import (
     timed,
 )
 from opt_istn.files import InputError
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 _PENALTY = 1e-3  # of squared logits and attention scores
 _DECAY = 1e-3  # of the critic's weights
 _CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
 
 
-FAIR = {
-    "reward_log": False,
-    "state": "own",
-    "episodes": 4,
-    "updates": 4,
+FAIR: dict[str, Any] = {"reward_log": False, "state": "own", "episodes": 4, "updates": 4} | {
     "replay": 64,
     "tau": 0.01,
     "hidden": 64,
 }
-PROFILES = {
-    "fair": FAIR,
-    # The reference's width and target networks, and its 4 updates in 100 steps of the environment.
-    # Its batches have 1,024 steps; here a step has the decisions on some fifty heads.
-    "paper": {
-        "reward_log": True,
-        "state": "paper",
-        "episodes": 4,
-        "updates": 3,
-        "replay": 256,
-        "tau": 0.001,
-        "hidden": 128,
-    },
+# The reference's width and target networks, and its 4 updates in 100 steps of the environment. Its
+# batches have 1,024 steps; here a step has the decisions on some fifty heads.
+PAPER = {"reward_log": True, "state": "paper", "updates": 3} | {
+    "replay": 256,
+    "tau": 0.001,
+    "hidden": 128,
 }
+PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
 
 @dataclass(frozen=True)
-class Maac:
+class Maac(ActorTrainer):
     """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
@@ -157,17 +146,9 @@ class Maac:
         """Return what is trained: the fields that were not given are the profile's."""
         return timed(settled(self, PROFILES))
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
     def course(self, task: Task, seed: int) -> "MaacCourse":
         """Return the training that `train` carries out."""
         return MaacCourse(self, task, seed)
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(self.course(task, seed), out, report)
 
 
 class Lesson(NamedTuple):

@@ -22,14 +22,13 @@ is the same and noise is less.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from learners import nets, training
+from learners import nets
 from learners.push.actor import Choosing
 from learners.push.networks.nets import Critic
 from learners.push.networks.vision import Images
@@ -37,7 +36,7 @@ from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.stage.batch import counterfactuals
 from learners.push.stage.episodes import Episode, perform
 from learners.push.stage.scene import Sight, part_of
-from learners.push.training import PLAY, Observed, PushCourse, explained
+from learners.push.training import PLAY, ActorTrainer, Observed, PushCourse, explained
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -53,7 +52,7 @@ from learners.training import (
     timed,
 )
 from opt_istn.files import InputError
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 Credit = Literal["shared", "user", "head"]
 FAIR: dict[str, Any] = (
@@ -72,7 +71,7 @@ PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
 
 @dataclass(frozen=True)
-class Mappo:
+class Mappo(ActorTrainer):
     """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
@@ -184,17 +183,9 @@ class Mappo:
             filled["reward_log"] = False
         return timed(replace(self, **filled))
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
     def course(self, task: Task, seed: int) -> "MappoCourse":
         """Return the training that `train` carries out."""
         return MappoCourse(self, task, seed)
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(self.course(task, seed), out, report)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Chart:
+class View:
     """A map for a value network; costs in units of the objective.
 
     Parameters
@@ -61,7 +61,7 @@ def supports(table: Table) -> str | None:
     return "expected a bonus that is paid each time, or none" if table.instance.layered else None
 
 
-def chart_of(table: Table) -> Chart:
+def view_of(table: Table) -> View:
     """Lay out a table of the strongest association; O(states * actions).
 
     Raises
@@ -86,18 +86,18 @@ def chart_of(table: Table) -> Chart:
     least = flown.min(axis=0)
     channels = [*_places(table, least), *_links(table), *(flown - least)]
     seen = np.stack(channels).reshape(len(COLUMNS), x.grid, x.grid).astype(np.float32)
-    return Chart(seen, least.astype(np.float32), onward, cost, closer, place)
+    return View(seen, least.astype(np.float32), onward, cost, closer, place)
 
 
-def exact(table: Table, chart: Chart) -> Float:
+def exact(table: Table, view: View) -> Float:
     """Return the least cost to END of every place, NaN where there is none, shape (2 N*N,)."""
     value = value_iteration(table)
-    found = np.full(len(chart.onward), np.nan, np.float32)
-    found[chart.place] = np.where(value < LOST, value / MILLION, np.nan)
+    found = np.full(len(view.onward), np.nan, np.float32)
+    found[view.place] = np.where(value < LOST, value / MILLION, np.nan)
     return found
 
 
-def chosen(chart: Chart, value: NDArray[np.floating], lookahead: int = 1) -> IntArray:
+def chosen(view: View, value: NDArray[np.floating], lookahead: int = 1) -> IntArray:
     """Return the action of every state that is best by these costs to go, shape (S,).
 
     Parameters
@@ -107,17 +107,17 @@ def chosen(chart: Chart, value: NDArray[np.floating], lookahead: int = 1) -> Int
     lookahead
         Moves whose prices are known exactly before a cost to go takes over, at least 1.
     """
-    some = chart.closer.any(axis=1)
+    some = view.closer.any(axis=1)
     ahead = value.astype(np.float64)
     for _ in range(lookahead - 1):
-        ahead = np.where(some, _totals(chart, ahead).min(axis=1), ahead)
-    best: IntArray = _totals(chart, ahead)[chart.place].argmin(axis=1)
+        ahead = np.where(some, _totals(view, ahead).min(axis=1), ahead)
+    best: IntArray = _totals(view, ahead)[view.place].argmin(axis=1)
     return best
 
 
-def _totals(chart: Chart, value: NDArray[np.float64]) -> NDArray[np.float64]:
+def _totals(view: View, value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return cost and cost to go of every action, shape (2 N*N, A)."""
-    total = np.where(chart.closer, chart.cost + value[chart.onward], np.inf)
+    total = np.where(view.closer, view.cost + value[view.onward], np.inf)
     found: NDArray[np.float64] = np.where(np.isnan(total), np.inf, total)
     return found
 
