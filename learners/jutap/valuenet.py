@@ -238,7 +238,7 @@ class ValueNetCourse(training.Rounds):
         """Return how training stands."""
         saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
         done = f"update {self.step}, {self.spent_s:.0f} s, {self.counts['rollouts']} maps"
-        return f"{done}; saves {saving} of what optima save of straight walks on other maps"
+        return f"{done}; saves {saving} on other maps (0: straight walks, 1: optima)"
 
     def weights(self) -> dict[str, Any]:
         """Return the tensors that the agent flies with."""

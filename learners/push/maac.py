@@ -261,14 +261,14 @@ class MaacCourse(PushCourse):
         config = config.settled()
         super().__init__(config, task, seed)
         self.config = config
-        self.judge = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
-        self.late_actor, self.late_judge = copy.deepcopy((self.actor, self.judge))
-        self.learned = {"actor": self.actor, "judge": self.judge}
-        self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
+        self.critic = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
+        self.late_actor, self.late_critic = copy.deepcopy((self.actor, self.critic))
+        self.learned = {"actor": self.actor, "judge": self.critic}  # names that checkpoints have
+        self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_critic}
         self.optimizers = [
             torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=self.fused),
             torch.optim.Adam(
-                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
+                self.critic.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
             ),
         ]
         self._kept: dict[int, Episode] = {}
@@ -334,14 +334,14 @@ class MaacCourse(PushCourse):
         log_probs = self.actor(x.sight, self.actor.recall(x.sight, x.opening))
         action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
         with torch.no_grad():
-            table = self.judge(x, action)[0]
+            table = self.critic(x, action)[0]
         method = score_loss if self.config.actor_grad == "score" else straight_loss
         self.entropy = round(float(nets.entropy(log_probs.detach()).mean()), 4)
         open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
         loss = method(log_probs, action, table, self.config.scale).mean()
         self.take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
         with torch.no_grad():
-            pairs = ((self.late_actor, self.actor), (self.late_judge, self.judge))
+            pairs = ((self.late_actor, self.actor), (self.late_critic, self.critic))
             for target, module in pairs:
                 for old, new in zip(target.parameters(), module.parameters(), strict=True):
                     old.lerp_(new, self.config.tau)
@@ -350,18 +350,18 @@ class MaacCourse(PushCourse):
         with torch.no_grad():
             log_probs = self.late_actor(x.sight, self.late_actor.recall(x.sight, x.opening))
             action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
-            table, base, _ = self.late_judge(x, action)
+            table, base, _ = self.late_critic(x, action)
             value = _total(x, table, base, action)
             log_prob = x.crowd.sum(nets.log_prob(log_probs, action))
             steps = (*reward.shape, x.crowd.agents)
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
-        table, base, strain = self.judge(x, x.action)
+        table, base, strain = self.critic(x, x.action)
         value = _total(x, table, base, x.action)
         error = value - target.flatten(0, 1)
         self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
         loss = error[x.active].square().mean() + _PENALTY * strain
-        self.take(1, self.judge, loss, _CRITIC_CLIP)
+        self.take(1, self.critic, loss, _CRITIC_CLIP)
 
 
 def _total(x: Lesson, table: Tensor, base: Tensor, action: Tensor) -> Tensor:
