@@ -113,6 +113,23 @@ def described(task: Task) -> dict[str, Any]:
     return described | {"instance": task.instance.sha256}
 
 
+def is_of(instance: Any, trained_on: Mapping[str, Any], absent: Mapping[str, Any]) -> bool:
+    """Return whether an instance is the one of a training, or of its scenario.
+
+    Parameters
+    ----------
+    trained_on
+        What `described` says of the task.
+    absent
+        Parameters that scenarios leave out where they have these values.
+    """
+    scenario = trained_on.get("scenario")
+    if not isinstance(scenario, dict):
+        return bool(instance.sha256 == trained_on.get("instance"))
+    expected, found = {**absent, **scenario}, {**absent, **instance.scenario}
+    return all(found.get(name) == value for name, value in expected.items())
+
+
 def contract(columns: Sequence[str]) -> dict[str, Any]:
     """Return what an agent file says of an observation with these columns."""
     layout = hashlib.sha256("\n".join(columns).encode()).hexdigest()

@@ -84,6 +84,30 @@ class OnnxFile:
             rule = f"expected {list(shape)} after the first dimension, found {found}"
             raise InputError(f"input {name}", rule, self.path)
 
+    def chosen(self, values: Mapping[str, NDArray[Any]], mask: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the choices in the first output, or the best possible ones by its scores.
+
+        Parameters
+        ----------
+        mask
+            What is possible (not 0), shape (..., A). Choices have all of its dimensions but the
+            last, or but the last and one of size 1 more; scores have its shape.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be run on these inputs, or its output is neither.
+        """
+        found, shape = self(values), mask.shape[:-1]
+        if found.dtype.kind in "iu" and found.shape in (shape, (*shape, 1)):
+            return found.reshape(shape).astype(np.int64)
+        if found.dtype.kind != "f" or found.shape != mask.shape:
+            rule = f"expected scores {mask.shape} or choices {shape}"
+            rule = f"{rule}, found {found.dtype} {found.shape}"
+            raise InputError("output", rule, self.path)
+        best: NDArray[np.int64] = np.where(mask > 0, found, -np.inf).argmax(axis=-1)
+        return best
+
     def __call__(self, values: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
         """Return the first output.
 

@@ -134,7 +134,7 @@ class Rounds(ABC):
         done = f"round {self.step}, {self.spent_s:.0f} of {time_s or DEFAULT_S:g} s"
         if steps is not None:
             done = f"round {self.step} of {steps}"
-        return f"{done}; saves {saving} of what annealed plans save that know all births"
+        return f"{done}; saves {saving} (1: as annealed plans that know all births)"
 
     def state(self) -> dict[str, Any]:
         """Return what is needed to go on."""

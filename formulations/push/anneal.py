@@ -17,7 +17,7 @@ _RATE = 5e8  # contents and slots looked at in a second
 
 
 def options(problem: UserProblem) -> tuple[NDArray[np.bool], IntArray, IntArray]:
-    """Return in which slots a push can save something, and each content's slots with never.
+    """Return in which slots a push can save something, as a mask and as a list per content.
 
     Returns
     -------

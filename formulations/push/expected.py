@@ -2,8 +2,8 @@
 
 With ``delays=actual`` the delays that misses will have are known as well, with ``delays=law`` only
 their mean by a content's age, as to a policy that looks at no link. The difference of the two
-plans is what foresight of delays is worth, and what is then left to a policy that knows the law
-is for births to come and its own error.
+plans is what foresight of delays is worth. A policy that knows the law lags behind the second by
+what foresight of births is worth, and by its own error.
 
 Requests do not depend on pushes, so no policy that cannot see requests has a lower expected delay
 than the best plan on expected requests (`opt_istn.push.expected`). That problem is an instance

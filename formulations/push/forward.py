@@ -84,8 +84,8 @@ def _closed(
 ) -> tuple[int, Chain]:
     """Return an upper bound on the saving, and the plan that reaches it if it is a new one.
 
-    Thresholds come from above, each twice as far from the first bound as the last: few labels
-    stand above a high one, and one that some plan beats is the last.
+    Thresholds fall, each twice as far below the first bound as the one before, for few labels stand
+    above a high one. The first that some plan beats is the last.
     """
     known = completions(problem, prices)
     most = first = int(known.value[0].flat[0] + prices.sum())  # of the empty cache
@@ -226,7 +226,7 @@ def _push(labels: Labels, f: int, t: int, most: _Most) -> Labels:
 
 
 def _forget(labels: Labels, digit: list[int], open_: frozenset[int]) -> Labels:
-    """Return labels that hold nothing that is not requested, and remember no closed content."""
+    """Return labels without contents requested no more, and evicted ones not to be pushed."""
     result: Labels = {}
     for (held, gone), found in labels.items():
         x = tuple([f if digit[f] else _EMPTY for f in held]), gone & open_

@@ -287,7 +287,7 @@ def _walk(  # type: ignore[no-untyped-def] # a kernel
             value += new
             if value > best_value:
                 best_value = value
-                for j in range(len(plan)):  # a slice takes two seconds to compile
+                for j in range(len(plan)):  # a slice would be slow to compile
                     best[j] = plan[j]
         else:
             if f != g:

@@ -2,9 +2,8 @@
 
 Users are taken in order, several at a time if a method says it runs on threads. Each may use an
 equal share of the time and work that is left, so what one leaves over is carried on to the next;
-time left at the end goes to those not yet proven. A
-user who was not reached gets the trivial bound `relaxed_bound` and no pushes; the sum of the
-users' bounds stays a valid bound.
+time left at the end goes to those not yet proven. A user who was not reached gets the trivial bound
+`relaxed_bound` and no pushes; the sum of the users' bounds stays a valid bound.
 """
 
 import math
@@ -163,7 +162,7 @@ def _report(
 ) -> None:
     """Report what is known of all users, with what an engine that still runs says of one.
 
-    Engines get there by their task's budget: what they report is of their user.
+    Engines call this through their task's budget, so what they report is about its user.
     """
     if budget.listener is None:
         return

@@ -34,9 +34,9 @@ class Measure:
 
     @cached_property
     def straight(self) -> int:
-        """What the straightest walks from the chosen STARTs cost together.
+        """Summed cost of the straightest walks from the chosen STARTs.
 
-        Within the energy that is left there, where the process knows it.
+        Where the process knows the energy that is left, walks keep within it.
         """
         x, total = self.table.instance, 0
         states = self.table.starts[self.chosen]
@@ -51,9 +51,9 @@ class Measure:
         """Return how a policy flies.
 
         ``success`` and the gaps ``gap`` (mean) and ``total_gap`` are of all STARTs, to the optimum
-        of the strongest association; ``validation``, the mean cost in objective units, and
-        ``saving`` of the chosen ones. The saving is 1 for the optimum and 0 for the straightest
-        walks, of their summed costs; if those are optimal, 1 less the gap of the summed costs.
+        of the strongest association. ``validation``, the mean cost in objective units, and
+        ``saving`` are of the chosen STARTs. The saving compares summed costs: 1 is the optimum, 0
+        the straightest walks. If these are optimal, it is 1 less the gap to them.
 
         Parameters
         ----------

@@ -96,8 +96,8 @@ class Dqn:
     gamma, tau, buffer
         Discount, step of the soft target update, capacity L_B.
     epsilon, epsilon_min, epsilon_decay
-        eps_0, eps_min, and lambda of eps = max(eps_min, eps_0 lambda^n); 0: eps falls linearly
-        from eps_0 to eps_min over the first half of the training.
+        eps_0, eps_min, and lambda of eps = max(eps_min, eps_0 lambda^n); with lambda = 0, eps falls
+        linearly from eps_0 to eps_min over the first half of the training.
     epsilon_by
         What n counts, ``episode`` or ``step``.
     warm_up

@@ -104,7 +104,7 @@ def _step(
 
 
 class Seen(spaces.Box):
-    """The space of observations, which says what it is: stable-baselines3 saves it with an agent.
+    """The space of observations with its layout and map, saved by stable-baselines3 with an agent.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ class JutapEnv(gymnasium.Env[Float, np.int64]):
     ) -> tuple[Float, dict[str, Any]]:
         """Begin an episode; ``options={"cell": q}`` chooses where.
 
-        Chosen, START has the link that the instance gives it; other cells their strongest.
+        START has the link that the instance gives it, any other cell its strongest.
         """
         super().reset(seed=seed)
         starts, cells = self.table.starts, self.table.cell[self.table.starts]

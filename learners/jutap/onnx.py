@@ -10,8 +10,6 @@ stand in ``opt_istn.instance``.
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from learners.elsewhere import of_seed
 from learners.jutap.foreign import AgentFile, check_map, check_widths
 from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
@@ -19,7 +17,7 @@ from opt_istn.files import InputError
 from opt_istn.jutap.flights.observation import Layout, layout_of
 from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
-from opt_istn.jutap.starts import Acts, best_of
+from opt_istn.jutap.starts import Acts
 
 
 @dataclass(frozen=True)
@@ -42,20 +40,10 @@ class OnnxAgent(AgentFile):
         check_widths(layout, instance, width if isinstance(width, int) else None, network.path)
 
         def acts(seen: Float, mask: Mask) -> IntArray:
-            found = network({name: seen})
-            if found.dtype.kind in "iu" and found.size == len(seen):
-                return _checked(found.reshape(-1), mask, network.path)
-            if found.dtype.kind != "f" or found.shape != mask.shape:
-                rule = f"expected scores {mask.shape} or actions, found {found.dtype} {found.shape}"
+            chosen, last = network.chosen({name: seen}, mask), mask.shape[1] - 1
+            if len(chosen) and not 0 <= chosen.min() <= chosen.max() <= last:
+                rule = f"expected actions 0..{last}, found {chosen.min()}..{chosen.max()}"
                 raise InputError("output", rule, network.path)
-            return best_of(found, mask, masked=True)
+            return chosen
 
         return layout, acts
-
-
-def _checked(actions: IntArray, mask: Mask, source: str) -> IntArray:
-    count = mask.shape[1]
-    if len(actions) and not 0 <= actions.min() <= actions.max() < count:
-        rule = f"expected actions 0..{count - 1}, found {actions.min()}..{actions.max()}"
-        raise InputError("output", rule, source)
-    return actions.astype(np.int64)

@@ -1,8 +1,8 @@
 """Solver ``jutap.sb3``: an agent that stable-baselines3 trained in ``opt-istn/Jutap-v0``.
 
 The file is what ``model.save`` writes. It holds pickled Python objects: load files of people that
-you trust, as stable-baselines3 asks, too. Only the policy is made of it (PPO, A2C, DQN, and of
-sb3-contrib QR-DQN and MaskablePPO); optimiser, replay buffer and schedules stay unread.
+you trust, as stable-baselines3 asks, too. Only its policy is used (PPO, A2C, DQN; QR-DQN and
+MaskablePPO of sb3-contrib), not optimiser, replay buffer and schedules.
 """
 
 import json
@@ -38,8 +38,8 @@ class Sb3Agent(AgentFile):
     agent
         The file of ``model.save``; ``{seed}`` in its name is filled in with the solver's seed.
     masked
-        Whether actions that are not possible are left out, as own agents do; without it the agent
-        may choose one, and stays where it is.
+        Whether impossible actions are excluded, as for the project's own agents. If not, an agent
+        that chooses one stays where it is.
     """
 
     masked: bool = True

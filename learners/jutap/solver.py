@@ -1,10 +1,9 @@
 """What the JUTAP agents share as solvers: an agent file, followed greedily, is a plan."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 from learners import agent
 from learners.agent import Agent
@@ -41,14 +40,6 @@ def process_of(instance: Instance, budget: BudgetKind) -> Table:
         raise InputError("budget", rule)
     table = table_of(strongest(instance))
     return with_energy(table) if budget == "known" else table
-
-
-def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
-    """Return whether an instance is the one of the training, or of its scenario."""
-    scenario = trained_on.get("scenario")
-    if not isinstance(scenario, dict):
-        return bool(instance.sha256 == trained_on.get("instance"))
-    return all(instance.scenario.get(name) == value for name, value in scenario.items())
 
 
 class Flyer:
@@ -126,7 +117,7 @@ class AgentSolver(Flyer, Told):
         """
         path = of_seed(self.agent, seed)
         loaded = agent.load(path, self.method)
-        if not self.elsewhere and not is_of(instance, loaded.trained_on):
+        if not self.elsewhere and not agent.is_of(instance, loaded.trained_on, {}):
             rule = f"trained on {loaded.trained_on.get('name')!r}, not on this map"
             raise InputError(
                 "trained_on", f"{rule}; elsewhere=true flies it all the same", str(path)

@@ -2,9 +2,8 @@
 
 A convolutional network (a small U-Net: Ronneberger, Fischer & Brox, MICCAI 2015) looks at a whole
 map and says of every cell and link what the flight to END costs from there; the agent takes the
-move with the least cost and cost to go. It learns by imitation: the exact table of costs to go of
-maps drawn from the scenario, of which it sees none when it flies. What it sees is in
-`learners.jutap.charts`.
+move with the least cost and cost to go. It learns from the exact costs to go of maps drawn from the
+scenario; in flight it sees none of them. What it sees is in `learners.jutap.views`.
 
 The network says how much less a flight costs than the cheapest of three straight walks. Before
 training that is 0: the untrained agent is the rule that looks one move ahead along these walks.
@@ -23,10 +22,10 @@ from torch import Tensor, nn
 
 from learners import agent, training
 from learners.agent import Agent
-from learners.jutap import charts
-from learners.jutap.charts import COLUMNS, KINDS, Chart, chart_of, chosen
+from learners.jutap import views
 from learners.jutap.curve import Measure
 from learners.jutap.solver import AgentSolver
+from learners.jutap.views import COLUMNS, KINDS, View, chosen, view_of
 from learners.training import COUNT, POSITIVE, RATE, SECONDS, WIDTH, check_one, check_ranges
 from opt_istn.jutap.flights.table import Table, strongest, table_of
 from opt_istn.jutap.instance import IntArray
@@ -136,7 +135,7 @@ class Network(nn.Module):
         nn.init.zeros_(self.head.weight)
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Return what the walks cost too much, shape (n, C, N, N) to (n, 2 N*N)."""
+        """Return cost of the cheapest walk less that of a flight, (n, C, N, N) to (n, 2 N*N)."""
         levels = [self.down[0](seen)]
         for block in list(self.down)[1:]:
             levels.append(block(nn.functional.max_pool2d(levels[-1], 2, ceil_mode=True)))
@@ -150,7 +149,7 @@ class Network(nn.Module):
 
 
 class Lesson(NamedTuple):
-    """Maps to learn from, one or many: arrays as in `Chart`, and the exact costs to go."""
+    """Maps to learn from, one or many: arrays as in `View`, and the exact costs to go."""
 
     seen: Any
     walks: Any
@@ -162,9 +161,9 @@ class Lesson(NamedTuple):
 
 def lesson_of(table: Table) -> Lesson:
     """Return what is learned from a map."""
-    chart = chart_of(table)
-    known = (chart.seen, chart.walks, chart.onward, chart.cost, chart.closer)
-    return Lesson(*known, charts.exact(table, chart))
+    view = view_of(table)
+    known = (view.seen, view.walks, view.onward, view.cost, view.closer)
+    return Lesson(*known, views.exact(table, view))
 
 
 def values(net: Network, seen: Tensor, walks: Tensor) -> Tensor:
@@ -206,13 +205,13 @@ class ValueNetCourse(training.Rounds):
         self.optimizers = [self.optimizer]
         self.every = None if self.config.steps is None else max(self.config.steps // ROWS, 1)
         self.kept: deque[Lesson] = deque(maxlen=config.pool)
-        self.measures: list[tuple[Measure, Chart]] = []
+        self.measures: list[tuple[Measure, View]] = []
 
     def prepare(self) -> None:
         """Draw the maps of the curve, and those that were drawn before an interruption."""
         for k in range(VALIDATED):
             table = self._map(VALIDATION + k)
-            self.measures.append((Measure(table, np.random.default_rng(k)), chart_of(table)))
+            self.measures.append((Measure(table, np.random.default_rng(k)), view_of(table)))
         done = self.counts["rollouts"]
         self._draw(range(max(done - self.config.pool, 0), max(done, self.config.batch)))
 
@@ -233,13 +232,13 @@ class ValueNetCourse(training.Rounds):
 
     def measure(self) -> list[float]:
         """Return the saving on each of the curve's maps, see `Measure.row`."""
-        return [measure.row(flown(self.net, chart))["saving"] for measure, chart in self.measures]
+        return [measure.row(flown(self.net, view))["saving"] for measure, view in self.measures]
 
     def summary(self) -> str:
         """Return how training stands."""
         saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
         done = f"update {self.step}, {self.spent_s:.0f} s, {self.counts['rollouts']} maps"
-        return f"{done}; saves {saving} of what optima save of straight walks on other maps"
+        return f"{done}; saves {saving} on other maps (0: straight walks, 1: optima)"
 
     def weights(self) -> dict[str, Any]:
         """Return the tensors that the agent flies with."""
@@ -270,10 +269,10 @@ class ValueNetCourse(training.Rounds):
 
 
 @torch.no_grad()
-def flown(net: Network, chart: Chart, lookahead: int = 1) -> IntArray:
+def flown(net: Network, view: View, lookahead: int = 1) -> IntArray:
     """Return the action of every state, shape (S,); see `chosen`."""
-    seen, walks = torch.from_numpy(chart.seen)[None], torch.from_numpy(chart.walks)[None]
-    return chosen(chart, values(net, seen, walks)[0].numpy(), lookahead)
+    seen, walks = torch.from_numpy(view.seen)[None], torch.from_numpy(view.walks)[None]
+    return chosen(view, values(net, seen, walks)[0].numpy(), lookahead)
 
 
 @dataclass(frozen=True)
@@ -305,4 +304,4 @@ class ValueNetAgent(AgentSolver):
         net = Network(width, torch.Generator().manual_seed(loaded.seed))
         if self.weights != "untrained":
             agent.load_state(net, loaded.state.get(self.weights, {}), path)
-        return flown(net, chart_of(table), self.lookahead)
+        return flown(net, view_of(table), self.lookahead)

@@ -13,10 +13,8 @@ from learners import agent, nets
 from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Vision, classes_of
 from learners.push.solver import PushAgent, claims_of
-from learners.push.sources import Source
-from learners.push.stage.batch import anneal, batch_of, replay
+from learners.push.stage.batch import batch_of
 from learners.push.stage.draws import Problems
-from learners.push.stage.episodes import perform
 from learners.push.stage.scene import Scene, Sight, Stage, columns, scene_of, slot_of
 from learners.push.stage.view import Float, Satellites, contents_of, members
 from opt_istn.files import InputError
@@ -28,8 +26,6 @@ from opt_istn.solver import Budget, Claims
 
 LIMITS = {"users": 4096, "slots": 4096, "places": 4096, "width": agent.MAX_WIDTH, "code": 4096}
 LIMITS |= {"chunk": 4096, "satellites": 4096, "satellite_items": 4096}
-_CHECKED = 8  # drawn instances that a training curve is measured on
-_SWEEPS, _HEAT = 120, 0.1  # of the annealing that they are compared with
 
 
 class Choosing:
@@ -77,38 +73,6 @@ class Choosing:
         return self._output
 
 
-class Curve:
-    """The measure of a training curve: saving on scenes that are not trained on.
-
-    Parameters
-    ----------
-    scenes
-        Where they come from.
-    rng
-        Source of their randomness.
-    """
-
-    def __init__(self, scenes: Source, rng: np.random.Generator) -> None:
-        self._scene = scenes.scene(1 if scenes.num_own else _CHECKED, rng)
-        batch = self._scene.problems.batch
-        best = anneal(batch, _SWEEPS, _HEAT, rng)
-        self._best = np.maximum(self._by_instance(replay(batch, best)), 1)
-
-    def savings(self, actor: Actor) -> list[float]:
-        """Return what the actor saves of what annealed plans save that know all births.
-
-        One number an instance.
-        """
-        played = perform(self._scene, Choosing(actor))
-        saved = self._by_instance(replay(self._scene.problems.batch, played.plan))
-        shares: list[float] = (saved / self._best).tolist()
-        return shares
-
-    def _by_instance(self, saved: IntArray) -> IntArray:
-        total: IntArray = saved.reshape(-1, self._scene.users).sum(axis=1)
-        return total
-
-
 class ActorPolicy:
     """Plays an actor: decides on the newborn contents and pushes what is due.
 
@@ -119,7 +83,7 @@ class ActorPolicy:
     births
         Contents of an instance.
     codes
-        Codes of all images if others are to be seen than those observed, shape (F, width).
+        Codes of all images where they replace those observed, shape (F, width).
     """
 
     def __init__(self, actor: Actor, births: int, codes: Float | None = None) -> None:

@@ -14,26 +14,26 @@ The project's own agent for PUSH, trained in two stages on births drawn from the
    is added with a weight that falls to 0.
 
 Heads of a user are decided in sequence, so a decision sees the earlier ones of its slot, and what
-the contents already pushed are still worth (`push_features`). Choices are slots after birth.
+the contents already pushed are still worth (`learners.push.features`). Choices are slots after
+birth.
 
 Trained on a scenario, contents save what the law expects of their attributes and images (``demand =
 law``), or what a model of demand expects that is learned from requests first (``demand = learned``,
-see `push_demand`). Trained on one instance, they save its requests as they fell, and every head has
-logits of its own beside the network's: a plan may be learned by heart.
+see `learners.push.demand`). Trained on one instance, they save its requests as they fell, and every
+head has logits of its own beside the network's: a plan may be learned by heart.
 """
 
 import copy
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import agent, training
+from learners import agent
 from learners.push.features import CURVES, SCALARS, ChooseSlot, Decided, decide
 from learners.push.planner import (
     METHOD,
@@ -45,8 +45,9 @@ from learners.push.planner import (
     sight,
 )
 from learners.push.sources import DrawnProblems, KnownProblems, Source
-from learners.push.stage.batch import anneal, counterfactuals, replay
+from learners.push.stage.batch import anneal, counterfactuals
 from learners.push.stage.draws import Problems
+from learners.push.training import CHECKED, HEAT, Curve, PushTrainer
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -60,19 +61,16 @@ from learners.training import (
     check_ranges,
     timed,
 )
-from opt_istn.push.instance import IntArray
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 _IMITATE, _PLAY, _CHECK, _WEIGHTS = range(4)  # independent streams of a training's seed
-_CHECKED = 8  # drawn instances that the curve is measured on
 _WINDOW = 32  # labelled batches that are kept for imitation
-_HEAT = 0.1  # first temperature of the annealing
 _CLIP = 5.0  # of the gradient's norm
 _OWN_RATE = 25.0  # learning rate of a head's own logits over that of the network
 
 
 @dataclass(frozen=True)
-class Counterfactual:
+class Counterfactual(PushTrainer):
     """Trains the agent.
 
     Parameters
@@ -128,13 +126,9 @@ class Counterfactual:
         check_device(self.device)
         check_one(self, "time_s", "steps")
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(CounterfactualCourse(self, task, seed), out, report)
+    def course(self, task: Task, seed: int) -> "CounterfactualCourse":
+        """Return the training that `train` carries out."""
+        return CounterfactualCourse(self, task, seed)
 
 
 class Labelled(NamedTuple):
@@ -169,9 +163,9 @@ class CounterfactualCourse(Rounds):
         """Learn demand, draw the instances of the training curve, and anneal plans for them."""
         self.source.learn(np.random.default_rng([self.seed, _WEIGHTS]))
         rng = self.rng(_CHECK, 0)
-        self._checked = self.source.problems(_CHECKED, rng)
-        best = anneal(self._checked.batch, 2 * self.config.sweeps, _HEAT, rng)
-        self._best = np.maximum(self._by_instance(replay(self._checked.batch, best)), 1)
+        self._checked = self.source.problems(CHECKED, rng)
+        sweeps = 2 * self.config.sweeps
+        self._curve = Curve(self._checked.batch, self.source.num_users, sweeps, rng)
 
     def improve(self, left: float) -> None:
         """Take a step of imitation, or later of play."""
@@ -184,11 +178,9 @@ class CounterfactualCourse(Rounds):
             self._play(left / (1 - part))
 
     def measure(self) -> list[float]:
-        """Return what the agent saves of annealed plans that know all births."""
-        seen = self._decide(self._checked, chooser(self.planner, self._checked))
-        saved = self._by_instance(replay(self._checked.batch, seen.plan))
-        shares: list[float] = (saved / self._best).tolist()
-        return shares
+        """Return the agent's saving over that of annealed plans that know all births."""
+        choose = chooser(self.planner, self._checked)
+        return self._curve.savings(self._decide(self._checked, choose).plan)
 
     def weights(self) -> dict[str, Any]:
         """Return the network's tensors."""
@@ -217,10 +209,6 @@ class CounterfactualCourse(Rounds):
         self._playing, self._num_labelled = state["playing"], state["num_labelled"]
         self.source.restore(state["source"])
 
-    def _by_instance(self, saved: IntArray) -> IntArray:
-        total: IntArray = saved.reshape(-1, self.source.num_users).sum(axis=1)
-        return total
-
     def _new_optimizer(self) -> torch.optim.Optimizer:
         """Return Adam without moments: those of one stage's gradients mislead the other's."""
         named = self.planner.named_parameters()
@@ -243,7 +231,7 @@ class CounterfactualCourse(Rounds):
         """Return heads of newly drawn instances as seen in an annealed plan, and its choices."""
         rng = self.rng(_IMITATE, number, 1)
         problems = self.source.problems(self.config.batch, rng)
-        plan = anneal(problems.batch, self.config.sweeps, _HEAT, rng)
+        plan = anneal(problems.batch, self.config.sweeps, HEAT, rng)
         seen = self._decide(problems, lambda heads, *_: plan[heads])
         slots, release = problems.batch.num_slots, problems.batch.release
         choice = np.where(plan < slots, plan - release, slots)

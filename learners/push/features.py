@@ -8,7 +8,7 @@ d = 0..T-1 a head's features are
     worth[d]   what the content saves in slot t + d, if cached
     own[d]     what it saves if pushed in t + d, until the plan so far evicts it
     gain[d]    the same less what that push costs the contents that it evicts earlier
-    load[d]    pushes planned for t + d, in cachefuls
+    load[d]    pushes planned for t + d, in cachefuls: divided by L
     held[d]    what the plan so far saves in slot t + d
     rest[d]    what the undecided contents of this slot would save in t + d, if all were cached
     now[t]     1 for the current slot

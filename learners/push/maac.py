@@ -1,7 +1,7 @@
 """Agent ``push.maac``: multi-actor attention critic (Iqbal and Sha 2019, arXiv:1810.02912).
 
 Off-policy: episodes are kept, and critic and actor learn from them by soft actor-critic with the
-attention critic of `learners.push.networks.attention`. Of the reference implementation are kept:
+attention critic of `learners.push.networks.attention`. As in the reference implementation,
 actions of all agents are drawn anew from the current policies for the actor and from the target
 policies for the critic's targets, rewards are standardised over the replay, the actor follows
 
@@ -20,21 +20,20 @@ the delay of all users, the same for every agent; ``reward_log`` takes the paper
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from learners import nets, training
+from learners import nets
 from learners.push.actor import Choosing
 from learners.push.networks.attention import AttentionCritic, Crowd
 from learners.push.networks.nets import HeadEncoder, Shape
 from learners.push.networks.vision import Images
 from learners.push.stage.episodes import Episode, again, perform
 from learners.push.stage.scene import Scene, Sight, home_width
-from learners.push.training import PLAY, REPLAY, Observed, PushCourse, explained
+from learners.push.training import PLAY, REPLAY, ActorTrainer, Observed, PushCourse, explained
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -51,40 +50,30 @@ from learners.training import (
     timed,
 )
 from opt_istn.files import InputError
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 _PENALTY = 1e-3  # of squared logits and attention scores
 _DECAY = 1e-3  # of the critic's weights
 _CRITIC_CLIP, _ACTOR_CLIP = 10.0, 0.5  # of gradients' norms
 
 
-FAIR = {
-    "reward_log": False,
-    "state": "own",
-    "episodes": 4,
-    "updates": 4,
+FAIR: dict[str, Any] = {"reward_log": False, "state": "own", "episodes": 4, "updates": 4} | {
     "replay": 64,
     "tau": 0.01,
     "hidden": 64,
 }
-PROFILES = {
-    "fair": FAIR,
-    # The reference's width and target networks, and its 4 updates in 100 steps of the environment.
-    # Its batches have 1,024 steps; here a step has the decisions on some fifty heads.
-    "paper": {
-        "reward_log": True,
-        "state": "paper",
-        "episodes": 4,
-        "updates": 3,
-        "replay": 256,
-        "tau": 0.001,
-        "hidden": 128,
-    },
+# The reference's width and target networks, and its 4 updates in 100 steps of the environment. Its
+# batches have 1,024 steps; here a step has the decisions on some fifty heads.
+PAPER = {"reward_log": True, "state": "paper", "updates": 3} | {
+    "replay": 256,
+    "tau": 0.001,
+    "hidden": 128,
 }
+PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
 
 @dataclass(frozen=True)
-class Maac:
+class Maac(ActorTrainer):
     """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
@@ -100,14 +89,8 @@ class Maac:
         Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
-    state
-        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
-        cluster's caches place by place.
-    links
-        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
-        reward with the delays of their own network.
-    images, backbone
-        What is seen of images, and through which networks, see `learners.push.mappo.Mappo`.
+    state, links, images, backbone, redraws, device
+        As in `learners.push.mappo.Mappo`.
     episodes
         Instances played a round, and learned from at once.
     updates
@@ -115,16 +98,12 @@ class Maac:
     replay
         Rounds that are kept.
     gamma, tau, scale
-        Discount, part of the weights that a target network takes over a step, and the factor
+        Discount; share of the learned weights that a target network takes over in a step; weight
         of the reward against the entropy.
     actor_rate, critic_rate
         Learning rates of Adam.
     hidden, attend
         Width of all layers, and attention heads.
-    redraws
-        How often births get other attributes and images before new ones are drawn.
-    device
-        Where networks are trained.
     """
 
     profile: Literal["fair", "paper"] = "fair"
@@ -167,17 +146,9 @@ class Maac:
         """Return what is trained: the fields that were not given are the profile's."""
         return timed(settled(self, PROFILES))
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
     def course(self, task: Task, seed: int) -> "MaacCourse":
         """Return the training that `train` carries out."""
         return MaacCourse(self, task, seed)
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(self.course(task, seed), out, report)
 
 
 class Lesson(NamedTuple):
@@ -188,7 +159,7 @@ class Lesson(NamedTuple):
     sight, action
         As in `Episode`.
     crowd
-        Steps are slot by slot the instances of an episode; agents are clusters.
+        Agents are clusters; with E instances, step t E + e is slot t of instance e.
     active
         Whether a cluster makes contents in the instance, shape (B, K).
     delay
@@ -290,14 +261,14 @@ class MaacCourse(PushCourse):
         config = config.settled()
         super().__init__(config, task, seed)
         self.config = config
-        self.judge = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
-        self.late_actor, self.late_judge = copy.deepcopy((self.actor, self.judge))
-        self.learned = {"actor": self.actor, "judge": self.judge}
-        self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_judge}
+        self.critic = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
+        self.late_actor, self.late_critic = copy.deepcopy((self.actor, self.critic))
+        self.learned = {"actor": self.actor, "judge": self.critic}  # names that checkpoints have
+        self.learned |= {"late_actor": self.late_actor, "late_judge": self.late_critic}
         self.optimizers = [
             torch.optim.Adam(self.actor.parameters(), config.actor_rate, fused=self.fused),
             torch.optim.Adam(
-                self.judge.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
+                self.critic.parameters(), config.critic_rate, weight_decay=_DECAY, fused=self.fused
             ),
         ]
         self._kept: dict[int, Episode] = {}
@@ -333,7 +304,7 @@ class MaacCourse(PushCourse):
             self._learn(x, -(x.delay - mean) / deviation, noise)
 
     def _delay(self, played: Episode) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Return what is paid in each slot: delay of all users in units, or its logarithm."""
+        """Return the cost of each slot: delay of all users in units, or log2(1 + seconds)."""
         by_user = played.delay.reshape(len(played.delay), -1, self.shape.users)
         delay: np.ndarray[Any, np.dtype[np.float64]] = by_user.sum(axis=2).astype(np.float64)
         return np.log2(1 + delay / 1e6) if self.config.reward_log else delay / self.scenes.unit_us
@@ -358,19 +329,19 @@ class MaacCourse(PushCourse):
         )
 
     def _learn(self, x: Lesson, reward: Tensor, noise: torch.Generator) -> None:
-        """Take a step of the critic, then one of the actor, then of their targets."""
+        """Take a step of the critic, then of the actor, then move their target networks."""
         self._learn_critic(x, reward, noise)
         log_probs = self.actor(x.sight, self.actor.recall(x.sight, x.opening))
         action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
         with torch.no_grad():
-            table = self.judge(x, action)[0]
+            table = self.critic(x, action)[0]
         method = score_loss if self.config.actor_grad == "score" else straight_loss
         self.entropy = round(float(nets.entropy(log_probs.detach()).mean()), 4)
         open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
         loss = method(log_probs, action, table, self.config.scale).mean()
         self.take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
         with torch.no_grad():
-            pairs = ((self.late_actor, self.actor), (self.late_judge, self.judge))
+            pairs = ((self.late_actor, self.actor), (self.late_critic, self.critic))
             for target, module in pairs:
                 for old, new in zip(target.parameters(), module.parameters(), strict=True):
                     old.lerp_(new, self.config.tau)
@@ -379,18 +350,18 @@ class MaacCourse(PushCourse):
         with torch.no_grad():
             log_probs = self.late_actor(x.sight, self.late_actor.recall(x.sight, x.opening))
             action = nets.sample(log_probs.cpu(), noise).to(log_probs.device)
-            table, base, _ = self.late_judge(x, action)
+            table, base, _ = self.late_critic(x, action)
             value = _total(x, table, base, action)
             log_prob = x.crowd.sum(nets.log_prob(log_probs, action))
             steps = (*reward.shape, x.crowd.agents)
             parts = (value.view(steps), log_prob.view(steps))
             target = soft_targets(reward, *parts, self.config.gamma, self.config.scale)
-        table, base, strain = self.judge(x, x.action)
+        table, base, strain = self.critic(x, x.action)
         value = _total(x, table, base, x.action)
         error = value - target.flatten(0, 1)
         self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
         loss = error[x.active].square().mean() + _PENALTY * strain
-        self.take(1, self.judge, loss, _CRITIC_CLIP)
+        self.take(1, self.critic, loss, _CRITIC_CLIP)
 
 
 def _total(x: Lesson, table: Tensor, base: Tensor, action: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ summed over an agent's heads (``ratio = per_head``); ``joint`` clips their produ
 The reward is minus the delay. How much of it a head is credited with decides what can be learned:
 
 ``shared``
-    The paper's: the delay of all users, for every agent.
+    The delay of all users, for every agent, as in the paper.
 ``user``
     The delay of the head's user. Users share nothing, so nothing is lost.
 ``head``
@@ -22,14 +22,13 @@ is the same and noise is less.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from learners import nets, training
+from learners import nets
 from learners.push.actor import Choosing
 from learners.push.networks.nets import Critic
 from learners.push.networks.vision import Images
@@ -37,7 +36,7 @@ from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.stage.batch import counterfactuals
 from learners.push.stage.episodes import Episode, perform
 from learners.push.stage.scene import Sight, part_of
-from learners.push.training import PLAY, Observed, PushCourse, explained
+from learners.push.training import PLAY, ActorTrainer, Observed, PushCourse, explained
 from learners.training import (
     BY_PROFILE,
     COUNT,
@@ -53,7 +52,7 @@ from learners.training import (
     timed,
 )
 from opt_istn.files import InputError
-from opt_istn.training import Report, Task
+from opt_istn.training import Task
 
 Credit = Literal["shared", "user", "head"]
 FAIR: dict[str, Any] = (
@@ -72,7 +71,7 @@ PROFILES = {"fair": FAIR, "paper": FAIR | PAPER}
 
 
 @dataclass(frozen=True)
-class Mappo:
+class Mappo(ActorTrainer):
     """Trains the agent. What is not given is as in the profile, see `PROFILES`.
 
     Parameters
@@ -115,7 +114,7 @@ class Mappo:
     actor_rate, critic_rate
         Learning rates of Adam.
     decay
-        Whether they fall linearly to 0.
+        Whether the learning rates fall linearly to 0.
     hidden
         Width of all layers.
     redraws
@@ -184,17 +183,9 @@ class Mappo:
             filled["reward_log"] = False
         return timed(replace(self, **filled))
 
-    def supports(self, task: Task) -> str | None:
-        """Instances and scenarios of PUSH are supported."""
-        return None if task.problem == "push" else "expected a PUSH instance or scenario"
-
     def course(self, task: Task, seed: int) -> "MappoCourse":
         """Return the training that `train` carries out."""
         return MappoCourse(self, task, seed)
-
-    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
-        """Train, write the agent file, and return what is worth printing."""
-        return training.train(self.course(task, seed), out, report)
 
 
 @dataclass(frozen=True)
@@ -347,8 +338,8 @@ class MappoCourse(PushCourse):
     ) -> Iterator[tuple[Seen, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 
-        A minibatch is all that happened in some instances, drawn anew in every epoch; those that
-        are `known` are not taken apart again.
+        A minibatch is all that happened in some instances, drawn anew in every epoch. Minibatches
+        are kept in `known`, by the numbers of their instances, and taken from there.
         """
         if self.config.minibatches == 1:
             yield seen, found

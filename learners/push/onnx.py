@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from learners.elsewhere import FromFile, of_seed
@@ -50,8 +49,9 @@ class OnnxAgent(FromFile, Foreign):
         self._check(network, env)
 
         def act(seen: Mapping[str, NDArray[Any]], agent: str) -> IntArray:  # noqa: ARG001
-            found = network({name: seen[name][None] for name in network.inputs})
-            return _choices(found, np.asarray(seen["action_mask"]), network.path)
+            given = {name: seen[name][None] for name in network.inputs}
+            chosen: IntArray = network.chosen(given, seen["action_mask"][None])[0]
+            return chosen
 
         return claims_of(instance, plan_from_env(env, act))
 
@@ -68,15 +68,3 @@ class OnnxAgent(FromFile, Foreign):
                 rule = f"expected one of {', '.join(parts)}"
                 raise InputError(f"input {name}", rule, network.path)
             network.check(name, parts[name])
-
-
-def _choices(found: NDArray[Any], mask: NDArray[Any], source: str) -> IntArray:
-    """Return what an agent chooses, shape (H,)."""
-    if found.dtype.kind in "iu" and found.shape == (1, len(mask)):
-        chosen: IntArray = found[0].astype(np.int64)
-        return chosen
-    if found.dtype.kind != "f" or found.shape != (1, *mask.shape):
-        rule = f"expected scores {(1, *mask.shape)} or choices {(1, len(mask))}"
-        raise InputError("output", f"{rule}, found {found.dtype} {found.shape}", source)
-    best: IntArray = np.where(mask > 0, found[0], -np.inf).argmax(axis=1)
-    return best

@@ -61,7 +61,7 @@ class Planner(nn.Module):
             nn.ReLU(),
             nets.linear(hidden, num_slots + 1, rng, nets.GAIN_POLICY),
         )
-        self.trust = nn.Parameter(torch.tensor(2.0))  # in gains as they are at present
+        self.trust = nn.Parameter(torch.tensor(2.0))  # weight of `gain` in the logits
         self.own = nn.Parameter(torch.zeros(num_users, num_own, num_slots + 1))
 
     def forward(

@@ -47,7 +47,7 @@ def joint(values: Tensor, agent_of: Tensor, mean: bool = False) -> Tensor:
 
 
 def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: float) -> Tensor:
-    """Return on-policy's loss of normalised values: the worse of clipped and plain, Huber."""
+    """Return on-policy's value loss: of value and value clipped to `old`, the worse Huber loss."""
     moved = old + (value - old).clamp(-clip, clip)
     losses = [
         nn.functional.huber_loss(x, target, delta=huber, reduction="none") for x in (value, moved)

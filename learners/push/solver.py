@@ -45,7 +45,7 @@ class PushAgent(FromFile, Told):
         return "past"
 
     def path(self, seed: int | None = None) -> Path:
-        """Return the agent file of a seed, without one the first there is."""
+        """Return the agent file of a seed; without a seed, the first file there is."""
         if seed is None and self.stochastic:
             pattern = of_seed(self.agent, "*")
             return min(pattern.parent.glob(pattern.name))
@@ -64,7 +64,8 @@ class PushAgent(FromFile, Told):
             return f"expected {users} users and {slots} slots"
         if places is not None and int(instance.cache_size.max(initial=1)) != places:
             return f"expected caches of {places} contents"
-        if self.elsewhere or is_of(instance, trained_on):
+        none = dict.fromkeys(OUTSIDE, "")  # files that documents name only where there are any
+        if self.elsewhere or agent.is_of(instance, trained_on, none):
             return None
         return f"trained on {trained_on['name']}; elsewhere=true plays it all the same"
 
@@ -72,12 +73,3 @@ class PushAgent(FromFile, Told):
 def claims_of(instance: Instance, plan: Plan) -> Claims:
     """Return a feasible plan's claims."""
     return Claims(Status.FEASIBLE, plan, evaluate(instance, plan).cost)
-
-
-def is_of(instance: Instance, trained_on: Mapping[str, Any]) -> bool:
-    """Return whether an instance is the one of the training, or of its scenario."""
-    if "instance" in trained_on:
-        return bool(instance.sha256 == trained_on["instance"])
-    none = dict.fromkeys(OUTSIDE, "")  # files that documents name only where there are any
-    expected, found = none | trained_on["scenario"], none | instance.scenario
-    return all(found.get(name) == value for name, value in expected.items())

@@ -1,7 +1,8 @@
 """Where push agents' training problems come from, and what is known of savings in play."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,26 +41,32 @@ from opt_istn.push.world.demand import features
 from opt_istn.push.world.parameters import Scenario
 
 
-class Knowledge(Protocol):
-    """What an agent knows of savings when it plays."""
+class Knowledge(ABC):
+    """What an agent knows of savings when it plays.
 
-    unit_us: float  # savings that count as 1, microseconds
-    births: int  # contents of an instance
+    Parameters
+    ----------
+    state
+        Of the agent: ``unit_us``, savings that count as 1 in microseconds, ``births``, the contents
+        of an instance, and more.
+    """
 
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self.unit_us, self.births = float(state["unit_us"]), int(state["births"])
+
+    @abstractmethod
     def supports(self, instance: Instance) -> str | None:
         """Return None if the agent can play an instance, else one sentence saying why not."""
-        ...
 
-    def start(self, world: World | None) -> None:
+    def start(self, world: World | None) -> None:  # noqa: B027 - most know all from the start
         """Begin an instance."""
-        ...
 
+    @abstractmethod
     def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
         """Return what contents save by slot, whole microseconds, shape (M, n, T)."""
-        ...
 
 
-class Source(Protocol):
+class Source(ABC):
     """Where training problems come from, and the scenes that they are seen in."""
 
     num_users: int
@@ -70,28 +77,26 @@ class Source(Protocol):
     held: tuple[int, int] | None  # see `Scene.whole`
     unit_us: float  # delay that counts as 1, microseconds
 
-    def learn(self, rng: np.random.Generator) -> None:
+    def learn(self, rng: np.random.Generator) -> None:  # noqa: B027 - there may be nothing
         """Learn what has to be known before problems can be drawn."""
-        ...
 
+    @abstractmethod
     def problems(self, number: int, rng: np.random.Generator) -> Problems:
         """Return the problems of some instances."""
-        ...
 
+    @abstractmethod
     def scene(self, number: int, rng: np.random.Generator) -> Scene:
         """Return a scene of some instances; there has to be a vision."""
-        ...
 
+    @abstractmethod
     def state(self) -> dict[str, Any]:
         """Return what `knowledge_of` needs."""
-        ...
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - there may be nothing
         """Take over what was learned."""
-        ...
 
 
-class KnownProblems:
+class KnownProblems(Source):
     """Protocol ``memorise``: one instance, whose requests are known from having been served once.
 
     Parameters
@@ -130,9 +135,6 @@ class KnownProblems:
                 self._contents = self._contents._replace(codes=codes)
             self.code = self._contents.codes.shape[1]
 
-    def learn(self, rng: np.random.Generator) -> None:
-        """Nothing is left to learn."""
-
     def problems(self, number: int, rng: np.random.Generator) -> Problems:  # noqa: ARG002
         """Return the instance once, however many are asked for."""
         return self._problems
@@ -149,11 +151,8 @@ class KnownProblems:
         weight = torch.from_numpy(realised(self._instance))
         return {"unit_us": self.unit_us, "births": self.num_own, "weight": weight}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Nothing was learned."""
 
-
-class DrawnProblems:
+class DrawnProblems(Source):
     """Protocol ``generalise``: instances drawn from a scenario; delays are those expected.
 
     Parameters
@@ -273,13 +272,10 @@ def _at_birth_s(miss_us: IntArray, roi: NDArray[np.bool], release: IntArray) -> 
     return delay
 
 
-class _ByLaw:
+class _ByLaw(Knowledge):
     """Savings that the law of the instance's world expects."""
 
     _saving: Saving
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        self.unit_us, self.births = float(state["unit_us"]), int(state["births"])
 
     def supports(self, instance: Instance) -> str | None:
         """Instances that name their law are supported."""
@@ -318,20 +314,17 @@ class _ByModel(_ByLaw):
         return by_slot(saving, observation.release[contents])
 
 
-class _ByHeart:
+class _ByHeart(Knowledge):
     """Savings that were noted when an instance was served."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
-        self.unit_us, self.births = float(state["unit_us"]), int(state["births"])
+        super().__init__(state)
         self._weight = state["weight"].numpy()
 
     def supports(self, instance: Instance) -> str | None:
         """Return a reason unless it can be the instance that the agent learned."""
         same = instance.num_contents == self.births
         return None if same else "expected the instance that the agent was trained on"
-
-    def start(self, world: World | None) -> None:
-        """All is known."""
 
     def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:  # noqa: ARG002
         """Return what was noted."""

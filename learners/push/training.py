@@ -2,26 +2,34 @@
 
 import copy
 import dataclasses
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
-from learners import agent
-from learners.push.actor import Curve
+from learners import agent, training
+from learners.push.actor import Choosing
 from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Images, classes_of, vision_of
 from learners.push.sources import DrawnProblems, KnownProblems, Source
+from learners.push.stage.batch import Batch, anneal, replay
+from learners.push.stage.episodes import perform
 from learners.push.stage.scene import columns
-from learners.training import Rounds
-from opt_istn.training import Task
+from learners.training import Course, Rounds
+from opt_istn.push.instance import IntArray
+from opt_istn.training import Report, Task
 
 Observed = Literal["own", "paper"]
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
-# Switches that came later, as they are off, and what goes with them: agent files name them where
-# they are on, so that trainings of before go on.
+CHECKED = 8  # drawn instances that a training curve is measured on
+HEAT = 0.1  # first temperature of annealing, see `anneal`
+_SWEEPS = 120
+# Switches that earlier releases did not have: name, value when off, fields that matter when on.
+# Agent files leave out what is off, so that checkpoints of those releases still fit.
 _LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("recurrent", False, ("chunk",)),
     ("state", "own", ()),
@@ -29,29 +37,60 @@ _LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
 )
 
 
-class Config(Protocol):
-    """What a training has to be told; see `learners.push.mappo.Mappo`."""
+class PushTrainer(ABC):
+    """What the trainers of PUSH agents share."""
 
-    @property
-    def method(self) -> str: ...  # noqa: D102
-    @property
-    def time_s(self) -> float: ...  # noqa: D102
-    @property
-    def steps(self) -> int | None: ...  # noqa: D102
-    @property
-    def images(self) -> Images: ...  # noqa: D102
-    @property
-    def backbone(self) -> str: ...  # noqa: D102
-    @property
-    def redraws(self) -> int: ...  # noqa: D102
-    @property
-    def hidden(self) -> int: ...  # noqa: D102
-    @property
-    def state(self) -> Observed: ...  # noqa: D102
-    @property
-    def links(self) -> bool: ...  # noqa: D102
-    @property
-    def device(self) -> str: ...  # noqa: D102
+    @abstractmethod
+    def course(self, task: Task, seed: int) -> Course:
+        """Return the training that `train` carries out."""
+
+    def supports(self, task: Task) -> str | None:
+        """Instances and scenarios of PUSH are supported."""
+        return None if task.problem == "push" else "expected a PUSH instance or scenario"
+
+    def train(self, task: Task, seed: int, out: Path, report: Report) -> dict[str, Any]:
+        """Train, write the agent file, and return what is worth printing."""
+        return training.train(self.course(task, seed), out, report)
+
+
+class ActorTrainer(PushTrainer):
+    """A trainer of one of the paper's agents; for its fields see `learners.push.mappo.Mappo`."""
+
+    method: ClassVar[str]
+    time_s: float
+    steps: int | None
+    images: Images
+    backbone: str
+    redraws: int
+    hidden: int
+    state: Observed
+    links: bool
+    device: str
+
+
+class Curve:
+    """The measure of a training curve: what plans save over annealed ones that know all births.
+
+    Parameters
+    ----------
+    batch, users
+        Problems apart from those of the training, and M.
+    sweeps, rng
+        Of the annealing.
+    """
+
+    def __init__(self, batch: Batch, users: int, sweeps: int, rng: np.random.Generator) -> None:
+        self._batch, self._users = batch, users
+        self._best = np.maximum(self._saved(anneal(batch, sweeps, HEAT, rng)), 1)
+
+    def savings(self, plan: IntArray) -> list[float]:
+        """Return the saving of slots of heads, shape (N,), over the best: a number an instance."""
+        shares: list[float] = (self._saved(plan) / self._best).tolist()
+        return shares
+
+    def _saved(self, plan: IntArray) -> IntArray:
+        total: IntArray = replay(self._batch, plan).reshape(-1, self._users).sum(axis=1)
+        return total
 
 
 class PushCourse(Rounds):
@@ -62,10 +101,10 @@ class PushCourse(Rounds):
     config, task, seed
         As in `learners.push.mappo.Mappo.train`; all fields given.
     chunk
-        Of the actor's memory, see `learners.push.networks.nets.Shape`.
+        Slots of a chunk of the actor's memory, see `learners.push.networks.nets.Shape`.
     """
 
-    def __init__(self, config: Config, task: Task, seed: int, chunk: int = 0) -> None:
+    def __init__(self, config: ActorTrainer, task: Task, seed: int, chunk: int = 0) -> None:
         super().__init__(config, task, seed)
         self._config = config
         self.entropy: float | None = None
@@ -81,14 +120,16 @@ class PushCourse(Rounds):
 
     def prepare(self) -> None:
         """Draw what the agent is measured on."""
-        self._curve = Curve(self.scenes, self.rng(CHECK, 0))
+        rng, number = self.rng(CHECK, 0), 1 if self.scenes.num_own else CHECKED
+        self._checked = self.scenes.scene(number, rng)
+        self._curve = Curve(self._checked.problems.batch, self.scenes.num_users, _SWEEPS, rng)
 
     def measure(self) -> list[float]:
-        """Return what the agent saves of annealed plans that know all births."""
-        return self._curve.savings(self.actor)
+        """Return the agent's saving over that of annealed plans that know all births."""
+        return self._curve.savings(perform(self._checked, Choosing(self.actor)).plan)
 
     def told(self) -> dict[str, float | None]:
-        """Return mean entropy of heads, and the part of returns' variance that values explain."""
+        """Return the mean entropy of heads, and the share of the returns' variance explained."""
         return {"entropy": self.entropy, "explained": self.explained}
 
     def weights(self) -> dict[str, Any]:
@@ -105,7 +146,7 @@ class PushCourse(Rounds):
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
         state |= {"backbone": self._backbone, "best": self.best}
-        for switch, off, also in _LATER:  # as files say it that are older than the switch
+        for switch, off, also in _LATER:
             if config.get(switch) == off:
                 config = {k: v for k, v in config.items() if k not in (switch, *also)}
         if self._config.backbone:  # another file of the same name makes another training
@@ -120,7 +161,7 @@ class PushCourse(Rounds):
         return agent.Agent(*known, **told)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a state; those of before do not say that steps are taken in one go."""
+        """Go on from a state, which says nothing of `fused` if an earlier release wrote it."""
         steps = [
             {**x, "param_groups": [{**group, "fused": self.fused} for group in x["param_groups"]]}
             for x in state["optimizers"]
@@ -152,7 +193,7 @@ def explained(target: torch.Tensor, value: torch.Tensor) -> float:
     return round(1 - float((target - value).var()) / spread, 4) if spread > 0 else 0.0
 
 
-def _scenes(config: Config, task: Task) -> tuple[Source, Mapping[str, Any] | None]:
+def _scenes(config: ActorTrainer, task: Task) -> tuple[Source, Mapping[str, Any] | None]:
     """Return where the scenes of a task come from, and the backbone through which it is seen."""
     number = task.scenario.num_classes if task.scenario else classes_of(task.instance)
     vision = vision_of(config.images, number, config.backbone)

@@ -23,7 +23,7 @@ MAX_PROFILES = 20_000_000  # of the tallest slot
 MAX_STATES = 200_000_000  # over all slots together, 32 bits each; half as many of 64 bits
 MAX_STAGES = 400_000_000  # of a slot, over its layers
 MAX_NODES = 1 << 24  # nodes of a diagram
-_WORTH = 4  # so many tuples are worth a profile
+_WORTH = 4  # tuples are searched if there are at most so many for each profile
 _RATE = 1e8  # pushes tried a second
 _EFFORT = 10_000_000_000  # pushes tried in all dense tables
 _FEW_STEPS, _MOST_STEPS = 30, 120
@@ -127,7 +127,7 @@ def choose(problem: UserProblem) -> Dense | None:
 def by_profiles(problem: UserProblem, layers: profile.Layers) -> ByProfiles | None:
     """Return the relaxation by profiles, None if it does not fit the memory."""
     sizes = _profiles(problem, layers)
-    # copies of a content are forgotten: at most L contents save what the best one does in a slot
+    # profiles do not tell contents apart: each of L places may save what the best one does
     most = problem.cache_size * int(problem.weight.max(axis=0, initial=0).sum())
     if most >= MAX_US or sum(sizes) > _states(most) or max(sizes) > MAX_PROFILES:
         return None
@@ -155,8 +155,7 @@ def by_tuples(problem: UserProblem) -> ByTuples | None:
 def integers(most_us: int) -> SmallArray | IntArray:
     """Return an empty array of integers that hold savings up to `most_us`.
 
-    Prices and what is evicted are taken off, each no more than that, so in 32 bits twice the
-    negative has to fit.
+    A price and what is evicted are subtracted, each at most `most_us`: -2 `most_us` has to fit.
     """
     if most_us <= NARROW_US:
         return np.empty(0, dtype=np.int32)

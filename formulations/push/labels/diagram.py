@@ -94,7 +94,7 @@ def build(
 
 
 def finished(tree: Growing, nodes: int, arcs: int, content: IntArray, slot: IntArray) -> Diagram:
-    """Return the diagram without the room that is left."""
+    """Return the diagram, its arrays cut to what is used."""
     tree.arc_ptr[nodes] = arcs
     return Diagram(
         tree.first,

@@ -1,7 +1,6 @@
 """A layered diagram while it grows: nodes of one layer after the other, each with its arcs.
 
-How many nodes and arcs there are is counted by whoever makes them, in variables of its own: kernels
-that counted in an array were half as fast again.
+The kernels that make nodes and arcs count them in local variables: an array would be slower.
 """
 
 from typing import NamedTuple
@@ -58,7 +57,7 @@ def begin(layers: int, states: int, nodes: int, arcs: int) -> Growing:
 def node_of(
     number: IntArray, states: IntArray, worth: IntArray, nodes: int, state: int, value: int
 ) -> int:
-    """Return the node to come of a state that is reached with `value`; a new one is `nodes`."""
+    """Return the node of a state reached with `value`, its best kept; a new one is `nodes`."""
     if state == SINK:
         return SINK
     node: int = number[state]

@@ -217,7 +217,7 @@ def _start(search: UserSearch, dense: Dense | None) -> tuple[int, IntArray]:
 
 
 def tuple_prices(search: UserSearch) -> IntArray:
-    """Return prices at which the relaxation by tuples bounds well; half the simple ones if none."""
+    """Return good prices for the relaxation by tuples; without tables, half the simple ones."""
     prices = lp.relax_order(search.problem, search.budget.left_s()).prices // 2
     dense = by_tuples(search.problem)
     if dense is None or not search.has(dense.seconds):

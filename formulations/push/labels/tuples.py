@@ -94,7 +94,7 @@ def num_tuples(alive: Alive) -> tuple[float, float]:
 
 
 def num_pushes(alive: Alive) -> float:
-    """Return what `backward` does: tuples times layers, over all slots."""
+    """Return how many pushes `backward` tries: tuples times layers, over all slots."""
     return float((np.diff(alive.first) * alive.base[:-1].astype(float) ** alive.places).sum())
 
 
@@ -136,7 +136,7 @@ def _best_path(
     """
     pushes = np.empty((len(alive.slot), 3), dtype=np.int64)
     times = np.zeros(len(prices), dtype=np.int64)
-    count, rank = 0, np.int64(0)  # of a literal 0, what is called would be compiled once more
+    count, rank = 0, np.int64(0)  # a literal 0 has another type: kernels would be compiled twice
     for t in range(len(alive.base) - 1):
         now = values[offsets[t] : offsets[t + 1]]
         later = values[offsets[t + 1] : offsets[t + 2]]
@@ -161,11 +161,11 @@ def _best_of_slot(
 ) -> IntArray:
     """Return the layers pushed in slot t on a best path from tuple `root`.
 
-    Tuples are reached layer by layer, each by its best way, and only those that may still be
-    worth what the root is: none has more to come than at the start of the slot, `now`.
+    Tuples are reached layer by layer, each by its best way. What is still to come is at most their
+    value at the start of the slot, `now`; a tuple that cannot match the root with it is dropped.
     """
     rank, worth = np.full(1, root), np.zeros(1, dtype=np.int64)
-    before, layer = np.full(1, -1), np.full(1, -1)  # the node that a node is reached from, by what
+    before, layer = np.full(1, -1), np.full(1, -1)  # the node before each, and the layer pushed
     number[root], count = 0, 1
     for k in range(alive.first[t], alive.first[t + 1]):
         if 2 * count > len(rank):
@@ -196,7 +196,7 @@ def _best_of_slot(
 
 @compiled
 def _wider(old: IntArray) -> IntArray:
-    """Return an array with room for four times as many; `np.append` takes seconds to compile."""
+    """Return an array with room for four times as many; `np.append` is slow to compile."""
     new = np.empty(4 * len(old), dtype=old.dtype)
     for i in range(len(old)):
         new[i] = old[i]
@@ -282,7 +282,7 @@ def _push(
     for oldest in range(base):
         low, lost = oldest * size, _cast(alive.worth[t, oldest], after)
         if oldest == digit:
-            for rest in range(low, low + size):  # a slice takes two seconds to compile
+            for rest in range(low, low + size):  # a slice would be slow to compile
                 before[rest] = after[rest]
             continue
         for rest in range(size):

@@ -200,7 +200,7 @@ def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> Use
         return UserResult(pushes, work=work, counts=counts)
     found = np.flatnonzero(np.array(solver.boolean_values(model.chosen)))
     x = model.claims
-    # the integer itself where the objective is that of the model; else a double is all there is
+    # without presolve the solver's objective is the model's, in integers; else there is a double
     found_us = solver.response_proto.inner_objective_lower_bound
     if presolve:
         found_us = math.ceil(solver.best_objective_bound - 0.01)

@@ -74,8 +74,8 @@ def violated(point: Point, places: int) -> list[Name]:
 def _leaving(point: Point) -> list[Name]:
     """Return the most violated LEAVE of each content and slot.
 
-    Its ends a <= b are chosen apart: what is summed up to b less reach(b, k - 1) is as large as
-    can be, and what is summed before a less reach(a, k) as small.
+    The ends a <= b are chosen apart: b makes the sum up to b less reach(b, k - 1) largest, a makes
+    the sum before a less reach(a, k) smallest.
     """
     rows: list[Name] = []
     for f, own in point.where.items():
@@ -97,8 +97,8 @@ def _leaving(point: Point) -> list[Name]:
 def _covering(point: Point, places: int, k: int) -> list[Name]:
     """Return the most violated COVER_GIVEN of a slot.
 
-    Given the boundary q, each content has its own best end: where what is held of it after q, less
-    reach, is largest; it is part of the row if that is more than 0 - reach(q).
+    Given the boundary q, a content's best end is where its hold after q, summed up to there, less
+    reach is largest. The content is part of the row if that is more than -reach(q).
     """
     live = np.flatnonzero((point.slot <= k) & ((point.hold[:, k] > 0) | (point.reach[:, k] > 0)))
     hold, reach = point.hold[live, k], point.reach[live, k]

@@ -24,7 +24,7 @@ from opt_istn.solver import Budget, Claims
 PROOF = "highs"
 _MAX_SEED = 2**31 - 1
 _ROOT = 0.35  # part of the time left that the root may take
-# sub-MIPs in search of better plans than annealed ones, which they hardly find
+# sub-MIPs that look for plans; annealed ones are hardly ever bettered by them
 _HEURISTICS = [f"mip_heuristic_run_{name}" for name in ("rens", "rins", "root_reduced_cost")]
 _STATUS = highspy.HighsModelStatus
 _STOPPED = (_STATUS.kTimeLimit, _STATUS.kSolutionLimit, _STATUS.kIterationLimit)
@@ -116,7 +116,7 @@ def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
     known_us = task.problem.base_us - users.delay_us(task.problem, pushes)
     columns = matrix.columns_of(task.problem)
     engine = load(program, integer=False)
-    # the pool of threads that solves this one first serves the search, too (see `alone`)
+    # HiGHS keeps the pool of threads that it made first: the search gets this one, too
     engine.setOptionValue("threads", task.budget.threads)
     return tighten(engine, program, columns, known_us, share)
 

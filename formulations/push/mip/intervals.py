@@ -27,7 +27,7 @@ evicts nothing before what came earlier. Two formulations of this:
     to the other positions. Where p's content is not requested in slot k or later, an insertion at p
     is held only because one before it is: reach[p, k] is the variable of p - 1, and has no rows.
 
-Two families more hold, too many to be written down: `cuts` finds those that a relaxation violates.
+Two more families hold. They have too many rows to write down; `cuts` finds the violated ones.
 Let q, p be positions, p_f one of content f with p_f > q, all of slots up to k, and hold(f) the sum
 of hold[p, k] over positions p of f with q < p <= p_f::
 
@@ -139,7 +139,7 @@ def refusal(instance: Instance, max_columns: int) -> str | None:
 
 
 def too_long(instance: Instance, largest: int, why: str) -> str | None:
-    """Return that a user's delays add up to more than the `largest` that `why`, else None."""
+    """Refuse a user's delays that add up to more than `largest`; `why` ends the sentence."""
     total = np.bincount(instance.requests[:, 0], instance.miss_us, minlength=1).max()
     if total <= largest:
         return None

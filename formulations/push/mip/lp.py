@@ -1,9 +1,9 @@
 """The linear relaxation of the profile formulation: an integer bound, and prices to start from.
 
-The relaxation (see `intervals`) lies 0 to 1.5 % above the best FIFO saving at 3 places, about 1.3 %
-at 10 and 2.5 % at 30. Its dual values are rounded to integers; by weak duality any nonnegative
-prices y of the rows give the bound ``upper @ y + sum_j max(0, gain_j - y @ column_j)`` (all
-variables lie in 0..1), so the bound is exact whatever the solver's tolerances.
+The relaxation is that of `intervals`. Its dual values are rounded to integers; by weak duality any
+nonnegative prices y of the rows give the bound
+``upper @ y + sum_j max(0, gain_j - y @ column_j)`` (all variables lie in 0..1), so it is exact
+whatever the solver's tolerances.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Relaxed:
 
 
 def relax_order(problem: UserProblem, time_s: float | None = None) -> Relaxed:
-    """Solve the relaxation in which any content may be evicted: fast, but less of a bound."""
+    """Solve the relaxation in which any content may be evicted: faster, a weaker bound."""
     x, once, slots = list_intervals(problem), *problem.weight.shape
     claims, spans = np.arange(len(x.start)), x.end - x.start + 1
     claim = np.repeat(claims, spans)
@@ -88,7 +88,7 @@ def _limit(time_s: float | None) -> dict[str, float]:
 def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
     """Solve the relaxation of a user with something to gain.
 
-    Stopped by `time_s`, the bound is what can be saved at most: all requests.
+    If `time_s` stops it, the bound is what serving all requests from the cache would save.
     """
     program = profile(problem)
     claims = program.columns.content
@@ -102,5 +102,5 @@ def relax(problem: UserProblem, time_s: float | None = None) -> Relaxed:
         return Relaxed(problem.base_us, prices)
     bound, dual = certified(program.matrix, program.upper, gain, -solved.ineqlin.marginals)
     repeatable = np.flatnonzero(np.bincount(claims, minlength=len(prices)) > 1)
-    prices[repeatable] = dual[: len(repeatable)]  # the first rows, for contents with a choice
+    prices[repeatable] = dual[: len(repeatable)]  # ONCE comes first
     return Relaxed(min(bound, problem.base_us), prices)

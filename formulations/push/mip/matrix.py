@@ -30,7 +30,7 @@ class Program:
     upper
         Right-hand sides, shape (rows,).
     least, most
-        Values between which each variable lies, if that is known, shape (variables,); else 0, 1.
+        Bounds of each variable, shape (variables,); None for 0 and 1.
     """
 
     columns: Intervals

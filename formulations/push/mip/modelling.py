@@ -58,7 +58,7 @@ def hearing(
     read: Reader,
     round_up: Callable[[float | None], int | None],
 ) -> Heard:
-    """Return what is told by an engine while it searches, and reports it of the task's user."""
+    """Return a listener that reports what an engine finds while it searches for the task."""
 
     def heard(bound: float, found: bool) -> None:
         task.budget.report(read(model, task) if found else None, round_up(bound))

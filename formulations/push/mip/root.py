@@ -1,9 +1,9 @@
 """The root of the profile formulation: its relaxation with the rows it violates, and what follows.
 
 `tighten` solves the relaxation, adds rows of `formulations.push.mip.cuts` that it violates, and
-goes on while the bound moves. The dual values, rounded to integers, prove the bound exactly, and
-with it that some columns are 0, or 1, in every plan that is as good as the one that is known:
-setting the column otherwise lowers the bound by its reduced cost, below what that plan saves.
+goes on while the bound moves. The dual values, rounded to integers, prove the bound exactly. They
+also prove that some columns are 0, or 1, in every plan as good as the known one: with the other
+value the bound falls by the column's reduced cost, below what the known plan saves.
 """
 
 from dataclasses import dataclass, replace
@@ -114,7 +114,7 @@ def known_columns(reduced: IntArray, bound: int, known_us: int) -> tuple[Floats,
     reduced
         Gain less what the prices of the rows ask for it.
     bound
-        That these prices prove: with a column at the worse end it is lower by its reduced cost.
+        Bound on the saving by these prices; a column at its worse end lowers it by `reduced`.
     """
     least = (bound - np.maximum(reduced, 0) < known_us).astype(float)
     most = (bound + np.minimum(reduced, 0) >= known_us).astype(float)

@@ -39,7 +39,7 @@ class Futures(NamedTuple):
 
 @compiled
 def anneal(futures: Futures, plan: IntArray, draws: NDArray[np.float64], heat: float) -> float:
-    """Improve `plan` (push slots, shape (K, n), T for never) in place; return its total value.
+    """Improve `plan` (slots, shape (K, n), T for never) in place; return its value in us.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def anneal(futures: Futures, plan: IntArray, draws: NDArray[np.float64], heat: f
         else:
             for k in range(low, high):
                 plan[k, f] = old
-    for k in range(count):  # slices take two seconds to compile
+    for k in range(count):  # slices would be slow to compile
         for f in range(contents):
             plan[k, f] = best[k, f]
     return float(best_value)

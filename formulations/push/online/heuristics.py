@@ -3,8 +3,8 @@
 Three of them push what scores above a threshold. It is set so that a cache of L places is turned
 over once in `keep` + L / 4 slots on average: with b births a slot in a user's region, the best
 L / (b (keep + L / 4)) of all kinds of contents are pushed. So one number serves all cache sizes.
-The defaults of `keep` were chosen in steps of one slot, with L / 4 fixed, by expected delay on four
-instances each of ``push-paper`` and ``push-paper-wide``, seeds 1000 to 1003.
+The defaults of `keep`, whole slots, have the least expected delay on four instances each of
+``push-paper`` and ``push-paper-wide``, seeds 1000 to 1003.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from opt_istn.push.instance import IntArray
 from opt_istn.push.play import Context, Observation, Policy, Pushes, World
 from opt_istn.push.policies import Informed, Linked, Online, known_world
 
-_FLAT = 1e-9  # least weight of preferences reckoned with, so that none is no division by zero
+_FLAT = 1e-9  # least beta reckoned with, for it is divided by
 
 
 class NeverPolicy:
@@ -84,7 +84,7 @@ class ThresholdPolicy:
         self._liked = np.zeros((context.num_users, 0), dtype=bool)
 
     def act(self, observation: Observation) -> Pushes:
-        """Score the newborn contents and push what is liked and can be pushed."""
+        """Score the newborn contents and push what is above the threshold and can be pushed."""
         sight = see(self._world, observation, observation.newborn)
         score = self.score(self._world, sight)
         if self._links:
@@ -100,8 +100,8 @@ class ThresholdPolicy:
     def _worth(self, observation: Observation) -> Array:
         """Return what the links add to preferences, shape (M, n).
 
-        Requests go with exp(beta z), and savings with delays, so delays that are k times the
-        law's while a content stays cached count like log(k) / beta more preference.
+        Requests grow with exp(beta z), savings with delays. So delays of k times the law's, while
+        a content stays cached, count like a preference z that is log(k) / beta higher.
         """
         ahead = np.arange(self._world.scenario.num_slots) - observation.slot
         stays = (ahead >= 0) & (ahead < self._stay[:, None])
@@ -132,8 +132,8 @@ class GreedyPolicy:
     """Gives every content at birth the slot that saves most, if that pays for the eviction.
 
     The gain of a slot is exact for the pushes decided so far: what the content saves until it is
-    evicted by them, less what it evicts. Births to come are a price a push: what the least
-    content above the threshold saves while a cache is turned over.
+    evicted by them, less what it evicts. For births to come every push has a price: what a
+    content at the threshold saves while a cache is turned over.
     """
 
     def __init__(self, keep: float, links: bool) -> None:
@@ -167,7 +167,7 @@ class GreedyPolicy:
         return pairs(self._plan == slot)
 
     def _add(self, observation: Observation) -> None:
-        """Append the newborn contents, not to be pushed so far, and look at the links."""
+        """Append the newborn contents, planned for no slot yet, and look at the links."""
         new = observation.newborn
         sight = see(self._world, observation, new)
         known = observation.release[list(new)], observation.roi[:, list(new)]
@@ -304,7 +304,7 @@ def turnover(context: Context, keep: float) -> Array:
 
 
 def thresholds(context: Context, scores: Array, slots: Array) -> Array:
-    """Return each user's least score of what is pushed, shape (M,).
+    """Return the score above which each user's contents are pushed, shape (M,).
 
     Parameters
     ----------

@@ -2,9 +2,9 @@
 
 The law of requests is known, so the known contents' requests are replaced by their expectation,
 which is exact: requests do not depend on pushes. Births to come are sampled from the scenario's
-law given how many there were. All contents known and not yet pushed have one slot for all futures,
-newborn ones of a future one in that future; simulated annealing chooses the slots for the best
-mean, and the pushes of the current slot are made. Everything else is decided again in the next.
+law given how many there were. A content known and not yet pushed has one slot for all futures, one
+that is born in a future has one there; simulated annealing chooses the slots for the best mean, and
+the pushes of the current slot are made. Everything else is decided again in the next.
 Links are taken to stay up. A miss is taken to cost what the law says on average; with ``links``
 what it costs now, fading towards that (`opt_istn.push.belief.link_factor`). Contents that hardly
 anybody would push are left out of the annealing.
@@ -25,7 +25,7 @@ from opt_istn.push.play import Context, Observation, Policy, Pushes, World
 from opt_istn.push.policies import Linked, known_world
 from opt_istn.push.world.draw import draw_world
 
-_DRAWS = 4  # reference draws of births of which the regions of births to come are taken
+_DRAWS = 4  # of births, from which the regions of births to come are taken
 _TURNOVER = 2.0  # slots; kinds that are not pushed though caches turn over this fast are left out
 _HEAT = 0.05  # first temperature in mean savings of a content and slot
 
@@ -69,7 +69,7 @@ class RollingPolicy:
         return pairs((self._plan == observation.slot) & observation.pushable)
 
     def _add(self, observation: Observation) -> None:
-        """Append the newborn contents, not to be pushed so far, and look at the links."""
+        """Append the newborn contents, planned for no slot yet, and look at the links."""
         new = list(observation.newborn)
         sight = see(self._world, observation, new)
         known = observation.release[new], observation.roi[:, new]

@@ -1,7 +1,8 @@
 """The best plan that a proof knows of a user, and the annealing that looks for a better one.
 
-A bound is proven once it meets the plan, so a proof with a plan that is a hundredth too dear splits
-nodes in vain. The plan is looked for while the tree grows: what closes at the root costs little.
+A proof ends when its bound meets the plan's cost: with a plan that is a little too dear, nodes are
+split in vain. Better plans are looked for while the tree grows, so a proof that ends at the root
+pays little for them.
 """
 
 import math
@@ -28,8 +29,8 @@ _SEED = 0
 _BEFORE, _ROOT, _NODE = 4, 8, 2
 _STEPS = 200_000  # of a round that goes on from a plan
 _HEATS = 0.3, 0.15, 0.5  # of such rounds, one after the other
-_CHAIN = 9  # such rounds, then begin others from nothing: what no heat leads out of is left so
-_RESTARTS = 2  # from nothing; the better one is gone on from
+_CHAIN = 9  # such rounds, then a chain begins anew, to leave a plan that no heat leads out of
+_RESTARTS = 2  # that begin a chain; it goes on from the better one
 
 
 class Known:
@@ -40,7 +41,7 @@ class Known:
     plans
         (slot, content) of pushes; none anneals one.
     before
-        Relaxations solved in searches before: one that goes on does not try the same again.
+        Relaxations that earlier searches of the user solved: a resumed one anneals differently.
     """
 
     def __init__(self, problem: UserProblem, plans: list[Pushes], before: int = 0) -> None:
@@ -65,7 +66,7 @@ class Known:
         return tuple(zip(slots[pushed].tolist(), problem.content[pushed].tolist(), strict=True))
 
     def take(self, pushes: Pushes) -> None:
-        """Know a plan, too."""
+        """Take over a plan if it is better than the known one."""
         slots, problem = never(self._problem), self._problem
         for slot, f in pushes:
             slots[np.searchsorted(problem.content, f)] = slot

@@ -101,7 +101,7 @@ class Rows:
         return part
 
     def table(self) -> tuple[sparse.csr_matrix, IntArray, IntArray]:
-        """Return matrix, constants, and what the factors of each row add up to without signs."""
+        """Return matrix, constants, and each row's sum of absolute factors."""
         if self._whole is None:
             table = sparse.csr_matrix(sparse.vstack([part for part, _ in self._parts]))
             constant = np.concatenate([constant for _, constant in self._parts])
@@ -111,7 +111,7 @@ class Rows:
         return self._whole
 
     def bound(self, leaf: Leaf, answers: Answers, scale: int = SCALE) -> int | None:
-        """Return the cost that a leaf proves; None if it shows that nobody has its answers.
+        """Return the cost that a leaf proves; None if it shows that no plan has the answers.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 
 Rows and columns are those that `opt_istn.verifier` builds from the instance; a solved relaxation's
 dual values, rounded to integers, are a leaf of the tree that it checks. Users are proven one by
-one, several at a time; their bounds add up. What a folder keeps of their searches is gone on with.
+one, several at a time; their bounds add up. Searches that a folder keeps are taken up again.
 """
 
 import math
@@ -25,7 +25,7 @@ from opt_istn.push.plan import Plan
 from opt_istn.solver import Budget
 from opt_istn.verifier import User, requests_by_user
 
-_WRITING = 20  # a search goes on for so many times as long as writing it took
+_WRITING = 20  # between two writings, times as long as the last one took
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
     parent = parent_process()
 
     def over() -> bool:
-        """Whether to stop; where the command was killed, so does what it started."""
+        """Whether to stop: time is up, or the command that started this process is gone."""
         return expired() or (parent is not None and not parent.is_alive())
 
     def pause() -> None:
@@ -167,7 +167,7 @@ def _nothing_to_gain(user: User) -> Proof:
 
 
 class _Keeper:
-    """Writes a search down now and then: what is lost by a kill is little, and so is the writing.
+    """Writes a search down so rarely that it costs little, so often that a kill loses little.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class Relaxation:
             for variable in row:
                 if variable != ONE:
                     self.columns.setdefault(variable, len(self.columns))
-        for variable in _told(self.user):  # those of no row too: separated rows may have them
+        for variable in _told(self.user):  # also those in no row: separated rows may have them
             self.columns.setdefault(variable, len(self.columns))
         gains = [self.user.gain(*claim[1:]) for claim in self.claims]
         self.rows = Rows(self.user, self.columns, gains)
@@ -109,7 +109,7 @@ class Relaxation:
         self.engine.run()
         self.solved += 1
         status = self.engine.getModelStatus()
-        if status not in _STATUS and pivots is None:  # lost in its numbers: once more from scratch
+        if status not in _STATUS and pivots is None:  # numerical trouble: once more from scratch
             self.engine.clearSolver()
             self.engine.run()
             status = self.engine.getModelStatus()
@@ -123,9 +123,9 @@ class Relaxation:
         return float(self.engine.getInfo().objective_function_value)
 
     def leaf(self, answers: Answers, infeasible: bool) -> tuple[Leaf, float]:
-        """Return what the multipliers of the solved relaxation prove, and the cost in a plan.
+        """Return the multipliers of the solved relaxation, and the cost that they prove.
 
-        It is infinite for multipliers that show that no plan has the answers.
+        The cost is infinite if they show that no plan has the answers.
         """
         if not infeasible:
             leaf = self._leaf(answers, -np.array(self.engine.getSolution().row_dual), ray=False)
@@ -136,7 +136,7 @@ class Relaxation:
             leaf = self._leaf(answers, np.array(ray), ray=True)
             try:
                 self.rows.bound(leaf, answers)
-            except Refused:  # a ray has no sign of its own
+            except Refused:  # either sign of a ray is one
                 leaf = self._leaf(answers, -np.array(ray), ray=True)
         try:
             bound = self.rows.bound(leaf, answers)
@@ -154,7 +154,7 @@ class Relaxation:
         return Leaf(ray, numbers, whole[some], tuple(whole[len(own) :].tolist()))
 
     def answers(self) -> NDArray[np.float64]:
-        """Return how much each question is answered with yes."""
+        """Return the share of yes in the answer to each question, 0..1."""
         return np.array(self.engine.getSolution().row_value)[: len(self.questions)]
 
     @cached_property
@@ -202,7 +202,7 @@ class Relaxation:
         return [name for i in self.live if (name := self.rows.names[i])[0] in SEPARATED]
 
     def slim(self) -> None:
-        """Take out the rows that are slack at the solution: the basis stays one."""
+        """Take out the rows that are slack at the solution; the basis stays valid."""
         first = len(self.questions)
         status = self.engine.getBasis().row_status[first:]
         slack = [i for i, x in enumerate(status) if x == highspy.HighsBasisStatus.kBasic]

@@ -29,7 +29,7 @@ _IDLE = 4  # tries in a row that find nothing better end them
 _RELIABLE = 2  # tries after which a question's gains are known well enough
 _TRIAL_PIVOTS = 100
 _ROOT_ROUNDS, _SLOW = 40, 0.01  # a round that closes less of what is open is the last one
-_MARGIN = 0.5  # microseconds: what is above the known plan less one by this is rounded up
+_MARGIN = 0.5  # microseconds above (known cost - 1) from which a bound rounds up to the known cost
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Node:
 
 @dataclass
 class _Gains:
-    """What answers to a question have raised the bound by, for each unit that they move it."""
+    """By how much either answer to a question raised the bound, per unit of share it moved."""
 
     total: list[float] = field(default_factory=lambda: [0.0, 0.0])
     tries: list[int] = field(default_factory=lambda: [0, 0])
@@ -76,7 +76,7 @@ class _Gains:
 
 @dataclass
 class _Trial:
-    """A question that was tried: its score, and for each answer the node or where it stands."""
+    """A question that was tried: its score; for each answer the node, if solved, and basis."""
 
     score: float
     nodes: list[Node | None]
@@ -93,7 +93,7 @@ class Search:
     known_us
         What a plan costs that is known.
     began
-        By the clock of the processor, if other work belongs to the search; None is now.
+        Processor time at which the work of the search began; None for now.
     """
 
     def __init__(self, user: User, known_us: int, began: float | None = None) -> None:
@@ -140,7 +140,7 @@ class Search:
         return solved, self.seconds + time.process_time() - self._began
 
     def know(self, cost_us: int, pushes: Pushes) -> None:
-        """Know a plan, if it is better than the one that is known."""
+        """Take over a plan if it is better than the known one."""
         if cost_us < self.known_us:
             self.better, self.known_us = pushes, cost_us
             self.relaxation.cut_off(self._limit)
@@ -175,7 +175,7 @@ class Search:
         node = self._node(answers, relaxation.solve() == "infeasible")
         while node.bound < self.known_us and not relaxation.stopped() and relaxation.recall():
             node = self._node(answers, relaxation.solve() == "infeasible")
-        if node.bound < self.known_us and relaxation.stopped():  # its point is none
+        if node.bound < self.known_us and relaxation.stopped():  # cut off, so there is no point yet
             relaxation.cut_off(math.inf)
             node = self._node(answers, relaxation.solve() == "infeasible")
             relaxation.cut_off(self._limit)
@@ -225,7 +225,7 @@ class Search:
         return np.zeros(0, dtype=np.int64)
 
     def _take(self, shares: NDArray[np.float64]) -> None:
-        """Know the plan that a relaxation is, if it is better than the one that is known."""
+        """Take over the plan that an integral relaxation is, if it is better than the known one."""
         cost = self.user.base + round(self.relaxation.value())
         if cost < self.known_us:
             chosen = zip(self.relaxation.questions, shares, strict=True)

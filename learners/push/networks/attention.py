@@ -39,7 +39,7 @@ class Valued(NamedTuple):
     base
         Part that no choice of the agent changes, shape (B, K); 0 without a base.
     strain
-        Mean square of the scores of attention that count, which is kept small in training.
+        Mean square of the scores of attention between agents that are there; training penalises it.
     """
 
     table: Tensor
@@ -158,10 +158,10 @@ class AttentionCritic(nn.Module):
         return value
 
     def _attend(self, seen: Tensor, act: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
-        """Return e, shape (B, K, width), and the mean square of the scores that count."""
+        """Return e, shape (B, K, width), and `Valued.strain`."""
         size = seen.shape[-1] // self.attend
         split, blank = (*seen.shape[:2], self.attend, size), torch.zeros_like(seen).flatten(0, 1)
-        there = present.flatten().nonzero()[:, 0]  # few are; the others' scores are 0 or not asked
+        there = present.flatten().nonzero()[:, 0]  # few; scores of the others are 0 or unused
         seen, act = (x.flatten(0, 1).index_select(0, there) for x in (seen, act))
         told = (self.query(seen), self.key(act), _leaky(self.value(act)))
         query, key, value = (blank.index_copy(0, there, x).view(split) for x in told)

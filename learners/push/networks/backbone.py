@@ -1,8 +1,8 @@
 """Trainer ``push.backbone``: MobileNets that tell the aircraft in drawn images apart.
 
 Agents with ``images=pixels`` look at images through its file. It holds a MobileNetV3-small for
-optical and one for SAR images, and what both answer to images that they were not trained on, from
-which trainings of agents draw: images are classified once, not in every rollout.
+optical and one for SAR images, and their answers to images that they were not trained on. Trainings
+of agents draw from these answers, so an image is classified once and not in every rollout.
 
 Without weights of ImageNet the networks start at random. With them (``weights``, a file of
 torchvision's) they are adapted as the push paper does in section 5.1: the first three layers stay

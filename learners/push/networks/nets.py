@@ -322,17 +322,17 @@ class Critic(nn.Module):
         Sizes.
     rng
         Source of the weights.
-    layers
-        Of the MLP; the paper's has three.
     """
 
-    def __init__(self, shape: Shape, rng: Generator, layers: int = 3) -> None:
+    layers = 3  # of its MLPs, as in the paper
+
+    def __init__(self, shape: Shape, rng: Generator) -> None:
         super().__init__()
         self.features = HeadEncoder(shape, rng)
         state = home_width(shape.slots, shape.users)
-        self.home = nets.Mlp(3 * shape.width + state, shape.width, layers, rng)
+        self.home = nets.Mlp(3 * shape.width + state, shape.width, self.layers, rng)
         self.home_value = nets.linear(shape.width, 1, rng)
-        self.head = nets.Mlp(3 * shape.width, shape.width, layers, rng)
+        self.head = nets.Mlp(3 * shape.width, shape.width, self.layers, rng)
         self.head_value = nets.linear(shape.width, 1, rng)
 
     def of_homes(self, sight: Sight, opening: Tensor) -> Tensor:

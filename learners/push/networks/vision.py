@@ -1,9 +1,9 @@
 """What the paper's agents for PUSH see of images.
 
 ``codes`` are a scenario's stand-in for what a pre-trained network makes of an image: a vector of
-its class, and noise. ``pixels`` draws the image itself and shows what a MobileNetV3 of the trainer
-``push.backbone`` takes it for, its probability for every class. ``label`` gives the class away,
-``shuffled`` shows the codes of other contents, ``none`` nothing.
+its class, and noise. ``pixels`` draws the image itself and shows the probability of every class
+that a MobileNetV3 of the trainer ``push.backbone`` gives it. ``label`` shows the true class,
+``shuffled`` the codes of other contents, ``none`` nothing.
 """
 
 from collections.abc import Mapping

@@ -10,8 +10,8 @@ place p in slot s
     cuts the life of q_{p-L}   from S_p to s,
     cuts the lives of q_j      from S_{j+L} to S_{j+L-1},  p - L < j < p,
 
-so all T + 1 choices of a head cost O(T) once the last line's sums are there. All numbers are
-integers, microseconds, and equal those of `opt_istn.push.evaluate` exactly.
+so with prefix sums of the last line all T + 1 choices of a head cost O(T). Savings are integers in
+microseconds and equal those of `opt_istn.push.evaluate` exactly.
 """
 
 from collections.abc import Sequence
@@ -135,10 +135,10 @@ def replay(batch: Batch, plan: IntArray) -> IntArray:
 
 
 def counterfactuals(batch: Batch, plan: IntArray) -> IntArray:
-    """Return what each choice of a head would save more than "never", shape (N, T + 1).
+    """Return how many more microseconds each choice saves than "never", shape (N, T + 1).
 
-    All other heads are as in `plan`. Choices before the birth count 0, like "never". What plan
-    `a` saves less than it would with head i in slot s is ``gain[i, s] - gain[i, a[i]]``.
+    All other heads stay as in `plan`. Choices before a content's birth count 0, like "never".
+    Moving head i from its slot a[i] to s adds ``gain[i, s] - gain[i, a[i]]`` to the saving.
     """
     made = effective(batch, plan)
     gain = _counterfactuals(batch.start, batch.places, batch.release, batch.saved, made)
@@ -225,12 +225,12 @@ def gains(
     gain: IntArray,
     own: IntArray,
 ) -> None:
-    """Write what pushing a head that is not inserted saves in each slot from `first` on.
+    """Write what pushing a head saves in each slot from `first` on; it is not inserted yet.
 
     Parameters
     ----------
     gain, own
-        Results, shape (T + 1,): the saving of all, and of the head itself.
+        Results, microseconds, shape (T + 1,): what the user saves more, and the head's own part.
     """
     slots = saved.shape[1] - 1
     p = 0

@@ -3,7 +3,7 @@
 Instances for judging are generated with their network and requests. To learn, births, regions of
 interest and images are enough: with them the law of requests and the mean delay by age give what
 caching a content saves on average. Requests do not react to pushes, so training on expectations
-leaves their noise out and has the same optimum; only the delays of the day are lost.
+removes their noise and keeps the optimum. Delays are means by age, unless they are drawn, too.
 """
 
 from collections.abc import Callable
@@ -94,8 +94,8 @@ class DrawnBirths(NamedTuple):
     lat_deg, lon_deg
         Centres of the contents.
     cluster, evicted, holder
-        Cluster that took each content, slot from which on none of its satellites stores it, T for
-        never, and the satellite that does until then; empty unless asked for.
+        Cluster that made each content, first slot in which none of its satellites stores it (T if
+        there is none), and the satellite that stores it until then; empty unless asked for.
     miss_us
         Delay of a miss of every content in every slot, shape (M, F, T); None unless asked for.
     """
@@ -120,9 +120,11 @@ class Drawer:
     ----------
     scenario
         The law.
-    stored, links
-        Whether to find out where contents are stored, and what misses would cost: then savings
-        are expected over requests alone, with the delays of the instance.
+    stored
+        Whether to draw where contents are stored.
+    links
+        Whether to draw what misses cost: savings are then expectations over requests alone, at the
+        delays of the drawn instance.
     """
 
     def __init__(self, scenario: Scenario, stored: bool = False, links: bool = False) -> None:
@@ -154,7 +156,7 @@ class Drawer:
         return DrawnBirths(found.release, found.traits, codes, roi, links, *places, *stored, miss)
 
     def redrawn(self, drawn: DrawnBirths, rng: np.random.Generator) -> DrawnBirths:
-        """Return the same births with other attributes and images: they do not depend on births."""
+        """Return the same births with attributes and images drawn anew, independently of them."""
         law, number = self.world.law.demand, len(drawn.release)
         sizes = (t.shape[1] for t in (law.payload, law.resolution, law.level, law.image))
         traits = Features(*(rng.integers(n, size=number) for n in sizes))
@@ -175,7 +177,7 @@ class Drawer:
     def _storage(
         self, found: Births, track: Array, rng: np.random.Generator
     ) -> tuple[IntArray, IntArray, IntArray]:
-        """Return cluster, eviction and satellite of contents, nothing if nobody asked."""
+        """Return cluster, slot of eviction and satellite of contents; empty if not asked for."""
         if not self._stored:
             nothing = np.zeros(0, dtype=np.int64)
             return nothing, nothing, nothing

@@ -303,7 +303,7 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         return choices
 
     def _enter(self, group: Group, actions: dict[str, IntArray]) -> None:
-        """Write the agents' choices down."""
+        """Enter the agents' choices into the stage."""
         x, heads = self.sizes, self._heads_of(group)
         choice = np.stack([actions[a] for a in self.agents])
         allowed = np.take_along_axis(self._mask, choice[..., None], axis=2)[..., 0] == 1
@@ -372,7 +372,7 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         return np.take_along_axis(seen, np.argsort(empty, axis=2, kind="stable"), axis=2)
 
     def _planned(self) -> Float:
-        """Return how many pushes were planned for each slot, in cachefuls, shape (M, T)."""
+        """Return the pushes planned for each slot over the places of the cache, shape (M, T)."""
         planned: Float = np.zeros((self.sizes.users, self.sizes.slots + 1), dtype=np.float32)
         np.add.at(planned, (self._stage.problem, self._stage.plan), 1)
         planned /= self.instance.cache_size[:, None]
@@ -392,7 +392,7 @@ def _heads(instance: Instance) -> IntArray:
 
 
 def _outside_us(instance: Instance) -> IntArray:
-    """Return the delay of requests that no push can meet: for contents of no interest, (T,)."""
+    """Return the delay of requests for contents outside regions of interest, us, shape (T,)."""
     user, content, slot = instance.requests[:, :3].T
     lost = np.zeros(instance.num_slots, dtype=np.int64)
     outside = ~instance.roi[user, content]

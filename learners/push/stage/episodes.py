@@ -60,7 +60,7 @@ def perform(scene: Scene, choose: Choose) -> Episode:
 
 
 def again(scene: Scene, plan: IntArray) -> Episode:
-    """Play a scene as it was played before."""
+    """Play a scene once more, each head in its slot of `plan`, T for never."""
     slots, release = scene.problems.batch.num_slots, scene.problems.batch.release
     after = np.where(plan < slots, plan - release, slots)
     return perform(scene, lambda _, heads: after[heads])

@@ -52,7 +52,7 @@ class Scene(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What is seen of n heads, and of U users in a slot ("homes").
+    """What is seen of n heads and of U homes; a *home* is a user in a slot.
 
     Parameters
     ----------
@@ -61,22 +61,23 @@ class Sight(NamedTuple):
     code
         Code of the content's image, shape (n, CODE_LENGTH).
     what
-        Which of the contents seen each head is about, shape (n,).
+        Number of each head's content among those seen, shape (n,).
     user, own
         User, and content in its instance, of each head, shape (n,).
     home
-        Which user in which slot, shape (n,), 0..U-1.
+        Home of each head, shape (n,), 0..U-1.
     mine
-        Which agent's decision on a user's contents, shape (n,): equal numbers are one decision.
+        Number of the decision that a head belongs to where an agent decides for one user at a
+        time, shape (n,).
     agent
-        Which agent's decision on a group of users, shape (n,): the paper's step.
+        The same where an agent decides for a group of users at a time, the paper's step.
     shut
         Choices that are not allowed, by slots after birth and never, shape (n, T + 1).
     caches
         A user's caches before and now, oldest content first, shape (U, 2, L * NUM_META).
     state
-        Pushes planned in cachefuls from the slot on, slot and user one-hot, part of the births
-        known, shape (U, home_width(T, M)).
+        Pushes planned from the slot on over the places of the cache, slot and user one-hot, share
+        of the births that are known, shape (U, home_width(T, M)).
     """
 
     content: Tensor
@@ -166,7 +167,7 @@ class Stage:
         return [new[turn == k] for k in range(int(turn.max(initial=-1)) + 1)]
 
     def enter(self, heads: IntArray, after: IntArray) -> None:
-        """Write decisions down: slots after birth, T for never."""
+        """Enter decisions: slots after birth, T for never."""
         release = self.scene.problems.batch.release[heads]
         self.plan[heads] = np.where(after < self.slots, release + after, self.slots)
 
@@ -272,7 +273,7 @@ class Stage:
         held = np.flatnonzero((x.release <= slot) & (x.evicted > slot) & (x.holder >= 0))
         agent = self._agents(np.arange(len(x.release)))
         keeper = agent[held] * satellites + x.holder[held]
-        order = np.argsort(keeper, kind="stable")  # of a satellite in order of generation
+        order = np.argsort(keeper, kind="stable")  # a satellite's contents in order of generation
         held, keeper = held[order], keeper[order]
         place = np.arange(len(held)) - np.searchsorted(keeper, keeper)
         seen = np.zeros(((int(agent.max(initial=0)) + 1) * satellites, places), dtype=np.float32)
@@ -313,13 +314,12 @@ def slot_of(sight: Sight, num_slots: int) -> int:
 
 
 def joined(sights: list[Sight], homes: int) -> Sight:
-    """Return the sights of successive turns as one; turn k's homes are those of its slot.
+    """Return the sights of successive turns as one; home h of turn k becomes k P + h.
 
     Parameters
     ----------
     homes
-        Homes of a sight, P. Only the last sight of a slot may be followed by another slot's;
-        homes are renumbered by their position in the list.
+        Homes of each sight, P.
     """
     number = dict.fromkeys(("what", "home", "mine", "agent"), 0)
     columns: dict[str, list[Tensor]] = {name: [] for name in Sight._fields}

@@ -47,7 +47,7 @@ class Contents(NamedTuple):
     codes
         Codes of the images, shape (F, CODE_LENGTH).
     extent
-        Their numbers and both ends of their footprints, the columns `EXTENT`.
+        Their numbers and both ends of their footprints, the columns `EXTENT`, a row for each.
     holder
         Which satellite of the cluster stores them, -1 if that is not known, shape (F,).
     """

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from learners import agent
-from learners.jutap.charts import COLUMNS, Chart, chart_of, chosen, exact
 from learners.jutap.valuenet import (
     DRAWN,
     VALIDATION,
@@ -21,6 +20,7 @@ from learners.jutap.valuenet import (
     flown,
     values,
 )
+from learners.jutap.views import COLUMNS, View, chosen, exact, view_of
 from learners.plateau import steps_of
 from opt_istn import Budget, InputError, Status
 from opt_istn.jutap.evaluate import evaluate
@@ -63,7 +63,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def total_gap(maps: range, act: Any) -> float:
     """Return the gap of the summed costs over maps and STARTs, all of which reach END."""
-    judged = [judge(table, act(chart_of(table))) for table in map(table_for, maps)]
+    judged = [judge(table, act(view_of(table))) for table in map(table_for, maps)]
     assert all(x.reached.all() for x in judged)
     costs = [(x.cost, x.optimum) for x in judged]
     flown_, least = (sum(int(y.sum()) for y in each) for each in zip(*costs, strict=True))
@@ -78,8 +78,8 @@ def test_exact_costs_to_go_fly_the_optimum(name: str) -> None:
     """
     for seed in range(3):
         table = table_of(strongest(generate(PRESETS[name], seed)))
-        chart = chart_of(table)
-        judged = judge(table, chosen(chart, exact(table, chart)))
+        view = view_of(table)
+        judged = judge(table, chosen(view, exact(table, view)))
         assert judged.success == 1
         assert np.array_equal(judged.cost, judged.optimum)
 
@@ -87,7 +87,7 @@ def test_exact_costs_to_go_fly_the_optimum(name: str) -> None:
 def test_walks_cost_what_the_evaluator_says() -> None:
     """From corner to corner all walks are the diagonal, a plan that costs as much."""
     table = table_for(3)
-    x, chart = table.instance, chart_of(table)
+    x, view = table.instance, view_of(table)
     row, column = divmod(x.start, x.grid)
     cells = [x.start]
     while cells[-1] != x.end:
@@ -95,8 +95,8 @@ def test_walks_cost_what_the_evaluator_says() -> None:
         cells.append(row * x.grid + column)
     links = (x.start_link, *x.strongest[cells[1:]].tolist())
     judged = evaluate(x, Plan(x.sha256, tuple(cells), links))
-    assert chart.walks[x.start] == pytest.approx((judged.cost or 0) / MILLION)
-    extra = chart.seen[COLUMNS.index("walk straight first less the cheapest")].ravel()
+    assert view.walks[x.start] == pytest.approx((judged.cost or 0) / MILLION)
+    extra = view.seen[COLUMNS.index("walk straight first less the cheapest")].ravel()
     assert (extra >= 0).all()
     assert extra.max() > 0
     assert extra[x.start] == 0
@@ -105,30 +105,30 @@ def test_walks_cost_what_the_evaluator_says() -> None:
 def test_untrained_it_looks_one_move_ahead_along_the_walks() -> None:
     """Before training the costs to go are those of the cheapest walk, and 0 at END."""
     table = table_for(0)
-    chart = chart_of(table)
+    view = view_of(table)
     net = Network(8, torch.Generator().manual_seed(1))
-    seen, walks = (torch.from_numpy(each)[None] for each in (chart.seen, chart.walks))
+    seen, walks = (torch.from_numpy(each)[None] for each in (view.seen, view.walks))
     with torch.no_grad():
         said = values(net, seen, walks)[0].numpy()
-    assert np.array_equal(said, np.tile(chart.walks, 2))
+    assert np.array_equal(said, np.tile(view.walks, 2))
     assert said[table.instance.end] == 0
 
 
 def test_it_arrives_whatever_the_network_says() -> None:
     """Moves end nearer to END wherever one can, so no costs to go make it fly in circles."""
     table = table_for(1)
-    chart, rng = chart_of(table), np.random.default_rng(0)
+    view, rng = view_of(table), np.random.default_rng(0)
     for _ in range(20):
-        assert judge(table, chosen(chart, rng.normal(size=len(chart.onward)))).success == 1
+        assert judge(table, chosen(view, rng.normal(size=len(view.onward)))).success == 1
 
 
 def test_looking_ahead_far_enough_is_exact() -> None:
     """With as many moves as a flight has, costs to go do not matter: the optimum is flown."""
     table = table_for(2)
-    chart, rng = chart_of(table), np.random.default_rng(0)
-    said = rng.normal(size=len(chart.onward))
+    view, rng = view_of(table), np.random.default_rng(0)
+    said = rng.normal(size=len(view.onward))
     said[[table.instance.end, table.instance.num_cells + table.instance.end]] = 0
-    near, far = (judge(table, chosen(chart, said, moves)) for moves in (1, 40))
+    near, far = (judge(table, chosen(view, said, moves)) for moves in (1, 40))
     assert near.total_gap > 0.05
     assert np.array_equal(far.cost, far.optimum)
 
@@ -136,25 +136,25 @@ def test_looking_ahead_far_enough_is_exact() -> None:
 def test_training_helps_on_maps_it_never_saw() -> None:
     """After fifty updates, flights over eight other maps cost less than untrained ones."""
     run = course()
-    before = total_gap(range(8), lambda chart: flown(run.net, chart))
+    before = total_gap(range(8), lambda view: flown(run.net, view))
     for _ in run.run():
         pass
-    assert total_gap(range(8), lambda chart: flown(run.net, chart)) < before - 0.005
+    assert total_gap(range(8), lambda view: flown(run.net, view)) < before - 0.005
 
 
 def test_what_it_learns_is_the_exact_table(monkeypatch: pytest.MonkeyPatch) -> None:
     """Taught costs to go of other maps it does not get better: the test above can fail."""
     shuffled = np.random.default_rng(0)
 
-    def wrong(table: Table, chart: Chart) -> Any:
-        return shuffled.permutation(exact(table, chart))
+    def wrong(table: Table, view: View) -> Any:
+        return shuffled.permutation(exact(table, view))
 
-    monkeypatch.setattr("learners.jutap.charts.exact", wrong)
+    monkeypatch.setattr("learners.jutap.views.exact", wrong)
     run = course()
-    before = total_gap(range(8), lambda chart: flown(run.net, chart))
+    before = total_gap(range(8), lambda view: flown(run.net, view))
     for _ in run.run():
         pass
-    assert total_gap(range(8), lambda chart: flown(run.net, chart)) > before
+    assert total_gap(range(8), lambda view: flown(run.net, view)) > before
 
 
 def test_drawn_maps_are_none_that_are_numbered_or_validated() -> None:
@@ -215,7 +215,7 @@ def test_files_tell_curve_and_counts(trained: Path) -> None:
 def test_untrained_weights_are_those_the_training_began_with(trained: Path) -> None:
     """They fly as the network of the seed does, and otherwise than what was learned."""
     x = generate(SCENARIO, 4)
-    begun = flown(course().net, chart_of(table_of(strongest(x))))
+    begun = flown(course().net, view_of(table_of(strongest(x))))
     assert np.array_equal(ValueNetAgent(trained, weights="untrained").policy(x, 0)[1], begun)
     assert not np.array_equal(ValueNetAgent(trained).policy(x, 0)[1], begun)
 
@@ -244,10 +244,10 @@ def test_blocked_walks_are_priced_without_links() -> None:
     }
     barred: Instance = replace(x, **links)
     table = table_of(strongest(barred))
-    chart = chart_of(table)
-    assert np.isfinite(chart.walks).all()
-    assert chart.walks[barred.start] == pytest.approx(8 * x.cost.move[1] / MILLION)
+    view = view_of(table)
+    assert np.isfinite(view.walks).all()
+    assert view.walks[barred.start] == pytest.approx(8 * x.cost.move[1] / MILLION)
     assert Routes(barred).has_walk()
-    judged = judge(table, chosen(chart, exact(table, chart)))
+    judged = judge(table, chosen(view, exact(table, view)))
     assert judged.success > 0.5
     assert (judged.cost >= value_iteration(table)[table.starts])[judged.reached].all()

@@ -1,7 +1,7 @@
 """A map as a network sees it that flies maps it was not trained on.
 
-What is known is what the paper gives its agent, the map: the links and prices of every cell, END,
-and what three walks cost that anybody can fly. No table of costs to go is among it.
+It holds what the paper gives its agent, END and the links and prices of every cell, and the costs
+of three simple walks. It holds no costs to go of the optimum.
 
 States are laid out on the grid: kind 0 is the strongest MBS of a cell, or HOLE, kind 1 is GEO.
 """
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Chart:
+class View:
     """A map for a value network; costs in units of the objective.
 
     Parameters
@@ -42,8 +42,8 @@ class Chart:
     onward
         Place that an action leads to, shape (2 N*N, A); 0 where it is not possible.
     cost, closer
-        Cost of an action, and whether it may be chosen: it ends nearer to END, or none does; same
-        shape.
+        Cost of an action, and whether it may be chosen, because it ends nearer to END or no action
+        does; same shape.
     place
         Place of every state of the table, shape (S,).
     """
@@ -61,7 +61,7 @@ def supports(table: Table) -> str | None:
     return "expected a bonus that is paid each time, or none" if table.instance.layered else None
 
 
-def chart_of(table: Table) -> Chart:
+def view_of(table: Table) -> View:
     """Lay out a table of the strongest association; O(states * actions).
 
     Raises
@@ -86,18 +86,18 @@ def chart_of(table: Table) -> Chart:
     least = flown.min(axis=0)
     channels = [*_places(table, least), *_links(table), *(flown - least)]
     seen = np.stack(channels).reshape(len(COLUMNS), x.grid, x.grid).astype(np.float32)
-    return Chart(seen, least.astype(np.float32), onward, cost, closer, place)
+    return View(seen, least.astype(np.float32), onward, cost, closer, place)
 
 
-def exact(table: Table, chart: Chart) -> Float:
+def exact(table: Table, view: View) -> Float:
     """Return the least cost to END of every place, NaN where there is none, shape (2 N*N,)."""
     value = value_iteration(table)
-    found = np.full(len(chart.onward), np.nan, np.float32)
-    found[chart.place] = np.where(value < LOST, value / MILLION, np.nan)
+    found = np.full(len(view.onward), np.nan, np.float32)
+    found[view.place] = np.where(value < LOST, value / MILLION, np.nan)
     return found
 
 
-def chosen(chart: Chart, value: NDArray[np.floating], lookahead: int = 1) -> IntArray:
+def chosen(view: View, value: NDArray[np.floating], lookahead: int = 1) -> IntArray:
     """Return the action of every state that is best by these costs to go, shape (S,).
 
     Parameters
@@ -107,28 +107,28 @@ def chosen(chart: Chart, value: NDArray[np.floating], lookahead: int = 1) -> Int
     lookahead
         Moves whose prices are known exactly before a cost to go takes over, at least 1.
     """
-    some = chart.closer.any(axis=1)
+    some = view.closer.any(axis=1)
     ahead = value.astype(np.float64)
     for _ in range(lookahead - 1):
-        ahead = np.where(some, _totals(chart, ahead).min(axis=1), ahead)
-    best: IntArray = _totals(chart, ahead)[chart.place].argmin(axis=1)
+        ahead = np.where(some, _totals(view, ahead).min(axis=1), ahead)
+    best: IntArray = _totals(view, ahead)[view.place].argmin(axis=1)
     return best
 
 
-def _totals(chart: Chart, value: NDArray[np.float64]) -> NDArray[np.float64]:
+def _totals(view: View, value: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return cost and cost to go of every action, shape (2 N*N, A)."""
-    total = np.where(chart.closer, chart.cost + value[chart.onward], np.inf)
+    total = np.where(view.closer, view.cost + value[view.onward], np.inf)
     found: NDArray[np.float64] = np.where(np.isnan(total), np.inf, total)
     return found
 
 
 def _apart(table: Table, move: tuple[int, int]) -> IntArray:
-    """Return what moves from every cell to END come to if all cells were open, shape (N*N,).
+    """Return the sum over the moves from every cell to END if all were open, shape (N*N,).
 
     Parameters
     ----------
     move
-        What a straight and a diagonal move come to.
+        What a straight and a diagonal move add, energy or price.
     """
     up, right = (abs(each) for each in _offsets(table))
     near, far = np.minimum(up, right), np.maximum(up, right)
@@ -156,7 +156,7 @@ def _places(table: Table, least: NDArray[np.float64]) -> list[NDArray[np.float64
 
 
 def _links(table: Table) -> list[NDArray[np.float64]]:
-    """Return the cost of links of terrestrial moves in 8 directions, 1 where there is none."""
+    """Return the scaled link cost of terrestrial moves in 8 directions, 1 if impossible."""
     x, found = table.instance, []
     scale = max(abs(x.cost.hole), abs(x.cost.mbs_to_mbs), 1)
     ground = np.flatnonzero(table.link != x.geo)
@@ -172,8 +172,8 @@ def _links(table: Table) -> list[NDArray[np.float64]]:
 def _walks(table: Table) -> NDArray[np.float64]:
     """Return what the three walks cost from every cell, shape (3, N*N).
 
-    On the ground, straight to END: its diagonals first, its straight moves first, or a diagonal
-    wherever that is nearer to the line. Where a walk is blocked, its moves alone without links.
+    They are terrestrial and go nearer to END with every move: diagonals first, straight moves
+    first, or whichever stays nearer to the line. Of a walk that is blocked, moves alone count.
     """
     up, right = _offsets(table)
     rows, columns = abs(up), abs(right)

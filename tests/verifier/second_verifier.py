@@ -2,8 +2,8 @@
 
 Whoever wrote it had not read `opt_istn/verifier.py`, nor what makes certificates; of the seven
 families of rows it had their definitions, which the page had not then and has now. Standard
-library, Python's integers, no numpy; users of PUSH are in `tests/second_push.py`. `check` says what
-a certificate proves, or raises `Refused`; `replay` says what a plan costs.
+library, Python's integers, no numpy; users of PUSH are in `tests/verifier/second_push.py`. `check`
+says what a certificate proves, or raises `Refused`; `replay` says what a plan costs.
 """
 
 import bisect
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
-from tests.second_push import Refused, User, integer, integers, need
+from tests.verifier.second_push import Refused, User, integer, integers, need
 
 HASHED = {
     "jutap": "grid num_mbs start end start_link links strongest cost energy_mj energy_budget_mj"

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from opt_istn import verifier
-from tests import second_push, second_verifier
-from tests.test_verifier import mutate, proven_jutap, proven_push
+from tests.verifier import second_push, second_verifier
+from tests.verifier.test_verifier import mutate, proven_jutap, proven_push
 
 Document = dict[str, Any]
 Case = tuple[Document, Document, Any]
