@@ -113,10 +113,9 @@ def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
     try:
         with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-            text = stream.read()
+            return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
     except (EOFError, zlib.error) as error:  # cut off, or changed
         raise Refused(f"{path}: {error}") from None
-    return json.loads(text, object_pairs_hook=_unique, parse_constant=_unique)
 
 
 def _unique(pairs: Any) -> Document:
@@ -176,8 +175,7 @@ def _check(x: Document, certificate: Document) -> Document:
 
 
 def _cost_of(x: Document, plan: Document) -> int:
-    known = plan["format"] == f"{x['format']}-plan" and plan["version"] == 1
-    _expect(known, "plan: no such format")
+    _expect(plan["format"] == f"{x['format']}-plan" and plan["version"] == 1, "plan: not a plan")
     _expect(plan["instance"] == sha256(x), "plan: of another instance")
     if x["format"] == "opt-istn/push":
         return _push_cost(x, plan)
