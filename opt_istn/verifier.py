@@ -19,6 +19,7 @@ import gzip
 import hashlib
 import json
 import sys
+import zlib
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 OUTSIDE = {"name", "scenario", "origin", "battery", "extra"}  # of an instance; no hash covers them
+REAL = {"cell_m", "slot_s", "contents"}  # of an instance; all else that counts is an integer
 FIELDS = {  # of a certificate, by kind, besides those that all have
     "potential": {"h", "dead"},
     "walk": {"cells", "links", "cycle"},
@@ -109,8 +111,11 @@ def sha256(instance: Document) -> str:
 
 def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
-    with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-        return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
+    try:
+        with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
+            return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
+    except (EOFError, zlib.error) as error:  # cut off, or changed
+        raise Refused(f"{path}: {error}") from None
 
 
 def _unique(pairs: Any) -> Document:
@@ -123,14 +128,14 @@ def _unique(pairs: Any) -> Document:
 
 def _guarded(function: Callable[..., Any], instance: Document, document: Any) -> Any:
     try:
-        _whole(document)
+        _whole([document, *(v for k, v in instance.items() if k not in OUTSIDE | REAL)])
         return function(instance, document)
     except MALFORMED as error:
         raise Refused(f"malformed: {type(error).__name__}: {error}") from None
 
 
 def _whole(document: Any) -> None:
-    """Refuse fractions and truth values: every number of a certificate or plan is an integer."""
+    """Refuse fractions and truth values: numbers of problems, certificates, plans are integers."""
     todo = [document]
     while todo:
         x = todo.pop()
@@ -154,9 +159,10 @@ def _check(x: Document, certificate: Document) -> Document:
     _expect(known and x["version"] in (1, 2), "instance: a field or version not known here")
     _expect(certificate["instance"] == sha256(x), "instance: the certificate is for another one")
     fields = FIELDS.get(kind, set()) | {"format", "version", "instance", "kind", "claim"}
-    _expect(set(certificate) <= fields, f"{kind}: expected no fields but {sorted(fields)}")
+    _expect(set(certificate) <= fields, f"{kind!r}: expected no fields but {sorted(fields)}")
     _expect(len(claim) == 1 and set(claim) <= CLAIMS, f"claim: expected one of {sorted(CLAIMS)}")
     _expect(all(v is True for k, v in claim.items() if k != "bound"), "claim: expected true")
+    _expect(type(claim.get("bound", 0)) is int, "claim.bound: expected an integer")
     kinds: dict[Any, Callable[..., None]] = {
         ("opt-istn/jutap", "potential"): _potential,
         ("opt-istn/jutap", "walk"): _unbounded,
@@ -169,8 +175,7 @@ def _check(x: Document, certificate: Document) -> Document:
 
 
 def _cost_of(x: Document, plan: Document) -> int:
-    known = plan["format"] == f"{x['format']}-plan" and plan["version"] == 1
-    _expect(known, "plan: no such format")
+    _expect(plan["format"] == f"{x['format']}-plan" and plan["version"] == 1, "plan: not a plan")
     _expect(plan["instance"] == sha256(x), "plan: of another instance")
     if x["format"] == "opt-istn/push":
         return _push_cost(x, plan)

@@ -2,7 +2,8 @@
 
 A copy of this file lies in every bundle of `opt-istn bundle` as ``check.py``, beside
 ``verifier.py``. It recomputes the hash of each instance, the cost of each plan and, where there is
-one, what each certificate proves. Exit code 1 if anything is not as it is recorded.
+one, what each certificate proves. Exit code 1 if anything is not as it is recorded, or a plan costs
+less than a record says is possible.
 """
 
 import hashlib
@@ -32,6 +33,10 @@ def said(run: dict[str, Any], folder: Path) -> list[str]:
         if cost != run.get("cost"):
             raise ValueError(f"its plan costs {cost}, recorded {run.get('cost')}")
         words.append("plan recomputed" if cost is not None else "plan recomputed, infeasible")
+    elif run.get("cost") is not None:
+        words.append("cost not recomputed")
+    if run["status"] == "optimal" and run.get("cost") != run.get("bound"):
+        raise ValueError(f"recorded optimal, of cost {run.get('cost')}, bound {run.get('bound')}")
     if run.get("certificate"):
         words.append(_proven(run, instance, folder))
     elif run.get("bound") is not None or run["status"] in ("infeasible", "unbounded"):
@@ -66,23 +71,41 @@ def _proven(run: dict[str, Any], instance: Any, folder: Path) -> str:
     return "bound proven by certificate"
 
 
+def refuted(run: dict[str, Any], costs: dict[str, int]) -> str:
+    """Return what a plan of another record says against this one; `costs` are the least by hash."""
+    least = costs.get(run["sha256"])
+    if least is None or run["status"] == "failed":
+        return ""
+    if run["status"] == "infeasible":
+        return f"recorded infeasible, but a plan costs {least}"
+    if run.get("bound") is not None and run["bound"] > least:
+        return f"recorded the bound {run['bound']}, but a plan costs {least}"
+    return ""
+
+
 def main() -> int:
     """Check the records beside this file and print a line for each, and one for all."""
     folder, counted, wrong = Path(__file__).parent, Counter[str](), 0
-    lines = (folder / "runs.jsonl").read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        run = json.loads(line)
-        name = f"{run['solver']}  seed {run['seed']}  on {run['instance']}"
+    runs = [*map(json.loads, (folder / "runs.jsonl").read_text(encoding="utf-8").splitlines())]
+    found, costs = [], dict[str, int]()
+    for run in runs:
         try:
-            words = said(run, folder)
-        except (ValueError, KeyError, OSError) as error:
+            words, error = said(run, folder), ""
+        except (ValueError, KeyError, OSError, verifier.Refused) as refused:
+            words, error = [], str(refused)
+        found.append((words, error))
+        if "plan recomputed" in words:
+            costs[run["sha256"]] = min(run["cost"], costs.get(run["sha256"], run["cost"]))
+    for run, (words, error) in zip(runs, found, strict=True):
+        name = f"{run['solver']}  seed {run['seed']}  on {run['instance']}"
+        if error := error or refuted(run, costs):
             wrong += 1
             print(f"WRONG  {name}: {error}")
             continue
         counted.update(words)
         print(f"ok  {name}: {', '.join(words) or 'nothing to check'}")
-    found = ", ".join(f"{number} x {word}" for word, number in sorted(counted.items()))
-    print(f"{len(lines)} records, {wrong} wrong: {found}")
+    checked = ", ".join(f"{number} x {word}" for word, number in sorted(counted.items()))
+    print(f"{len(runs)} records, {wrong} wrong: {checked}")
     return 1 if wrong else 0
 
 

@@ -247,11 +247,11 @@ def _against_fact(run: Record, best: Record | None) -> str:
     if best is None or best.cost is None:
         return ""
     plan = f"the evaluated plan of {_who(best)} costs {best.cost}"
-    if _claimed(run) == Status.INFEASIBLE:
+    if Status.INFEASIBLE in (run.status, _claimed(run)):
         return f"claimed infeasible, but {plan}"
-    bound = _claimed_bound(run)
-    if bound is not None and bound > best.cost:
-        return f"claimed the bound {bound}, but {plan}"
+    for bound in (run.bound, _claimed_bound(run)):  # a record may say more than its run claimed
+        if bound is not None and bound > best.cost:
+            return f"claimed the bound {bound}, but {plan}"
     return ""
 
 

@@ -204,6 +204,30 @@ def test_a_referee_notices(unpacked: Path, place: str, old: str, new: str, reaso
     assert any(line.startswith("WRONG") and reason in line for line in told), told
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"bound": 201}, "recorded the bound 201, but a plan costs 200"),
+        ({"status": "infeasible", "bound": None}, "recorded infeasible, but a plan costs 200"),
+        ({"status": "optimal", "bound": 1}, "recorded optimal, of cost 282, bound 1"),
+        ({"status": "optimal", "bound": None}, "recorded optimal, of cost 282, bound None"),
+    ],
+)
+def test_a_plan_in_a_bundle_refutes_what_others_say(
+    unpacked: Path, change: dict[str, object], reason: str
+) -> None:
+    """A bound above the cost of a plan beside it, and an optimum that is none, are wrong."""
+    path = unpacked / "runs.jsonl"
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    detour = next(run for run in runs if run["cost"] == 282)
+    detour.update(change)
+    path.write_text("".join(json.dumps(run) + "\n" for run in runs))
+    code, told = _judged(unpacked)
+    assert code == 1
+    assert [line for line in told if line.startswith("WRONG")] == [told[runs.index(detour)]]
+    assert told[runs.index(detour)].endswith(reason)
+
+
 def test_a_bundle_is_complete_or_not_written() -> None:
     """An instance or a certificate that cannot be had is named, and no zip is left."""
     appender.append("out/r.jsonl", _run("Honest"))

@@ -61,6 +61,17 @@ def test_a_plan_refutes_a_claim(liar: Record) -> None:
     assert "200" in refuted.error
 
 
+@pytest.mark.parametrize(
+    "liar", [_run("liar", Status.OPTIMAL, 282, 282), _run("liar", Status.INFEASIBLE)]
+)
+def test_a_plan_refutes_a_record_that_says_more_than_its_claim(liar: Record) -> None:
+    """A record changed by hand unsettles nothing and puts no plan below the bound."""
+    edited = msgspec.structs.replace(liar, claim=Claim(Status.FEASIBLE, 282, None, ""))
+    assert _verdicts(BEST, edited) == {"best": "optimal", "liar": "failed"}
+    (summary,) = audit.summarise([BEST, edited])
+    assert (summary.status, summary.best_cost, summary.best_bound) == (Status.OPTIMAL, 200, 200)
+
+
 def test_plans_of_failed_runs_are_facts() -> None:
     """The evaluated plan of a run that lied elsewhere still refutes others."""
     cheat = _run("cheat", Status.OPTIMAL, 200, 250)

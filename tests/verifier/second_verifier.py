@@ -21,6 +21,7 @@ HASHED = {
     "push": "num_users num_contents num_slots slot_s cache_size release cluster roi link_up"
     " requests contents miss_us",
 }
+REAL = {"cell_m", "slot_s", "contents"}
 FREE = {"name", "scenario", "origin", "battery", "extra"}
 MOVES = "mbs_to_mbs geo_to_mbs mbs_to_geo geo_stay hole_to_mbs hole_to_geo hole"
 COST = {*MOVES.split(), "move", "enter", "hole_bonus"}
@@ -45,6 +46,14 @@ def read(text: str) -> dict[str, Any]:
     return value
 
 
+def whole(value: Any) -> None:
+    """Refuse a problem in which a fraction or a truth value stands for an integer."""
+    need(not isinstance(value, float | bool), "a number of the instance is no integer")
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            whole(item)
+
+
 def digest(doc: dict[str, Any]) -> str:
     """Return the hash of a problem, as docs/files.md defines it."""
     problem = str(doc.get("format")).removeprefix("opt-istn/")
@@ -65,6 +74,7 @@ def digest(doc: dict[str, Any]) -> str:
             for key, value in doc["cost"].items()
             if (key, value) != ("hole_bonus", "printed")
         }
+    whole([value for name, value in hashed.items() if name not in REAL])
     text = json.dumps(hashed, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,6 +1,7 @@
 """Two verifiers, written apart, agree on every certificate, and neither is fooled."""
 
 import copy
+import gzip
 import itertools
 import json
 import os
@@ -278,6 +279,61 @@ def test_odd_instances_get_the_same_hash_and_verdict(cases: list[Case]) -> None:
             assert first_verdict(odd, certificate) == second_verdict(odd, certificate) == said
         odd = {**instance, "wind": 0}
         assert first_verdict(odd, certificate) == second_verdict(odd, certificate) == REFUSED
+
+
+def test_fractions_in_an_instance_are_refused(cases: list[Case]) -> None:
+    """Sums of floats are not exact: 1e308 twice is infinite, and any bound lies below that."""
+    push = next(case for case in cases if case[0]["format"] == "opt-istn/push")
+    jutap = next(case for case in cases if case[0]["format"] == "opt-istn/jutap")
+    for (instance, certificate, _), name in ((push, "requests"), (jutap, "cost")):
+        for value in (1e308, -0.9, 7.0, True):
+            odd = copy.deepcopy(instance)
+            field = odd[name][0] if name == "requests" else odd[name]["move"]
+            field[-1] = value
+            changed = {**certificate, "instance": verifier.sha256(odd)}
+            assert first_verdict(odd, changed) == second_verdict(odd, changed) == REFUSED
+
+
+def test_a_bound_that_is_no_integer_is_refused(cases: list[Case]) -> None:
+    """Also where nothing is compared with it, as no walk reaches END."""
+    instance = copy.deepcopy(next(x for x, *_ in cases if x["format"] == "opt-istn/jutap"))
+    start = instance["start"]
+    instance |= {"energy_budget_mj": 100, "end": next(c for c in range(99) if c != start)}
+    instance["links"] = [row if c == start else [] for c, row in enumerate(instance["links"])]
+    body = {"tables": [], "labels": [], "dead": list(range(len(instance["links"][start])))}
+    head = {"format": "opt-istn/certificate", "version": 1, "kind": "labels"}
+    certificate = {**head, **body, "instance": verifier.sha256(instance)}
+    assert first_verdict(instance, {**certificate, "claim": {"bound": 7}}) == 7
+    for bound in (None, "7", [7], {}):
+        odd = {**certificate, "claim": {"bound": bound}}
+        assert first_verdict(instance, odd) == second_verdict(instance, odd) == REFUSED
+
+
+def test_a_refusal_is_one_line_whatever_a_certificate_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], cases: list[Case]
+) -> None:
+    """No text of a certificate reaches the terminal as it is: it could say *accepted*."""
+    instance, certificate, _ = cases[0]
+    files = [str(tmp_path / name) for name in ("instance.json", "certificate.json")]
+    for kind in ("x\naccepted (walk): ", "\x1b[2K\raccepted (walk): ", "\ud800"):
+        for file, document in zip(files, (instance, {**certificate, "kind": kind}), strict=True):
+            Path(file).write_text(json.dumps(document))
+        assert verifier.main(files) == 1
+        said = capsys.readouterr().out
+        assert said.startswith("refused: ")
+        assert said[:-1].isprintable()
+
+
+def test_files_that_were_cut_off_are_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], cases: list[Case]
+) -> None:
+    """A compressed file that ends too early, or whose first block is no block."""
+    packed = gzip.compress(json.dumps(cases[0][1]).encode())
+    for data in (packed[:-20], packed[:10] + b"\xff" * 9 + packed[19:]):
+        file = tmp_path / "certificate.json.gz"
+        file.write_bytes(data)
+        assert verifier.main([str(file), str(file)]) == 1
+        assert capsys.readouterr().out.startswith(f"refused: {file}: ")
 
 
 @pytest.mark.parametrize(
