@@ -18,7 +18,7 @@ from opt_istn.library.shelf import INSTALLED, Entry, Library
 from opt_istn.problems import Instance
 from opt_istn.runs.audit import Standing
 from opt_istn.solver import Status
-from tests import second_verifier
+from tests.verifier import second_verifier
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 INDEX = Library().entries()
