@@ -65,7 +65,7 @@ def test_runs_return_what_they_returned(folder: Path, monkeypatch: pytest.Monkey
         for key, before in kept.items()
         if _kept(before) != _kept(fresh[key])
     }
-    assert not changed
+    assert not changed, {name: now.get("error") for name, (_, now) in changed.items()}
     for key, before in kept.items():
         if before.status != Status.OPTIMAL:  # terms may be added, none may go or change
             after = fresh[key].terms
