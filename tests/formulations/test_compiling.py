@@ -13,6 +13,7 @@ from numba.core.dispatcher import Dispatcher
 
 from bench.time_limits import solvers
 from opt_istn import registry
+from opt_istn.compiling import made_of
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget
 from opt_istn.testing import jutap, push
@@ -110,6 +111,71 @@ def test_a_filled_cache_that_cannot_be_written_is_read(tmp_path: Path) -> None:
     assert told == [["0", "1"], ["1", "1"]]
     assert sum(path.suffix == ".nbc" for path in cache.rglob("*")) == 1
     assert not list(tmp_path.glob("__pycache__/*.nbi"))
+
+
+CALLED = (
+    "from typing import NamedTuple\n\nfrom opt_istn.compiling import compiled\n\n"
+    "class Pair(NamedTuple):\n    first: float\n    second: float\n\n"
+    "FACTOR = 2\n\n@compiled\ndef change(x):\n    return x + 1\n"
+)
+CALLER = (
+    "from opt_istn.compiling import compiled\nfrom called import FACTOR, Pair, change\n\n"
+    "@compiled\ndef both(pair):\n    return FACTOR * change(pair.first)\n"
+)
+SHOW = (
+    "from caller import both\nfrom called import Pair\n"
+    "print(both(Pair(first=3, second=5)), sum(both.stats.cache_hits.values()))\n"
+)
+
+
+def shown(folder: Path) -> str:
+    """Return what the two files print in a process of its own, and how many kernels were kept."""
+    there = {"NUMBA_CACHE_DIR": str(folder / "cache"), "PYTHONPATH": str(folder)}
+    command = [sys.executable, "-B", "-c", SHOW]
+    done = subprocess.run(
+        command, env=os.environ | there, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_what_a_kernel_is_made_of_compiles_it_anew(tmp_path: Path) -> None:
+    """A kernel's file stays as it is; what it calls, a global, and the order of fields change."""
+    (tmp_path / "called.py").write_text(CALLED)
+    (tmp_path / "caller.py").write_text(CALLER)
+    assert [shown(tmp_path) for _ in range(2)] == ["8 0", "8 1"]
+    for old, new, expected in (
+        ("x + 1", "x + 2", "10"),
+        ("FACTOR = 2", "FACTOR = 3", "15"),
+        ("    first: float\n    second: float\n", "    second: float\n    first: float\n", "15"),
+    ):
+        source = (tmp_path / "called.py").read_text()
+        (tmp_path / "called.py").write_text(source.replace(old, new))
+        assert [shown(tmp_path) for _ in range(2)] == [f"{expected} 0", f"{expected} 1"]
+    kept = [path.name.partition("-")[0] for path in (tmp_path / "cache").rglob("*.nbi")]
+    assert kept.count("called.change") == 1  # older ones are gone
+    assert kept.count("caller.both") == 2  # by types of arguments, each with its code
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x05cnowhere\nNothing\n."])
+def test_a_kept_kernel_that_cannot_be_read_is_compiled_again(
+    tmp_path: Path, content: bytes
+) -> None:
+    """A file that a loss of power left empty, or that names what is gone, is as good as none."""
+    (tmp_path / "called.py").write_text(CALLED)
+    (tmp_path / "caller.py").write_text(CALLER)
+    assert shown(tmp_path) == "8 0"
+    for kind in ("nbi", "nbc"):
+        for path in (tmp_path / "cache").rglob(f"*.{kind}"):
+            path.write_bytes(content)
+        assert [shown(tmp_path) for _ in range(2)] == ["8 0", "8 1"]
+
+
+def test_of_every_kernel_is_known_what_it_is_made_of() -> None:
+    """No two kernels are made of the same; nothing in them is of an unknown kind."""
+    for name in solvers():
+        registry.make(name, name.partition(".")[0], {})
+    assert len({made_of(kernel) for kernel in kernels()}) == len(kernels()) > 50
 
 
 def test_a_process_that_is_ready_multiplies_matrices() -> None:
