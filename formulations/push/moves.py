@@ -17,12 +17,20 @@ else
 What each move is worth is measured in bench/hard-notes.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from formulations.push.anneal import cumulative, first_plan, heat_of, num_pushes, options, restarts
+from formulations.push.anneal import (
+    cumulative,
+    first_plan,
+    heat_of,
+    never,
+    num_pushes,
+    options,
+    restarts,
+)
 from opt_istn.compiling import compiled
 from opt_istn.push.instance import IntArray, UserProblem
 from opt_istn.push.random import random_push
@@ -33,6 +41,9 @@ _STEPS = 24_000_000  # in all, where no clock ends them before
 # heat of each annealing and its part of steps or time: the first is long, the others go on from
 # the best plan
 _ROUNDS = ((1.0, 0.4), (0.3, 0.2), (0.3, 0.2), (0.3, 0.2))
+_HEATS = 0.3, 0.15, 0.5  # of the rounds of a chain
+_RESTARTS = 2  # that begin one; it goes on from the better
+_ROUND = 200_000  # steps of one of its rounds at most
 _CHUNK = 100_000  # steps between two looks at the clock
 _COLD = 0.01  # last temperature over the first
 _MOVE, _SHIFT, _SWAP = 0.35, 0.6, 0.85  # shares of the moves, summed up
@@ -52,7 +63,7 @@ def incumbent(
     budget
         Its clock runs; all of its time may be used.
     rounds
-        Restarts of small users at most.
+        Of chains of small users, at most.
     bound
         On the saving: a plan that meets it ends the search.
     """
@@ -72,7 +83,7 @@ def anneal_on(
     rounds: int,
     done: Callable[[int], bool],
 ) -> tuple[IntArray, int]:
-    """Improve the best plan: by restarts for a small user, by the four moves for a large one.
+    """Improve the best plan: in chains for a small user, in one go for a large one.
 
     Parameters
     ----------
@@ -81,12 +92,17 @@ def anneal_on(
     budget
         Cools the four moves: its clock runs, and all of its time is used.
     rounds
-        Restarts at most.
+        Of chains, at most.
     done
         Told the best saving, says whether to stop.
     """
     if num_pushes(problem) < LARGE:
-        return restarts(problem, *best, rng, rounds, done)
+        better = chains(problem, best, rng)
+        for _ in range(min(num_pushes(problem) // 6, rounds)):
+            if done(best[1]):
+                break
+            best = next(better)
+        return best
     time_s = budget.left_s()
     for heat, part in _ROUNDS:
         begin, best_us = budget.used_s(), best[1]
@@ -98,10 +114,32 @@ def anneal_on(
             return max(steps / _STEPS, late) / part  # noqa: B023
 
         found = improve(problem, best[0], heat * heat_of(problem), rng, progress)
-        best = max(best, found, key=lambda x: x[1])
+        best = _better(best, found)
         if done(best[1]):
             break
     return best
+
+
+def chains(
+    problem: UserProblem, best: tuple[IntArray, int], rng: np.random.Generator
+) -> Iterator[tuple[IntArray, int]]:
+    """Yield the best plan and its saving after each round of annealing, without end.
+
+    Three rounds of the four moves go on from the best plan, each from what the one before it came
+    to; then restarts begin another chain, to leave a plan that no heat leads out of.
+    """
+    steps = min(_ROUND, 1000 * num_pushes(problem))
+    chain = best
+    while True:
+        for heat in _HEATS:
+            hot = heat * heat_of(problem)
+            found = improve(problem, chain[0], hot, rng, lambda n, _: n / steps)
+            chain = _better(chain, found)
+            best = _better(best, chain)
+            yield best
+        chain = restarts(problem, never(problem), 0, rng, _RESTARTS, lambda _saved_us: False)
+        best = _better(best, chain)
+        yield best
 
 
 def improve(
@@ -136,6 +174,10 @@ def improve(
         hot, cold = heat * _COLD**before, heat * _COLD**share
         state.run(draws, movable, ptr, flat, may, hot, cold)
     return state.best, state.best_value
+
+
+def _better(one: tuple[IntArray, int], other: tuple[IntArray, int]) -> tuple[IntArray, int]:
+    return max(one, other, key=lambda x: x[1])
 
 
 def touch() -> None:

@@ -9,16 +9,8 @@ import math
 
 import numpy as np
 
-from formulations.push.anneal import (
-    cumulative,
-    first_plan,
-    heat_of,
-    never,
-    num_pushes,
-    restarts,
-    saving,
-)
-from formulations.push.moves import LARGE, anneal_on, improve
+from formulations.push.anneal import cumulative, first_plan, never, num_pushes, saving
+from formulations.push.moves import LARGE, anneal_on, chains
 from formulations.push.proof.tree import Pushes, Search
 from opt_istn.push.instance import IntArray, UserProblem
 from opt_istn.push.plan import Plan
@@ -27,10 +19,6 @@ from opt_istn.solver import Budget
 _SEED = 0
 # rounds before the root is solved, once it does not prove the plan, and for each node
 _BEFORE, _ROOT, _NODE = 4, 8, 2
-_STEPS = 200_000  # of a round that goes on from a plan
-_HEATS = 0.3, 0.15, 0.5  # of such rounds, one after the other
-_CHAIN = 9  # such rounds, then a chain begins anew, to leave a plan that no heat leads out of
-_RESTARTS = 2  # that begin a chain; it goes on from the better one
 
 
 class Known:
@@ -46,8 +34,9 @@ class Known:
 
     def __init__(self, problem: UserProblem, plans: list[Pushes], before: int = 0) -> None:
         self._problem, self._rng = problem, np.random.default_rng([_SEED, before])
-        self._round, self._calls = 0, 0
-        self._best = self._chain = never(problem), 0
+        self._calls = 0
+        self._best: tuple[IntArray, int] = never(problem), 0
+        self._chains = chains(problem, self._best, self._rng)
         for pushes in plans:
             self.take(pushes)
         if not plans:
@@ -94,26 +83,12 @@ class Known:
         for _ in range(min(most, num_pushes(self._problem) // 6)):
             if self.cost_us <= bound_us:
                 break
-            self._anneal()
-            self._round += 1
-
-    def _anneal(self) -> None:
-        """Go on from the chain's plan, or begin another chain."""
-        problem, number = self._problem, self._round % (_CHAIN + 1)
-        if number == _CHAIN:
-            nothing = never(problem), 0
-            self._chain = restarts(problem, *nothing, self._rng, _RESTARTS, lambda _saved_us: False)
-        else:
-            heat = _HEATS[number % len(_HEATS)] * heat_of(problem)
-            steps = min(_STEPS, 1000 * num_pushes(problem))
-            found = improve(problem, self._chain[0], heat, self._rng, lambda n, _: n / steps)
-            self._chain = max(self._chain, found, key=lambda x: x[1])
-        if self._chain[1] > self._best[1]:
-            self._best = self._chain
+            self._best = next(self._chains)
 
     def _know(self, found: tuple[IntArray, int]) -> None:
+        """Take over a better plan, with its saving, and go on from it."""
         if found[1] > self._best[1]:
-            self._best = self._chain = found
+            self._best, self._chains = found, chains(self._problem, found, self._rng)
 
 
 def useful(problem: UserProblem, plan: Plan, user: int) -> Pushes:
