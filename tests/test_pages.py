@@ -12,16 +12,15 @@ first, ``solvers`` which rows of it if not all. A table with the comment ``curve
 as the curves of their trainings in that folder have it.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import pytest
 
+from bench.trained import verdict
 from opt_istn import cli
 from opt_istn.evidence.verify import Finding, verify_records
 from opt_istn.report.table import gap_table
@@ -162,21 +161,16 @@ def test_tables_of_agents_are_those_of_their_curves(page: Path) -> None:
 
 
 def _curves(folder: Path) -> dict[str, list[str]]:
-    """Return the cells of each agent: medians over its seeds, fewest steps, worst status."""
-    kept: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        head, *rows = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        kept.setdefault(head["agent"], []).append((head, rows[-1]))
-    found = {}
-    for agent, own in kept.items():
+    """Return the cells of each agent: medians over its seeds, fewest steps, status of all."""
+    kept, found = verdict.read(folder), {}
+    for agent, own in kept.curves.items():
         left = [
-            100 * (1 - median(head["measured"][weights][0] for head, _ in own))
+            100 * (1 - median(x.head["measured"][weights][0] for x in own))
             for weights in ("last", "untrained")
         ]
-        steps = min(row["gradient_steps"] for _, row in own)
-        (status,) = {head["status"] for head, _ in own}
-        cells = (*(f"{x:.1f}" for x in left), str(len(own)), "the past", str(steps), status)
-        found[agent] = list(cells)
+        steps = min(x.rows[-1]["gradient_steps"] for x in own)
+        status = kept.progress(agent).status
+        found[agent] = [*(f"{x:.1f}" for x in left), str(len(own)), "the past", str(steps), status]
     return found
 
 

@@ -62,8 +62,8 @@ RATES = (1e-4, 3e-4, 1e-3)  # the grid, of the actor; the critic's stays in prop
 ENTROPY = {"push.maac": ("scale", (300.0, 100.0, 30.0))}  # the larger, the less entropy
 ENTROPY |= dict.fromkeys(("push.mappo", "push.mmappo"), ("entropy", (0.003, 0.01, 0.03)))
 SEARCHED = 1000  # instance of the search, which nothing is judged on
-RULES = ("never", "match", "greedy", "rolling", "labels")
-EXACT_S = 600.0  # limit of the exact method
+RULES = ("never", "match", "greedy", "rolling", "labels", "highs")  # the last two prove bounds
+EXACT_S = 600.0  # limit of an exact method
 SAVE_S = 60.0  # between checkpoints
 ROUNDS = 1_000_000  # no training gets there; plateau or time end it
 

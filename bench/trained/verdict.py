@@ -50,12 +50,12 @@ class Kept:
     references: dict[str, Any] | None
 
     def saved(self, cost_us: int | None) -> float | None:
-        """Return the share of the certified optimum's saving, None if either is not known."""
+        """Return the share of the optimum's saving, by its best bound; None if none is known."""
         x = self.references
-        bound = x["solvers"]["labels"]["bound_us"] if x else None
-        if x is None or bound is None or cost_us is None:
+        bounds = [row["bound_us"] for row in x["solvers"].values() if row["bound_us"]] if x else []
+        if x is None or not bounds or cost_us is None:
             return None
-        return float((x["base_us"] - cost_us) / (x["base_us"] - bound))
+        return float((x["base_us"] - cost_us) / (x["base_us"] - max(bounds)))
 
     def shares(self, label: str, weights: str) -> list[float]:
         """Return what the seeds' plans save; empty unless all are known."""
@@ -124,9 +124,12 @@ def sentences(kept: Kept, prefix: str) -> Iterator[str]:
         yield f"- the paper's order {'survives' if survives else 'does not survive'}: {told}"
     match = (kept.references or {"solvers": {}})["solvers"].get("match")
     for label in (x for x in labels if match and settled(kept, x)):
-        found = interval(kept.shares(label, "last"))
-        side = "below" if found[0] < (kept.saved(match["cost_us"]) or 0) else "above"
-        yield f"- {label}, at its plateau, saves {ends(*found)}, {side} `match`"
+        mean, low, high = interval(kept.shares(label, "last"))
+        rule = kept.saved(match["cost_us"]) or 0.0
+        side = "below" if high < rule else "above" if low > rule else "not told apart from"
+        side = "beside" if math.isnan(low) else side  # one seed
+        saves = ends(mean, low, high)
+        yield f"- {label}, at its plateau, saves {saves}, {side} `match`: {rule:.3f}"
 
 
 def compared(kept: Kept, first: str, second: str) -> str:
@@ -193,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.trained.verdict", description=__doc__)
     parser.add_argument("--presets", help="all that are kept by default")
     given = parser.parse_args()
-    found = sorted({x.parent for x in CURVES.glob("**/*.jsonl")})
+    found = sorted({x.parent for x in CURVES.glob("*/**/*.jsonl")})
     folders = [CURVES / x for x in given.presets.split(",")] if given.presets else found
     if not folders:
         print("no curves are kept: python -m bench.trained.memorise trains")

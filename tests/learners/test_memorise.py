@@ -66,8 +66,25 @@ def test_the_verdict_is_drawn_from_plateaus(planted: Path) -> None:
     assert told[0].endswith("no, the other way round: -0.100 [-0.100, -0.100]")
     assert told[1].endswith("yes: 0.300 [0.300, 0.300]")
     assert "does not survive: rmmappo 0.410, rmappo 0.510, rmaac 0.210" in told[2]
-    assert all("below `match`" in line for line in told[3:])
+    sides = [line.partition("], ")[2] for line in told[3:]]
+    assert sides == ["below `match`: 0.750"] * 3
     assert len(told) == 6
+
+
+@pytest.mark.parametrize(
+    ("saved", "side"),
+    [
+        ((0.78, 0.8, 0.82), "above"),
+        ((0.7, 0.8, 0.9), "not told apart from"),
+        ((0.6, 0.61, 0.62), "below"),
+    ],
+)
+def test_a_rule_is_met_by_the_interval(planted: Path, saved: tuple[float, ...], side: str) -> None:
+    """A mean above the rule is not above it if the interval over seeds reaches it."""
+    for seed, share in enumerate(saved):
+        plant(planted, "rmaac", seed, share)
+    told = list(verdict.sentences(verdict.read(planted), "r"))
+    assert f", {side} `match`: 0.750" in next(x for x in told if "rmaac, at" in x)
 
 
 def test_one_seed_without_a_plateau_decides_nothing(planted: Path) -> None:
