@@ -5,7 +5,7 @@ from pathlib import Path
 
 from opt_istn import __version__
 
-TEXT = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_the_citation_is_of_this_version() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from opt_istn import cli
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [
     *sorted((ROOT / "docs/tutorials").glob("*.md")),
     ROOT / "docs/how-to.md",

@@ -15,7 +15,7 @@ import pytest
 from opt_istn import cli
 from opt_istn.runs import ledger
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/own-agent.md"
 EXAMPLES = ROOT / "examples/agents"
 SHORT = {  # what the page takes minutes for, the test does in seconds

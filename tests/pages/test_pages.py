@@ -28,7 +28,7 @@ from opt_istn.runs import ledger
 from opt_istn.runs.audit import InstanceSummary, audited, summarise
 from opt_istn.runs.ledger import Record
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("bench/*.md")])
 RECORDS = sorted(ROOT.glob("bench/records/*.jsonl*"))
 SEEDS, LONG = range(100), range(2)  # whose records are verified; a certificate takes a second

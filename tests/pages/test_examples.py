@@ -10,7 +10,7 @@ import pytest
 from opt_istn.registry import make
 from opt_istn.testing import check_solver
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs/tutorials/own-method.md"
 FILES = sorted((ROOT / "examples").glob("*.py"))
 

@@ -8,7 +8,7 @@ import yaml
 
 from opt_istn import __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAPER = (ROOT / "paper/paper.md").read_text(encoding="utf-8")
 BIBLIOGRAPHY = (ROOT / "paper/paper.bib").read_text(encoding="utf-8")
 FORMS = [

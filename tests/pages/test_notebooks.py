@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).parents[1] / "examples/notebooks"
+FOLDER = Path(__file__).parents[2] / "examples/notebooks"
 SAID = {  # what the outputs have to tell, in this order
     "lesson": (
         *("diagonal           0.60", "around the hole    0.76", "through the hole   3.46"),
