@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.cli.lists import preset_names
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def generate(
         typer.Argument(
             metavar="PRESET",
             help="Name of a preset; see `opt-istn presets`.",
-            autocompletion=preset_names,
+            autocompletion=completing.presets,
         ),
     ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 Folder = Annotated[
     str, typer.Option("--library", metavar="DIR", help="Library; the installed one by default.")
 ]
-Name = Annotated[str, typer.Argument(metavar="NAME|HASH", help="Entry of the library.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|HASH", help="Entry of the library.", autocompletion=completing.entries
+    ),
+]
 
 library = typer.Typer(help="Instances with plans and certificates.", no_args_is_help=True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin,
 import typer
 
 from opt_istn.cli.instances import Json
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -20,28 +20,13 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def solver_ids(incomplete: str) -> list[str]:
-    """Return the solvers whose id begins so, for shells that complete words."""
-    from opt_istn import registry
-
-    return [name for name in registry.names() if name.startswith(incomplete)]
-
-
-def preset_names(incomplete: str) -> list[str]:
-    """Return the presets whose name begins so, for shells that complete words."""
-    from opt_istn import problems
-
-    known = [name for problem in problems.every() for name in problem.presets()]
-    return [name for name in known if name.startswith(incomplete)]
-
-
 def solvers(
     solver: Annotated[
         str,
         typer.Argument(
             metavar="[SOLVER]",
             help="Show it alone, with its parameters.",
-            autocompletion=solver_ids,
+            autocompletion=completing.solvers,
         ),
     ] = "",
     *,
@@ -125,7 +110,7 @@ def presets(
         typer.Argument(
             metavar="[PRESET]",
             help="Show it alone, with its parameters.",
-            autocompletion=preset_names,
+            autocompletion=completing.presets,
         ),
     ] = "",
     *,

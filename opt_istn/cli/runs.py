@@ -9,8 +9,7 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
-from opt_istn.cli.lists import solver_ids
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -42,10 +41,19 @@ RunsFiles = Annotated[
     list[str], typer.Argument(metavar="RUNS.jsonl...", help="Files of records, or folders of them.")
 ]
 Sources = Annotated[
-    list[str], typer.Argument(metavar="INSTANCE|PRESET...", help="Instance files, presets.")
+    list[str],
+    typer.Argument(
+        metavar="INSTANCE|PRESET...",
+        help="Instance files, presets.",
+        autocompletion=completing.presets,
+    ),
 ]
 Solvers = Annotated[
-    str, typer.Option(help="Solver ids, separated by commas; parameters as id@key=value@...")
+    str,
+    typer.Option(
+        help="Solver ids, separated by commas; parameters as id@key=value@...",
+        autocompletion=completing.several_solvers,
+    ),
 ]
 SolverSeeds = Annotated[
     int | None,
@@ -65,7 +73,8 @@ def register(app: typer.Typer) -> None:
 def solve(
     instance: InstanceFile,
     solver: Annotated[
-        str, typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=solver_ids)
+        str,
+        typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=completing.solvers),
     ],
     set_: Settings = None,
     time_limit: TimeLimit = None,

@@ -9,7 +9,7 @@ import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import allowed
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +33,11 @@ def register(app: typer.Typer) -> None:
 def starts(
     instance: InstanceFile,
     solvers: Annotated[
-        str, typer.Option(help="Solver ids, separated by commas; parameters as id@key=value@...")
+        str,
+        typer.Option(
+            help="Solver ids, separated by commas; parameters as id@key=value@...",
+            autocompletion=completing.several_solvers,
+        ),
     ],
     out: Annotated[
         str,

@@ -13,7 +13,7 @@ import typer
 from opt_istn import files, platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -30,8 +30,20 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    agent: Annotated[str, typer.Argument(help="Agent; parameters as id@key=value@...")],
-    source: Annotated[str, typer.Argument(metavar="INSTANCE|PRESET", help="What to train on.")],
+    agent: Annotated[
+        str,
+        typer.Argument(
+            help="Agent; parameters as id@key=value@...", autocompletion=completing.agents
+        ),
+    ],
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="INSTANCE|PRESET",
+            help="What to train on.",
+            autocompletion=completing.presets,
+        ),
+    ],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training, the first one.")],
     out: Annotated[
         str, typer.Option("-o", "--output", metavar="AGENT_FILE", help="{seed} is filled in.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from opt_istn.cli import app, main
 from opt_istn.solver import KINDS
@@ -75,14 +76,28 @@ def test_a_preset_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> No
     assert "cache_items" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("word", "found"), [("jutap.dq", "jutap.dqn"), ("push-fl", "push-fleet")])
-def test_shells_complete_names(word: str, found: str) -> None:
-    """What a shell asks for is answered: solvers and presets by their beginnings."""
-    from opt_istn.cli import lists
-
-    complete = lists.solver_ids if "." in word else lists.preset_names
-    assert found in complete(word)
-    assert all(name.startswith(word) for name in complete(word))
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("solvers jutap.dq", "jutap.dqn"),
+        ("solve x.json --solver val", "value-iteration"),
+        ("compare push-fl", "push-fleet"),
+        ("compare push-tiny --solvers labels,jutap.gr", "labels,jutap.greedy"),
+        ("starts x.json --solvers greedy,val", "greedy,value-iteration"),
+        ("train push.mm", "push.mmappo"),
+        ("train dqn jutap-sm", "jutap-small-v2"),
+        ("generate push-ti", "push-tiny"),
+        ("library get jutap-one", "jutap-one-row"),
+    ],
+)
+def test_shells_complete_names(typed: str, found: str) -> None:
+    """What a shell asks for is answered, by the beginning of the word."""
+    words = ["opt-istn", *typed.split(" ")]
+    asked = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
+    asked |= {"_OPT_ISTN_COMPLETE": "complete_bash"}
+    told = CliRunner().invoke(app, prog_name="opt-istn", env=asked).output.split()
+    assert found in told
+    assert all(name.startswith(words[-1]) for name in told)
 
 
 def _commands(group: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
