@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def pareto(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded = _prepared(instance, out)
+    loaded = _prepared(instance, out, table)
     front: Front = registry.study("pareto", loaded.problem)(loaded)
     evaluate = problems.get(loaded.problem).evaluate
     names = ("length_m", "handover", "holes", "geo", "moves")
@@ -79,7 +79,7 @@ def budgets(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded = _prepared(instance, out)
+    loaded = _prepared(instance, out, table)
     asked = kappa or ["1.02", "1.05", "1.10", "1.25", "none"]
     found: StartTable = registry.study("starts", loaded.problem)(loaded, [*map(_kappa, asked)])
     if out:
@@ -110,7 +110,7 @@ def weights(
     from opt_istn.pictures import canvas
     from opt_istn.pictures.jutap import frontier as pictures
 
-    loaded = _prepared(instance, out)
+    loaded = _prepared(instance, out, table)
     found: WeightMap = registry.study("weights", loaded.problem)(loaded)
     if out:
         canvas.save(pictures.weights_figure(found), out)
@@ -130,11 +130,13 @@ def weights(
     )
 
 
-def _prepared(path: str, figure: str) -> "Instance":
-    """Read the instance, after what can be wrong with the figure's name."""
+def _prepared(path: str, figure: str, table: str) -> "Instance":
+    """Read the instance, after what can be wrong with the names of what is to be written."""
     from opt_istn import problems
     from opt_istn.pictures import canvas
 
+    goals = targets.Target("--output", figure), targets.Target("--csv", table)
+    targets.check(*goals, inputs=[path])
     if figure:
         canvas.suffix(figure)
     return problems.read_instance(path)

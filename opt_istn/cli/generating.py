@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -51,12 +51,18 @@ def generate(
     from opt_istn import files, problems
 
     files.check_text("--name", name)
+    read = [each, *targets.named(*(set_ or []))]
+    if not each:
+        targets.check(targets.Target("--output", out, targets.INSTANCE), inputs=read)
     common = output.settings(set_ or [])
     label = name or problems.name_of(preset, seed, common)
     if each:
         made = _each(preset, seed, label, common, each, quiet=json)
         output.made_folder(out)
-        rows = [_row(one, str(Path(out) / f"{one.name}.json")) for one in made]
+        paths = [str(Path(out) / f"{one.name}.json") for one in made]
+        goals = [targets.Target("--output", path, targets.INSTANCE) for path in paths]
+        targets.check(*goals, inputs=read)
+        rows = [_row(one, path) for one, path in zip(made, paths, strict=True)]
     else:
         rows = [_row(_made(preset, seed, label, common, quiet=json), out)]
     if json:

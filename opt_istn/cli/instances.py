@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def show(
     from opt_istn import problems
     from opt_istn.pictures import draw
 
+    targets.check(targets.Target("--output", out), inputs=[instance, *(plans or [])])
     loaded = problems.read_instance(instance)
     read = [(Path(path).stem, _judged(loaded, path)[0]) for path in plans or []]
     named = {"user": user, "slot": slot, "view": view}
@@ -112,6 +113,7 @@ def export(
         field, found = ("--format", format_) if format_ else ("", ending or "no ending")
         expected = "expected mps or lp" if format_ else "expected a name ending in .mps or .lp"
         raise InputError(field, f"{expected}, or with .gz after it, found {found!r}", out)
+    targets.check(targets.Target("--output", out), inputs=[instance])
     loaded = problems.read_instance(instance)
     write = registry.model(model, loaded.problem)
     files.write_through(out, lambda temporary: write(loaded, temporary), ending + packed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -22,6 +22,12 @@ Name = Annotated[
         metavar="NAME|HASH", help="Entry of the library.", autocompletion=completing.entries
     ),
 ]
+
+_KINDS = {
+    "instance": targets.INSTANCE,
+    "plan": targets.PLAN,
+    "certificate": targets.CERTIFICATE,
+}
 
 library = typer.Typer(help="Instances with plans and certificates.", no_args_is_help=True)
 
@@ -63,14 +69,21 @@ def get(
 
     shelf = _library(folder)
     entry = shelf.find(name)
-    copies = [*shelf.paths(entry.name).values(), Path(verifier.__file__)]
-    endings = {"plans": f"{entry.name}.plan.json"}
+    copies = {**shelf.paths(entry.name), "verifier": Path(verifier.__file__)}
+    names = {"plan": f"{entry.name}.plan.json"}
     into = output.made_folder(out)
+    goals = {what: into / names.get(what, path.name) for what, path in copies.items()}
+    targets.check(
+        *(
+            targets.Target("--output", str(goal), _KINDS.get(what, ""))
+            for what, goal in goals.items()
+        ),
+        inputs=map(str, copies.values()),
+    )
     try:
-        for path in copies:
-            target = into / endings.get(path.parent.name, path.name)
-            shutil.copyfile(path, target)
-            print(target)
+        for what, goal in goals.items():
+            shutil.copyfile(copies[what], goal)
+            print(goal)
     except OSError as error:
         raise files.unusable("cannot be written", error, out) from None
 

@@ -8,7 +8,7 @@ import typer
 
 from opt_istn import platforms
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ def prove(
     from opt_istn import files, problems, registry, verifier
     from opt_istn.cli import runs
 
+    targets.check(
+        targets.Target("--output", out, targets.CERTIFICATE),
+        targets.Target("--plan-output", plan_out, targets.PLAN),
+        inputs=[instance, plan],
+    )
     loaded = problems.read_instance(instance)
     known = problems.read_plan(plan, loaded.problem) if plan else None
     if known and problems.get(loaded.problem).evaluate(loaded, known).violations:

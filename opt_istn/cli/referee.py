@@ -9,7 +9,7 @@ import typer
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import RunsFiles, allowed
-from opt_istn.cli.terminal import output
+from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def bundle(
     from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
+    targets.check(targets.Target("--output", out), inputs=files)
     records = ledger.read_all(files)  # once: a file may be a pipe
     clusters.tell(records)
     made = asdict(bundling.write(records, out, folder, files))

@@ -9,7 +9,7 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -103,6 +103,11 @@ def solve(
     from opt_istn.runs.ledger import Source
     from opt_istn.runs.nursery import worker
 
+    targets.check(
+        targets.Target("--output", out, targets.PLAN),
+        targets.Target("--certificate", certificate, targets.CERTIFICATE),
+        inputs=[instance, *targets.named(*(set_ or []))],
+    )
     budget = allowed(time_limit, work, memory, threads)
     worker.warm_up(threads)
     loaded = problems.read_instance(instance)
@@ -176,6 +181,8 @@ def compare(
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner
 
+    read = [*inputs, *targets.named(solvers, *(set_ or []))]
+    targets.check(targets.Target("--output", out, targets.RECORDS), inputs=read)
     budget = allowed(time_limit, work, memory, threads)
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
@@ -248,6 +255,7 @@ def report(
     from opt_istn.report import page
     from opt_istn.runs import ledger
 
+    targets.check(targets.Target("--output", out), inputs=files)
     records = ledger.read_all(files)
     clusters.tell(records)
     page.write_page(records, out, title=title)

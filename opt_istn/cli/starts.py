@@ -9,7 +9,7 @@ import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
 from opt_istn.cli.runs import allowed
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def starts(
     """
     from opt_istn import problems
 
+    read = [instance, *targets.named(solvers)]
+    targets.check(targets.Target("--output", out), inputs=read)
     if out:
         from opt_istn.pictures import canvas
 

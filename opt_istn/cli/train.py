@@ -13,7 +13,7 @@ import typer
 from opt_istn import files, platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -72,6 +72,9 @@ def train(
     """
     if placing.is_there(out) and not placing.is_file(out):
         raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
+    read = [source, *targets.named(agent, *(set_ or []))]
+    own = _own(out, seed, seeds, shard)
+    targets.check(*(targets.Target("--output", str(p)) for p in own.values()), inputs=read)
     _expect_room(f"{out}.checkpoint")
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
@@ -80,17 +83,21 @@ def train(
     course = _Course(name, task, output.settings(parameters))
     if reason := course.trainer(0).supports(task):
         raise InputError("", reason)
-    if seeds > 1 and "{seed}" not in out:
-        raise InputError("--output", "expected {seed} in the file name, for more than one seed")
-    part, every = clusters.part(shard), range(seed, seed + seeds)
-    own = every if part is None else every[part.index - 1 :: part.count]
-    targets = {s: Path(out.replace("{seed}", str(s))) for s in own}
-    for s, result in _trained(course, targets, jobs, quiet=json):
-        row = {"agent": output.printable(str(targets[s])), "seed": s, **result}
+    for s, result in _trained(course, own, jobs, quiet=json):
+        row = {"agent": output.printable(str(own[s])), "seed": s, **result}
         if json:
             output.as_json(row)
         else:
             output.as_table(output.pairs(row))
+
+
+def _own(out: str, seed: int, seeds: int, shard: str) -> dict[int, Path]:
+    """Return where the agent of each seed goes that is trained here."""
+    if seeds > 1 and "{seed}" not in out:
+        raise InputError("--output", "expected {seed} in the file name, for more than one seed")
+    part, every = clusters.part(shard), range(seed, seed + seeds)
+    mine = every if part is None else every[part.index - 1 :: part.count]
+    return {s: Path(out.replace("{seed}", str(s))) for s in mine}
 
 
 def _expect_room(path: str) -> None:
