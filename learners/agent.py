@@ -24,7 +24,7 @@ import torch.utils.serialization.config  # else `torch.load` imports it, on the 
 
 from learners.elsewhere import of_seed
 from opt_istn import files
-from opt_istn.files import InputError, explain, placing
+from opt_istn.files import InputError, explain, placing, words
 from opt_istn.runs import environment
 from opt_istn.training import Task
 
@@ -198,7 +198,8 @@ def sha256(path: Path, expected: str) -> str:
     for each in found:
         total.update(files.read_bytes(each))
     if expected not in ("", total.hexdigest()):
-        rule = f"expected the agent with hash {expected[:12]}, found {total.hexdigest()[:12]}"
+        own, found_ = words.apart(expected, total.hexdigest())
+        rule = f"expected the agent with hash {own}, found {found_}"
         raise InputError("sha256", rule, str(path))
     return total.hexdigest()
 

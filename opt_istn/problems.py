@@ -12,8 +12,7 @@ the group `GROUP`. Its pictures (`PICTURES`) and the family of instances that so
 Nothing in the frame knows a problem by name; docs/new-problem.md adds one.
 """
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -24,6 +23,7 @@ from typing import Any, Protocol
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.files.words import unknown as unknown
 
 GROUP = "opt_istn.problems"
 PICTURES = "opt_istn.pictures"
@@ -273,14 +273,6 @@ def read_instance(path: str | Path) -> Instance:
 def read_plan(path: str | Path, problem: str) -> Document:
     """Read a plan file of the named problem."""
     return get(problem).plan(files.read_bytes(path), str(path))
-
-
-def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Return the text for an unknown name: what it may have been meant to be, and what exists."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown {what} {name!r}; {hint}known: {', '.join(names) or 'none'}"
 
 
 def _of_format(data: bytes, kinds: Mapping[str, Problem], source: str) -> Problem:

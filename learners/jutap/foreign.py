@@ -16,7 +16,7 @@ import numpy as np
 from learners.elsewhere import FromFile, callable_of
 from learners.jutap.env import JutapEnv
 from learners.jutap.solver import Flyer
-from opt_istn.files import InputError
+from opt_istn.files import InputError, words
 from opt_istn.jutap.flights.observation import Layout, layout_of
 from opt_istn.jutap.flights.table import Float, Mask
 from opt_istn.jutap.instance import Instance, IntArray
@@ -72,7 +72,7 @@ def check_map(trained_on: str | None, instance: Instance, *, elsewhere: bool, so
         If it is another one, and that was not asked for.
     """
     if trained_on and trained_on != instance.sha256 and not elsewhere:
-        rule = f"trained on {trained_on[:12]}, not on this map"
+        rule = f"trained on {words.apart(trained_on, instance.sha256)[0]}, not on this map"
         raise InputError("trained_on", f"{rule}; elsewhere=true flies it all the same", source)
 
 

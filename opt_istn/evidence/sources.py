@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from opt_istn import files
-from opt_istn.files import InputError
+from opt_istn.files import InputError, words
 from opt_istn.problems import Instance
 from opt_istn.runs.compare import load
 from opt_istn.runs.ledger import Record, Source
@@ -57,7 +57,7 @@ class Loader:
         try:
             instance = load(run.source)
             reason: Exception = WrongInstanceError(
-                f"its source gives another instance ({instance.sha256[:12]})"
+                f"its source gives another instance ({words.apart(instance.sha256, run.sha256)[0]})"
             )
             if instance.sha256 == run.sha256:
                 return instance

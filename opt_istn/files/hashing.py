@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opt_istn import files
-from opt_istn.files import InputError, placing
+from opt_istn.files import InputError, placing, words
 
 SUFFIX = "#sha256"  # after the name of a parameter, names the hash of its file
 _SEED = "{seed}"
@@ -55,8 +55,9 @@ def check(parameters: Mapping[str, Any], expected: Mapping[str, str]) -> None:
     found = digests(parameters) if expected else {}
     for name, digest in expected.items():
         if found.get(name) != digest:
-            now = found[name][:12] if name in found else "no file"
-            rule = f"expected the file with the hash {digest[:12]}, found {now}: it has changed"
+            own, now = words.apart(digest, found.get(name, ""))
+            rule = f"expected the file with the hash {own}, found {now or 'no file'}"
+            rule += ": it has changed"
             raise InputError(name.removesuffix(SUFFIX), rule)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, words
 from opt_istn.jutap.instance import GEO, HOLE, MBS, Instance
 from opt_istn.jutap.plan import Plan
 
@@ -112,7 +112,7 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
         If the plan was made for another instance.
     """
     if plan.instance != instance.sha256:
-        found, own = plan.instance[:12], instance.sha256[:12]
+        found, own = words.apart(plan.instance, instance.sha256)
         raise InputError("instance", f"expected a plan for {own} (sha256), found one for {found}")
     violations = list(_structure(instance, plan))
     moves = len(plan.cells) - 1

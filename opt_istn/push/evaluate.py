@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from opt_istn.files import InputError
+from opt_istn.files import InputError, words
 from opt_istn.push.instance import ABSENT, MAX_DELAY_US, MODES, Instance
 from opt_istn.push.plan import Plan
 
@@ -93,7 +93,7 @@ def evaluate(instance: Instance, plan: Plan) -> Evaluation:
         If the plan was made for another instance.
     """
     if plan.instance != instance.sha256:
-        found, own = plan.instance[:12], instance.sha256[:12]
+        found, own = words.apart(plan.instance, instance.sha256)
         raise InputError("instance", f"expected a plan for {own} (sha256), found one for {found}")
     violations = tuple(_violations(instance, plan))
     if violations:

@@ -1,6 +1,5 @@
 """PUSH scenarios: presets, and instances drawn from them."""
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from opt_istn import origin
-from opt_istn.files import InputError
+from opt_istn.files import InputError, words
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.link_states import row
@@ -85,9 +84,7 @@ def from_parameters(base: Scenario, overrides: Mapping[str, str]) -> Scenario:
     values: dict[str, Any] = asdict(base)
     for name in overrides:
         if name not in values:
-            close = difflib.get_close_matches(name, values, n=1)
-            rule = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(values)}"
-            raise InputError(name, f"unknown parameter; {rule}")
+            raise InputError(name, f"unknown parameter; {words.meant(name, values)}")
     return settle.settled(parameters.parse({**values, **overrides}), overrides)
 
 

@@ -5,7 +5,6 @@ stations, 10 MHz for the terrestrial band (the map is interference-limited), one
 and a beam of 0.4 degrees for GEO, corner to corner flight.
 """
 
-import difflib
 import math
 import types
 import typing
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from opt_istn.files import InputError, hashing
+from opt_istn.files.words import meant
 from opt_istn.jutap.checks import MAX_GRID
 from opt_istn.jutap.instance import Association
 from opt_istn.jutap.world.measured import FILES, number_of_stations
@@ -211,9 +211,7 @@ def from_parameters(base: Scenario, overrides: dict[str, str]) -> Scenario:
     values: dict[str, Any] = {}
     for key, text in overrides.items():
         if key not in hints:
-            close = difflib.get_close_matches(key, hints, n=1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InputError(key, f"unknown parameter; {hint}known: {', '.join(hints)}")
+            raise InputError(key, f"unknown parameter; {meant(key, hints)}")
         values[key] = _parse(key, text, hints[key])
     return _settled(replace(base, **values), values)
 
