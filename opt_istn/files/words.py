@@ -1,6 +1,7 @@
 """Words of errors: names that are not known, lists that are cut between names, hashes apart."""
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -38,7 +39,7 @@ def alike(name: str, known: Sequence[str]) -> list[str]:
     def best(one: str) -> float:
         return max(likeness(one), likeness(_ending(one)) if bare else 0.0)
 
-    first = max(known, key=best, default="")
+    first = max(known, key=lambda one: (best(one), _agreed(one, name)), default="")
     if not first or best(first) < _CLOSE:
         return []
     if bare and likeness(_ending(first)) == best(first):
@@ -57,9 +58,13 @@ def listed(names: Sequence[str]) -> str:
 
 def apart(one: str, other: str) -> tuple[str, str]:
     """Return the beginnings of two hashes, so long that they differ if the hashes do."""
-    differ = (place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)
-    digits = max(_DIGITS, next(differ, 0) + 1)
+    digits = max(_DIGITS, _agreed(one, other) + 1)
     return one[:digits], other[:digits]
+
+
+def _agreed(one: str, other: str) -> int:
+    """Return how many characters two texts begin alike with."""
+    return len(os.path.commonprefix([one, other]))  # noqa: RUF071 - it is for any text
 
 
 def _ending(name: str) -> str:

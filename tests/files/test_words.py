@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opt_istn import problems, registry
+from opt_istn import registry
 from opt_istn.cli import main
 from opt_istn.files import InputError, hashing, words
 from opt_istn.jutap.evaluate import evaluate
@@ -22,6 +22,11 @@ def test_a_name_without_its_problem_means_that_of_each() -> None:
     assert words.alike("gredy", names) == ["jutap.greedy", "push.greedy"]
     assert words.alike("push.gredy", names) == ["push.greedy"]
     assert words.alike("xyzzy", names) == []
+
+
+def test_of_equally_close_names_the_one_that_begins_alike_is_meant() -> None:
+    """Letters in another order do not lead to another name."""
+    assert words.alike("jutap-tyni", ["jutap-city", "jutap-tiny"]) == ["jutap-tiny"]
 
 
 def test_of_equally_close_names_the_first_by_number_is_meant() -> None:
@@ -76,7 +81,7 @@ def test_no_refusal_of_a_name_is_cut_in_a_word(
 def test_hashes_are_shown_as_far_as_they_differ() -> None:
     """Twelve digits, or as many as it takes to see that two hashes are two."""
     assert words.apart(DIGEST, "0" * 64) == (DIGEST[:12], "0" * 12)
-    nearly = DIGEST[:20] + "f" * 44
+    nearly = DIGEST[:20] + "0" * 44
     one, other = words.apart(DIGEST, nearly)
     assert one != other
     assert (one, other) == (DIGEST[:21], nearly[:21])
@@ -85,8 +90,6 @@ def test_hashes_are_shown_as_far_as_they_differ() -> None:
 def test_a_plan_of_a_nearly_equal_hash_is_told_apart() -> None:
     """The refusal of a plan of another instance shows two different hashes."""
     instance = tiny()
-    claims = problems.get("jutap").plan
-    assert callable(claims)
     plan = Plan(instance.sha256, (instance.start,), (instance.start_link,))
     last = "0" if instance.sha256[-1] != "0" else "1"
     wrong = replace(plan, instance=instance.sha256[:-1] + last)
