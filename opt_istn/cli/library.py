@@ -205,9 +205,10 @@ def _cite_runs(path: str) -> int:
 
 def _library(folder: str) -> "Library":
     from opt_istn.library.shelf import INSTALLED, Library
+    from opt_istn.runs import folders
 
-    if folder and not placing.is_folder(folder):
-        raise InputError("--library", "expected a folder", folder)
+    if folder:
+        folders.check_folder("--library", folder, "a library's entries")
     return Library(Path(folder) if folder else INSTALLED)
 
 

@@ -1,7 +1,7 @@
 """Commands about certificates: prove, certify, and what `verify` says of one."""
 
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +14,7 @@ from opt_istn.files import InputError, placing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opt_istn.evidence.certify import Certified
     from opt_istn.problems import Document, Instance
     from opt_istn.runs.ledger import Record
 
@@ -52,6 +53,7 @@ def prove(
     """
     from opt_istn import files, problems, registry, verifier
     from opt_istn.cli import runs
+    from opt_istn.evidence.certificates import forget, is_kept, search_of
 
     targets.check(
         targets.Target("--output", out, targets.CERTIFICATE),
@@ -63,8 +65,9 @@ def prove(
     if known and problems.get(loaded.problem).evaluate(loaded, known).violations:
         raise InputError("", "expected a feasible plan", plan)
     budget = runs.allowed(time_limit, None, None, jobs)
-    keep = _search_of(out)
-    certificate, best = registry.prover(loaded.problem)(loaded, budget, known, keep)
+    keep = search_of(out) if out else None
+    with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
+        certificate, best = registry.prover(loaded.problem)(loaded, budget, known, keep)
     if certificate is None:
         output.complain(f"{instance}: no bound was found in time")
         return 3
@@ -77,31 +80,28 @@ def prove(
         files.write_document(out, certificate)
     if plan_out and best is not None:
         best.write(plan_out)
-    kept = "" if found.get("optimal", True) else _kept(keep)
+    is_open = "bound" in found and not found.get("optimal")
+    kept = str(keep) if is_open and is_kept(keep) else ""
     if not kept:
-        _forget(keep)
+        forget(keep)
     output.as_json(found) if json else _print_found(found, loaded.problem)
     if not json:
         output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
+        if is_open:
+            how = "the same command with more time goes on" if kept else "it takes more time"
+            output.complain(f"{instance}: bound proven, optimum not; {how}")
     return 0
 
 
-def _search_of(out: str) -> Path | None:
-    """Return the folder that keeps a search; None where the certificate is no file."""
-    return Path(f"{out}.search") if out and placing.is_replaced(Path(out)) else None
-
-
-def _kept(folder: Path | None) -> str:
-    return str(folder) if folder is not None and placing.is_folder(folder) else ""
-
-
-def _forget(folder: Path | None) -> None:
-    """Remove what a search has written; whatever else is in its folder stays."""
-    if folder is not None and placing.is_folder(folder):
-        for path in folder.glob("user-*.json.gz"):
-            path.unlink()
-        with suppress(OSError):
-            folder.rmdir()
+@contextmanager
+def _interruptible(kept: Callable[[], str]) -> Iterator[None]:
+    """Say after an interrupt what is kept, if something is; the same command goes on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if told := kept():
+            output.complain(f"{told}; the same command goes on")
+        raise
 
 
 def certify(
@@ -122,23 +122,42 @@ def certify(
     from opt_istn.evidence import certify as certifying
 
     records, lacking = [], False
-    for found in certifying.certify_records(runs, folder, allowed(time_limit, None, None, jobs)):
-        run = found.record
-        lacking |= run is None
-        records += [] if run is None else [run]
-        names = ("instance", "sha256", "status", "cost", "bound", "certificate", "reason")
-        said = [getattr(run, name, None) for name in names[2:-1]]
-        reason = found.reason if run is None else run.error
-        row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
-        if json:
-            output.as_json(row)
-        else:
-            print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    budget = allowed(time_limit, None, None, jobs)
+    with _interruptible(lambda: _so_far(len(records), folder)):
+        for found in certifying.certify_records(runs, folder, budget):
+            lacking |= found.record is None
+            records += [] if found.record is None else [found.record]
+            _tell(found, json=json)
     if records and not json:
         output.wrote(runs, folder)
     if any(run.failure for run in records):
         return 4
     return 3 if lacking else 0
+
+
+def _so_far(number: int, folder: str) -> str:
+    return f"{output.counted(number, 'certificate')} so far and open searches are in {folder}"
+
+
+def _tell(found: "Certified", *, json: bool) -> None:
+    """Print what became of an instance, and whether more time would find more."""
+    run = found.record
+    names = ("instance", "sha256", "status", "cost", "bound", "certificate", "reason")
+    said = [getattr(run, name, None) for name in names[2:-1]]
+    reason = found.reason if run is None else run.error
+    row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
+    if json:
+        output.as_json(row)
+        return
+    print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
+    _tell_open(found)
+
+
+def _tell_open(found: "Certified", time: str = "twice the") -> None:
+    """Say on stderr that a certificate leaves the optimum open, and what closes it."""
+    if found.is_open:
+        how = f"the same command with {time} time goes on"
+        output.advise([f"{found.instance}: bound proven, optimum not; {how}"])
 
 
 def certify_run(
@@ -168,6 +187,7 @@ def certify_run(
     if made is None:
         output.complain(f"{path}: not written: {found.reason}")
         return run, {"certificate": None}
+    _tell_open(found, "more")
     run = audit.audited([run, made])[0]
     (known,) = audit.summarise([run, made])
     told = {"certificate": made.certificate, "proven": made.bound, "proof_s": made.wall_s}
@@ -186,15 +206,18 @@ def certify_runs(
     hashes = {run.sha256 for run in runs}
     budget = allowed(time_limit, None, None, jobs)
     records, lacking = [], False
-    with output.progress(f"{len(hashes)} certificates", quiet=False) as advance:
-        for done, found in enumerate(
-            certifying.certify_records(path, folder, budget, hashes), start=1
-        ):
+    certified = certifying.certify_records(path, folder, budget, hashes)
+    with (
+        _interruptible(lambda: _so_far(len(records), folder)),
+        output.progress(f"{len(hashes)} certificates", quiet=False) as advance,
+    ):
+        for done, found in enumerate(certified, start=1):
             if found.record is None:
                 lacking = True
                 output.complain(f"{found.instance}: no certificate: {found.reason}")
             else:
                 records.append(found.record)
+            _tell_open(found)
             advance(done / len(hashes))
     return records, lacking
 

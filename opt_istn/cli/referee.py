@@ -53,12 +53,15 @@ def verify(
     refused.
     """
     from opt_istn.cli import prove
+    from opt_istn.evidence import certificates
     from opt_istn.evidence import verify as checking
     from opt_istn.runs import ledger
 
     if len(files) in (2, 3) and prove.holds_instance(files[0]):
         instance, certificate, *plan = files
         return prove.verify_certificate(instance, certificate, "".join(plan), json=json)
+    if folder:
+        certificates.check_folder(folder)
     records = ledger.read_all(files)
     clusters.tell(records)
     proofs = _proofs(records, files, time_limit, quiet=json) if prove_ else {}
@@ -126,11 +129,11 @@ def _proofs(
 def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
     """Say on stderr which commands would make outcomes rest on more."""
     from opt_istn.evidence import verify as checking
-    from opt_istn.report.remedies import lacking
+    from opt_istn.report import remedies
 
-    told = lacking(checking.outcomes(checks))
+    told = remedies.lacking(checking.outcomes(checks))
     one = len(files) == 1
-    output.advise(text.replace("RUNS.jsonl", files[0]) if one else text for text in told)
+    output.advise(remedies.filled(told, files[0]) if one else told)
 
 
 def _tally(checks: Sequence["Check"]) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from opt_istn import platforms
 from opt_istn.cli.terminal import output
-from opt_istn.files import InputError, placing
+from opt_istn.files import InputError
 
 MAPS, QUICK_MAPS = 100, 40
 QUICK_TRAININGS = 2
@@ -71,6 +71,7 @@ def reproduce(
 
 
 def _found(agents: str) -> Path:
-    if not placing.is_folder(agents):
-        raise InputError("--agents", "expected a folder of agent files", agents)
+    from opt_istn.runs import folders
+
+    folders.check_folder("--agents", agents, "agent files")
     return Path(agents)

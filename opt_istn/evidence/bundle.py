@@ -82,8 +82,10 @@ def write(
     Raises
     ------
     InputError
-        If an instance cannot be had any more, or a certificate is not there.
+        If an instance cannot be had any more, or a certificate or their folder is not there.
     """
+    if folder:
+        certificates.check_folder(folder)
     load = Loader(*beside)
     parts: dict[str, bytes] = {}
     names: dict[str, str] = {}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from opt_istn import files, verifier
-from opt_istn.files import InputError
+from opt_istn.files import InputError, placing
+from opt_istn.runs import folders
 from opt_istn.runs.nursery.messages import MAX_CLAIM
 from opt_istn.solver import Status
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = "opt-istn/certificate"
 MADE = "opt-istn/certificate-made"
+_SEARCHES = "user-*.json.gz"
 _CLAIMS = {"infeasible": Status.INFEASIBLE, "unbounded": Status.UNBOUNDED}
 
 
@@ -100,6 +103,37 @@ def read_made(path: str | Path, certificate: str) -> Made | None:
     except InputError:
         return None
     return found if found.certificate == certificate else None
+
+
+def check_folder(folder: str | Path) -> None:
+    """Check that a folder of certificates is there: a file that it lacks refutes a record.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    folders.check_folder("certificates", folder, "certificates, as `opt-istn certify` fills it")
+
+
+def search_of(path: str | Path) -> Path | None:
+    """Return the folder that keeps a long search for a certificate; None where that is no file."""
+    return Path(f"{path}.search") if placing.is_replaced(Path(path)) else None
+
+
+def is_kept(search: Path | None) -> bool:
+    """Return whether a folder keeps a search that can go on."""
+    return search is not None and any(search.glob(_SEARCHES))
+
+
+def forget(search: Path | None) -> None:
+    """Remove what a search has written; whatever else is in its folder stays."""
+    if search is not None and placing.is_folder(search):
+        for pattern in (_SEARCHES, f".{_SEARCHES}.*"):  # of a search that was killed as it wrote
+            for path in search.glob(pattern):
+                path.unlink()
+        with suppress(OSError):
+            search.rmdir()
 
 
 def path_of(folder: str | Path, sha256: str) -> Path:

@@ -3,7 +3,8 @@
 A certificate is proven, or read if it is there, checked by `opt_istn.verifier` in this process,
 and only then told of in a record of the solver ``<problem>.certificate``, whose seconds are those
 of the search. What is there and accepted is not proven again, so that an interrupted run goes on
-where it was; how it was made lies beside it.
+where it was, unless it leaves the optimum open and there is far more time now than it took. How it
+was made lies beside it, and the search while it is open.
 """
 
 import time
@@ -28,6 +29,9 @@ from opt_istn.runs.nursery.child import RawClaims
 from opt_istn.runs.nursery.worker import Outcome
 from opt_istn.solver import Budget, Status
 
+_OPEN = (Status.FEASIBLE, Status.BOUND_ONLY)
+_MORE = 1.5  # times as long as a search took, and it is worth to go on
+
 
 @dataclass(frozen=True)
 class Certified:
@@ -47,6 +51,11 @@ class Certified:
     sha256: str
     record: Record | None = None
     reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a bound is certified that no known plan meets."""
+        return self.record is not None and self.record.status in _OPEN
 
 
 @dataclass(frozen=True)
@@ -253,29 +262,52 @@ def keep(
     if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
     best, cost = _best(instance, known)
-    found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
-    if found is not None:
-        return _priced(instance, replace(found, plan=best, cost=cost))
-    found = _prove(instance, path, budget, best)
-    if found is not None and found.plan is not None:
+    accepted = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
+    if accepted is not None:
+        accepted = _priced(instance, replace(accepted, plan=best, cost=cost))
+        if not _goes_on(accepted, budget):
+            return accepted
+    found = _prove(instance, path, budget, best, accepted)
+    if found is None or found is accepted:
+        return accepted
+    if found.plan is not None:
         found.plan.write(beside)
-    if found is not None and found.made is not None:
+    if found.made is not None:
         made = msgspec.to_builtins(found.made)
         files.write_document(certificates.made_path_of(folder, instance.sha256), made)
     return found
 
 
-def _prove(instance: Instance, path: Path, budget: Budget, best: Document | None) -> Kept | None:
-    """Search for a certificate, let the verifier check it, and write it; None without one."""
+def _goes_on(kept: Kept, budget: Budget) -> bool:
+    """Return whether an accepted certificate leaves something open and there is time for it."""
+    if kept.made is None or kept.proven.outcome(kept.cost) not in _OPEN:
+        return False
+    return budget.time_s is None or budget.time_s >= _MORE * kept.made.wall_s + 1
+
+
+def _prove(
+    instance: Instance,
+    path: Path,
+    budget: Budget,
+    best: Document | None,
+    before: Kept | None = None,
+) -> Kept | None:
+    """Search for a certificate, let the verifier check it, and write it; None without one.
+
+    One that proves less than what is there `before` is not written, and that one returned.
+    """
     search = registry.prover(instance.problem)  # its import is not part of the search
     began, clock = _now(), time.monotonic()
-    certificate, better = search(instance, budget, best)
+    keep = certificates.search_of(path)
+    certificate, better = search(instance, budget, best, keep)
     wall_s = time.monotonic() - clock
     if certificate is None:
         return None
     clock = time.monotonic()
     proven = certificates.check(instance, certificate)
     check_s = time.monotonic() - clock
+    if before is not None and _is_less(proven, before.proven):
+        return before
     files.write_document(path, certificate)
     sha256, where = certificates.file_sha256(path), environment.capture()
     names = ("packages", "cpu", "commit", "dirty")
@@ -287,7 +319,14 @@ def _prove(instance: Instance, path: Path, budget: Budget, best: Document | None
         **{name: where[name] for name in names},
     )
     plan, cost = _best(instance, [plan for plan in (best, better) if plan is not None])
+    if proven.outcome(cost) not in _OPEN:
+        certificates.forget(keep)
     return _priced(instance, Kept(proven, sha256, plan, cost, made, check_s))
+
+
+def _is_less(one: Proven, other: Proven) -> bool:
+    """Return whether the bound of one certificate is below that of another."""
+    return one.bound is not None and other.bound is not None and one.bound < other.bound
 
 
 def _priced(instance: Instance, kept: Kept) -> Kept:

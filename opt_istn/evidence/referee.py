@@ -13,7 +13,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from opt_istn import verifier
+try:
+    from opt_istn import verifier
+except ImportError as missing:
+    if __name__ != "__main__":
+        raise
+    print(f"check.py needs verifier.py beside it, and numpy ({missing})", file=sys.stderr)
+    sys.exit(2)
 
 
 def said(run: dict[str, Any], folder: Path) -> list[str]:

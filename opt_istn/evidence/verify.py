@@ -101,8 +101,15 @@ def verify_records(
         The files of the records, which instance files may lie beside.
     proofs
         What engines prove of the instances when asked again, by hash.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
     """
     checked = folder is not None
+    if folder is not None:
+        certificates.check_folder(folder)
     load_instance = Loader(*beside)
     unproven = {} if folder is None else dict(_unproven(records, Path(folder), load_instance))
     read = audit.audited(

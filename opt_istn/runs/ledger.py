@@ -4,14 +4,12 @@ A record keeps what is judged of its run alone; `opt_istn.runs.audit` derives th
 later line with the same key replaces an earlier one.
 """
 
-import gzip
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext, suppress
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, NamedTuple, cast
+from typing import Annotated, Any, BinaryIO, NamedTuple
 
 import msgspec
 
@@ -20,12 +18,12 @@ from opt_istn.files import InputError
 from opt_istn.runs import stamps
 from opt_istn.runs.cores import core_of
 from opt_istn.runs.folders import files_of
+from opt_istn.runs.lines import next_line, opened
 from opt_istn.runs.thinner import Thinner
 from opt_istn.solver import Status
 
 FORMAT = "opt-istn/run"
 VERSION = 2
-MAX_LINE = 128 << 20  # bytes of a record; an answer has at most half as many
 FREE_STARTUP_S = 10.0  # start-up beyond it counts: nobody solves off the clock for longer
 _START = b'{"format":"opt-istn/run",'
 
@@ -289,13 +287,18 @@ def lines(path: str | Path, stream: BinaryIO | None = None) -> Iterator[Line]:
     InputError
         If any other line is no record; names file, line and field.
     """
-    with _opened(path) if stream is None else nullcontext(stream) as data:
-        number = start = 0
-        while line := _next_line(data, f"{path}:{number + 1}"):
+    with opened(path) if stream is None else nullcontext(stream) as data:
+        number = start = found = 0
+        while line := next_line(data, f"{path}:{number + 1}"):
             number += 1
             body = line.removesuffix(b"\n")
             if body.strip() and not is_torn(line):
-                yield Line(number, start, len(body), _named(body, f"{path}:{number}"))
+                try:
+                    record = decode(body, f"{path}:{number}")
+                except InputError as error:
+                    raise _with_hint(error, others=found > 0 or _holds_record(data)) from None
+                found += 1
+                yield Line(number, start, len(body), record)
             start += len(line)
 
 
@@ -364,36 +367,17 @@ def _better(one: Record, other: Record) -> Record:
     return msgspec.structs.replace(best, extra=extra)
 
 
-def _next_line(data: BinaryIO, source: str) -> bytes:
-    try:
-        line = data.readline(MAX_LINE + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError("", f"expected a complete gzip file ({error})", source) from None
-    except OSError as error:
-        raise files.unusable("cannot be read", error, source) from None
-    if len(line) > MAX_LINE:
-        raise InputError("", f"expected lines of at most {MAX_LINE} bytes", source)
-    return line
+def _with_hint(error: InputError, *, others: bool) -> InputError:
+    """Return the refusal of a line; where others are records, it can be moved aside."""
+    hint = "; `opt-istn repair` moves such lines aside" if others else ""
+    return InputError(error.field, error.expected + hint, error.source)
 
 
-def _named(body: bytes, source: str) -> Record:
-    try:
-        return decode(body, source)
-    except InputError as error:
-        hint = f"{error.expected}; `opt-istn repair` moves such lines aside"
-        raise InputError(error.field, hint, source) from None
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file for reading, decompressed if it is gzip."""
-    try:
-        raw = open(path, "rb")  # noqa: SIM115 - closed below
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise files.unusable("cannot be read", error, path) from None
-    with raw:
-        try:
-            compressed = raw.peek(2)[:2] == b"\x1f\x8b"
-        except OSError as error:  # a folder, for one
-            raise files.unusable("cannot be read", error, path) from None
-        yield cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if compressed else raw
+def _holds_record(data: BinaryIO) -> bool:
+    """Return whether a record is among the lines that are left."""
+    with suppress(InputError):
+        while line := next_line(data, ""):
+            with suppress(InputError):
+                decode(line)
+                return True
+    return False

@@ -244,3 +244,52 @@ def test_equal_runs_make_equal_bundles() -> None:
     for name in ("a.zip", "b.zip"):
         bundle.write(ledger.read("out/r.jsonl"), name)
     assert Path("a.zip").read_bytes() == Path("b.zip").read_bytes()
+
+
+def test_programs_without_numpy_say_so_in_a_line(unpacked: Path) -> None:
+    """The two programs of a bundle name what they lack; nothing counts as refused for that."""
+    lack = "raise ModuleNotFoundError(\"No module named 'numpy'\")"
+    (unpacked / "numpy.py").write_text(lack)
+    for words in (["check.py"], ["verifier.py", "instance.json", "certificate.json"]):
+        found = subprocess.run(
+            [sys.executable, *words], cwd=unpacked, capture_output=True, text=True, check=False
+        )
+        assert (found.returncode, found.stdout) == (2, "")
+        (line,) = found.stderr.splitlines()
+        assert "numpy" in line
+
+
+@pytest.mark.parametrize("holder", ["missing", "out/r.jsonl"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "verify out/r.jsonl --certificates {folder}",
+        "bundle out/r.jsonl -o paper.zip --certificates {folder}",
+        "reproduce jutap-fig3 --agents {folder}",
+        "library list --library {folder}",
+    ],
+)
+def test_a_folder_that_is_not_there_is_bad_input(
+    command: str, holder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What somebody mistyped refutes nobody: one line names the folder, exit code 2."""
+    appender.append("out/r.jsonl", _run("Honest"))
+    assert main(command.format(folder=holder).split()) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"opt-istn: {holder}: ")
+    assert "expected a folder of" in line
+
+
+def test_a_certificate_missing_in_a_folder_refutes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is there and lacks a certificate that a record names is exit code 4."""
+    appender.append("out/r.jsonl", _run("Honest"))
+    assert main(["certify", "out/r.jsonl", "--certificates", "proofs"]) == 0
+    assert main(["verify", "out/r.jsonl", "--certificates", "maps"]) == 4
+    assert "refuted" in capsys.readouterr().out
+
+
+def test_suggested_commands_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file whose name has a space is quoted in the commands that `verify` suggests."""
+    appender.append("out/my runs.jsonl", _run("Honest"))
+    assert main(["verify", "out/my runs.jsonl"]) == 0
+    assert "opt-istn certify 'out/my runs.jsonl' --certificates DIR" in capsys.readouterr().err

@@ -283,3 +283,19 @@ def test_devices_hold_no_records(device: str) -> None:
     """A file of records has to be a regular file: a comparison reads it again."""
     with pytest.raises(InputError, match="expected a regular file"):
         appender.append(device, run())
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_repair_is_advised_where_there_is_a_record(tmp_path: Path, place: int) -> None:
+    """A file none of whose lines is a record is not said to be one that can be repaired."""
+    file = tmp_path / "runs.jsonl"
+    strange = [b'{"format":"opt-istn/certificate","version":1}', b"{", b"}"]
+    file.write_bytes(b"\n".join([*strange, b""]))
+    with pytest.raises(InputError) as refused:
+        ledger.read(file)
+    assert "opt-istn repair" not in str(refused.value)
+    own = ledger.encode(run())
+    strange.insert(3 * place, own)
+    file.write_bytes(b"\n".join([*strange, b""]))
+    with pytest.raises(InputError, match="opt-istn repair"):
+        ledger.read(file)

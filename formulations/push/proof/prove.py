@@ -6,11 +6,13 @@ one, several at a time; their bounds add up. Searches that a folder keeps are ta
 """
 
 import math
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +81,40 @@ def prove(
     tasks = tasks_of(instance, plan, keep)
     deadline = None if budget.time_s is None else time.monotonic() + budget.time_s
     waiting = [math.ceil((len(tasks) - u) / budget.threads) for u in range(len(tasks))]
-    with ProcessPoolExecutor(budget.threads, get_context("spawn")) as pool:
-        proofs = list(pool.map(_shared, tasks, [deadline] * len(tasks), waiting))
+    with _workers(budget.threads) as pool:
+        with _unheard():
+            found = pool.map(_shared, tasks, [deadline] * len(tasks), waiting)
+        proofs = list(found)
     return certificate(instance, proofs), plan_of(instance, proofs)
+
+
+@contextmanager
+def _workers(number: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield processes that are ended at once if the proof is given up, as after an interrupt.
+
+    They could not hear of it before HiGHS or a round of annealing returns. What they keep on disk
+    is whole at any time.
+    """
+    others, finished = set(active_children()), False
+    with ProcessPoolExecutor(number, get_context("spawn")) as pool:
+        try:
+            yield pool
+            finished = True
+        finally:
+            if not finished:
+                for process in set(active_children()) - others:
+                    process.terminate()
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Let processes that are started now never hear of an interrupt: who started them ends them."""
+    resource_tracker.ensure_running()  # its own start would let them hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def tasks_of(instance: Instance, plan: Plan | None, keep: str | Path | None) -> list[Task]:

@@ -11,20 +11,25 @@ import sys
 import time
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from formulations.push.proof import prove as prove_module
 from formulations.push.proof import written
 from formulations.push.proof.leaves import SCALE
 from formulations.push.proof.prove import prove_task, tasks_of
 from formulations.push.proof.tree import Search
-from opt_istn import files, verifier
+from opt_istn import files, registry, verifier
 from opt_istn.cli import main
+from opt_istn.evidence import certificates
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance
 from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.runs import ledger
+from opt_istn.solver import Status
 
 HARD = 1  # the user with a tree
 KILLED = """
@@ -158,6 +163,86 @@ def test_a_proof_out_of_time_is_gone_on_with(
     assert said["optimal"]
     assert said["bound"] > first
     assert not Path("c.json.search").exists()
+
+
+def test_an_open_certificate_is_gone_on_with_when_there_is_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`certify` says that the optimum is open; with as much time it rests, with more it goes on."""
+    monkeypatch.chdir(tmp_path)
+    small().write("i.json")
+    assert main(["compare", "i.json", "--solvers", "greedy", "-o", "r.jsonl"]) == 0
+    certify = ["certify", "r.jsonl", "--certificates", "certs"]
+    told = "i.json: bound proven, optimum not; the same command with twice the time goes on"
+    told = told.replace("i.json", small().name)
+    assert main([*certify, "--time-limit", "1e-9"]) == 0
+    assert told in capfd.readouterr().err
+    (search,) = Path("certs").glob("*.search")
+    before = Path("r.jsonl").read_bytes()
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "prover", lambda _: pytest.fail("it was proven again"))
+        assert main([*certify, "--time-limit", "1e-9"]) == 0
+    assert told in capfd.readouterr().err
+    assert Path("r.jsonl").read_bytes() == before
+    assert main(certify) == 0
+    assert "optimum not" not in capfd.readouterr().err
+    assert ledger.read("r.jsonl")[-1].status == Status.OPTIMAL
+    assert not search.exists()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_interrupt_says_what_is_kept(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    kept: bool,
+) -> None:
+    """`prove` says that the same command goes on, if a search has been written down."""
+
+    def interrupted(*given: Any) -> Any:
+        if kept:
+            prove_task(tasks_of(given[0], None, given[3])[HARD], lambda: True)
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    small().write("i.json")
+    monkeypatch.setattr(registry, "prover", lambda _: interrupted)
+    assert main(["prove", "i.json", "-o", "c.json"]) == 130
+    said = capfd.readouterr().err
+    assert ("kept in c.json.search; the same command goes on" in said) == kept
+    assert said.endswith("opt-istn: interrupted\n")
+
+
+def test_an_interrupt_waits_for_no_worker() -> None:
+    """A proof that is given up ends its processes, whatever they are at."""
+
+    def given_up() -> None:
+        with prove_module._workers(1) as pool:
+            pool.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        given_up()
+    assert time.monotonic() - began < 300
+
+
+def test_workers_do_not_hear_of_interrupts() -> None:
+    """Who started them ends them: a Ctrl-C that reaches all prints nothing of theirs."""
+    with prove_module._workers(1) as pool:
+        with prove_module._unheard():
+            mask = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, [])
+        assert signal.SIGINT in mask.result()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_finished_search_leaves_no_torn_file(tmp_path: Path) -> None:
+    """What was being written when a search was killed goes with it; other files stay."""
+    torn, other = tmp_path / ".user-0.json.gz.abc", tmp_path / "notes.txt"
+    for path in (torn, other, tmp_path / "user-0.json.gz"):
+        path.write_bytes(b"")
+    certificates.forget(tmp_path)
+    assert [*tmp_path.iterdir()] == [other]
 
 
 @pytest.mark.slow
