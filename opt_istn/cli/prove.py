@@ -61,9 +61,7 @@ def prove(
         inputs=[instance, plan],
     )
     loaded = problems.read_instance(instance)
-    known = problems.read_plan(plan, loaded.problem) if plan else None
-    if known and problems.get(loaded.problem).evaluate(loaded, known).violations:
-        raise InputError("", "expected a feasible plan", plan)
+    known = _feasible(loaded, plan) if plan else None
     budget = runs.allowed(time_limit, None, None, jobs)
     keep = search_of(out) if out else None
     with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
@@ -81,16 +79,28 @@ def prove(
     if plan_out and best is not None:
         best.write(plan_out)
     is_open = "bound" in found and not found.get("optimal")
-    kept = str(keep) if is_open and is_kept(keep) else ""
-    if not kept:
+    if not is_open:
         forget(keep)
-    output.as_json(found) if json else _print_found(found, loaded.problem)
-    if not json:
-        output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
-        if is_open:
-            how = "the same command with more time goes on" if kept else "it takes more time"
-            output.complain(f"{instance}: bound proven, optimum not; {how}")
+    if json:
+        output.as_json(found)
+        return 0
+    kept = str(keep) if is_kept(keep) else ""
+    _print_found(found, loaded.problem)
+    output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
+    if is_open:
+        how = "the same command with more time goes on" if kept else "it takes more time"
+        output.complain(f"{instance}: bound proven, optimum not; {how}")
     return 0
+
+
+def _feasible(instance: "Instance", path: str) -> "Document":
+    """Read a plan, which has to be feasible."""
+    from opt_istn import problems
+
+    plan = problems.read_plan(path, instance.problem)
+    if problems.get(instance.problem).evaluate(instance, plan).violations:
+        raise InputError("", "expected a feasible plan", path)
+    return plan
 
 
 @contextmanager
