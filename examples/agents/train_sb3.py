@@ -20,7 +20,7 @@ class Telling(BaseCallback):
         if self.num_timesteps % max(steps // 10, 1) == 0:
             lengths = [flight["l"] for flight in self.model.ep_info_buffer or []]
             moves = f"{sum(lengths) / len(lengths):.0f} moves a flight" if lengths else "no flight"
-            print(f"{self.num_timesteps} of {steps} steps, {moves} of late, from any START", flush=True)
+            print(f"{self.num_timesteps} of {steps}: {moves} of late, from any START", flush=True)
         return True
 
 
