@@ -40,7 +40,13 @@ def callable_of(module: str, *arguments: Any) -> Callable[..., Any]:
     if ":" not in module:
         raise InputError("module", f"expected my.py:act, found {module!r}")
     found = registry.load_attribute(module)
-    made = found(*arguments) if isinstance(found, type) else found
+    try:
+        made = found(*arguments) if isinstance(found, type) else found
+    except TypeError as error:
+        if arguments or error.__traceback__ is None or error.__traceback__.tb_next:
+            raise  # not of the call
+        rule = f"expected a class that is made without arguments, or random=true: {error}"
+        raise InputError("module", rule, module) from None
     if not callable(made):
         raise InputError("module", f"expected a function, found {type(made).__name__}", module)
     act: Callable[..., Any] = made
