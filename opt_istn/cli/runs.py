@@ -146,7 +146,9 @@ def compare(
             help="File of records; if there is one, it is added to.",
         ),
     ],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the presets: 0 to this less 1.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Seeds of presets, on files of solvers: 0 to this less 1.")
+    ] = 1,
     solver_seeds: SolverSeeds = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
