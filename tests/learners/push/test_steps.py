@@ -13,8 +13,8 @@ from learners.push.actor import Choosing
 from learners.push.maac import Lesson, MaacCourse
 from learners.push.mappo import MappoCourse
 from learners.push.networks.nets import Actor, Critic
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import Sight
+from learners.push.stage.scene import perform
+from learners.push.stage.view import Sight
 from opt_istn import registry
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.training import Task

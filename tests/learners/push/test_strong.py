@@ -12,8 +12,14 @@ from torch import nn
 from learners.push.counterfactual import Counterfactual, CounterfactualCourse
 from learners.push.demand import DemandModel, fit
 from learners.push.features import decide
-from learners.push.planner import CounterfactualAgent, Planner, PlannerPolicy, chooser, load
-from learners.push.sources import knowledge_of
+from learners.push.planner import (
+    CounterfactualAgent,
+    Planner,
+    PlannerPolicy,
+    chooser,
+    knowledge_of,
+    load,
+)
 from learners.push.stage import batch as push_batch
 from learners.push.stage.draws import Drawer, LawSaving, memorised, together
 from opt_istn import Budget, Status, registry
