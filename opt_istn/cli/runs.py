@@ -14,8 +14,9 @@ from opt_istn.cli.terminal import output
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
-    from opt_istn.runs.compare import Choice
+    from opt_istn.runs.compare import Choice, Comparison
     from opt_istn.runs.ledger import Record, Source
+    from opt_istn.runs.thinner import Thinner
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -50,6 +51,15 @@ Solvers = Annotated[
 SolverSeeds = Annotated[
     int | None,
     typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+]
+Records = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="RUNS.jsonl",
+        help="File of records; if there is one, it is added to.",
+    ),
 ]
 Certificates = Annotated[
     str, typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does.")
@@ -128,15 +138,7 @@ _AGAIN = "delete the file to run them again, --retry-failed for the failed ones"
 def compare(
     inputs: Sources,
     solvers: Solvers,
-    out: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="RUNS.jsonl",
-            help="File of records; if there is one, it is added to.",
-        ),
-    ],
+    out: Records,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of the presets: 0 to this less 1.")] = 1,
     solver_seeds: SolverSeeds = None,
     set_: Settings = None,
@@ -162,32 +164,44 @@ def compare(
     presets; a solver's parameters follow its id. Ends with the table of `opt-istn table`.
     """
     from opt_istn.cli import prove
-    from opt_istn.cli.terminal import speaking
     from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner
 
-    budget = allowed(time_limit, work, memory, threads)
+    budget, thin = allowed(time_limit, work, memory, threads), Thinner()
     sources = _sources(inputs, output.settings(set_ or []))
     comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
-    runs, thin, total = [], Thinner(), len(comparison)
-    part, pool = clusters.part(shard), clusters.pool(executor, dask)
-    own = part.of(total) if part else total
-    with speaking.comparison(out, own, quiet=json, roughly=part is not None) as heard:
-        told = comparison.run(
-            out, jobs, pool, shard=part, retry_failed=retry_failed, begun=heard.begun
-        )
-        for run in told:
-            runs.append(thin(run))
-            heard(run)
-    if heard.reused and not json:
-        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({_AGAIN})")
+    where = {"jobs": jobs, "executor": clusters.pool(executor, dask), "shard": clusters.part(shard)}
+    runs = _run(comparison, out, thin, quiet=json, retry_failed=retry_failed, **where)
     lacking = False
     if certificates:
         proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)
         runs += map(thin, proven)
     _print_table(runs, "json" if json else "text")
     return _compared(audit.audited(runs)) or (3 if lacking else 0)
+
+
+def _run(
+    comparison: "Comparison", out: str, thin: "Thinner", *, quiet: bool, **how: Any
+) -> list["Record"]:
+    """Do the runs of a comparison, and say on stderr how far they are; return them, thinned.
+
+    Parameters
+    ----------
+    how
+        As in `Comparison.run`.
+    """
+    from opt_istn.cli.terminal import speaking
+
+    runs, part, total = [], how["shard"], len(comparison)
+    own = part.of(total) if part else total
+    with speaking.comparison(out, own, quiet=quiet, roughly=part is not None) as heard:
+        for run in comparison.run(out, begun=heard.begun, **how):
+            runs.append(thin(run))
+            heard(run)
+    if heard.reused and not quiet:
+        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({_AGAIN})")
+    return runs
 
 
 def table(
