@@ -16,7 +16,6 @@ from learners.agent import Agent
 from learners.push.demand import DemandModel
 from learners.push.features import ChooseSlot, Float, decide, width
 from learners.push.solver import PushAgent
-from learners.push.stage.batch import Batch
 from learners.push.stage.draws import LawSaving, Problems, Saving, by_slot, problems_of
 from opt_istn.files import InputError
 from opt_istn.push.belief import see
@@ -104,10 +103,9 @@ def sight(
     problems: Problems, heads: IntArray, rows: Float, gain: Float, device: torch.device
 ) -> PlannerInput:
     """Return the input of the network for some heads of problems."""
-    batch = problems.batch
-    owner = np.searchsorted(batch.start, heads, side="right") - 1
-    shut = _shut(batch, owner, heads)
-    arrays = (rows, gain, shut, problems.user[owner], problems.content[heads])
+    owner = np.searchsorted(problems.batch.start, heads, side="right") - 1
+    who = (problems.user[owner], problems.content[heads])
+    arrays = (rows, gain, problems.shut(heads, owner), *who)
     return PlannerInput(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
@@ -326,15 +324,3 @@ def load(path: Path, weights: str = "last") -> tuple[Planner, Knowledge, Agent]:
     if weights != "untrained":
         agent.load_state(planner, kept, path)
     return planner, knowledge, found
-
-
-def _shut(batch: Batch, owner: IntArray, heads: IntArray) -> NDArray[np.bool]:
-    """Return which choices are not allowed: past the horizon, or now while the link is down.
-
-    Shape (n, T + 1), by slots after birth, and never.
-    """
-    slots, release = batch.num_slots, batch.release[heads]
-    shut: NDArray[np.bool] = release[:, None] + np.arange(slots + 1) >= slots
-    shut[:, 0] |= ~batch.link_up[owner, release]
-    shut[:, slots] = False
-    return shut

@@ -50,6 +50,22 @@ class Problems(NamedTuple):
     known: NDArray[np.float32]
     content: IntArray
 
+    def shut(self, heads: IntArray, owner: IntArray) -> NDArray[np.bool]:
+        """Return which choices are not allowed: past the horizon, or now while the link is down.
+
+        Shape (n, T + 1), by slots after birth, and never.
+
+        Parameters
+        ----------
+        heads, owner
+            Heads that are decided in their slot of birth, and their problems, shape (n,).
+        """
+        slots, release = self.batch.num_slots, self.batch.release[heads]
+        shut: NDArray[np.bool] = release[:, None] + np.arange(slots + 1) >= slots
+        shut[:, 0] |= ~self.batch.link_up[owner, release]
+        shut[:, slots] = False
+        return shut
+
 
 class LawSaving:
     """What caching contents saves on average under the law of a world, given their images' codes.

@@ -361,7 +361,8 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         }
         mask = np.zeros((*heads.shape, x.slots + 1), dtype=np.int8)
         mask[..., x.slots] = 1
-        mask[there, slot : x.slots] = ~stage.shut(slot, heads[there])[:, : x.slots - slot]
+        shut = stage.scene.problems.shut(heads[there], stage.problem[heads[there]])
+        mask[there, slot : x.slots] = ~shut[:, : x.slots - slot]
         return parts, mask.reshape(x.clusters, x.heads, x.slots + 1)
 
     def _caches(self, group: Group) -> Float:

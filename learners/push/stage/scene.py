@@ -164,17 +164,10 @@ class Stage:
             torch.from_numpy(owner),
             torch.from_numpy(mine),
             torch.from_numpy(together),
-            torch.from_numpy(self.shut(slot, heads)),
+            torch.from_numpy(scene.problems.shut(heads, owner)),
             torch.from_numpy(self.caches(slot).reshape(len(self._used), 2, -1)),
             torch.from_numpy(self._state(slot)),
         )
-
-    def shut(self, slot: int, heads: IntArray) -> NDArray[np.bool]:
-        """Return the choices that newborn heads must not take; see `Sight.shut`."""
-        shut = np.tile(slot + np.arange(self.slots + 1) >= self.slots, (len(heads), 1))
-        shut[:, 0] |= ~self.scene.problems.batch.link_up[self.problem[heads], slot]
-        shut[:, self.slots] = False
-        return shut
 
     def caches(self, slot: int) -> Float:
         """Return what the users' caches held one slot before, and hold now.
