@@ -69,7 +69,8 @@ class Mappo(ActorTrainer):
     steps
         Rollouts instead of seconds: a training that repeats exactly.
     reward_credit
-        What a head's reward is, see the module.
+        Whose delay a head is credited with: ``shared``, of all users, ``user``, of its own, or
+        ``head``: what its choice saved.
     reward_log
         Whether the shared reward is the paper's -log2(1 + delay) of a slot.
     ratio
