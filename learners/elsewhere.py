@@ -1,27 +1,10 @@
-"""What solvers of agents share, whatever their problem: agents in files, and in functions."""
+"""Agents that are functions in Python files."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from opt_istn import registry
 from opt_istn.files import InputError
-
-
-class FromFile:
-    """A solver that plays the agent in a file."""
-
-    agent: Path
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the file."""
-        return "{seed}" in self.agent.name
-
-
-def of_seed(path: Path, seed: int | str) -> Path:
-    """Return the agent file of a seed, where the name holds ``{seed}``."""
-    return path.with_name(path.name.replace("{seed}", str(seed)))
 
 
 def callable_of(module: str, *arguments: Any) -> Callable[..., Any]:
