@@ -190,7 +190,6 @@ def cite(
 
 def _cite_runs(path: str) -> int:
     from opt_istn.library import records
-    from opt_istn.report import remedies
     from opt_istn.runs import ledger
     from opt_istn.runs.audit import summarise
 
@@ -198,8 +197,7 @@ def _cite_runs(path: str) -> int:
     year = max((run.time for run in runs), default="")[:4]
     told = [*records.sentences(runs, path), *records.means(runs)]
     print(records.software(year), *told, sep="\n\n")
-    lacks = remedies.lacking(summarise(runs))
-    output.advise(text.replace("RUNS.jsonl", path) for text in lacks)
+    output.advise(summarise(runs), [path])
     return 0
 
 

@@ -71,7 +71,7 @@ def verify(
         _tell(check, json=json)
     if not json:
         print(_tally(checks))
-        _advise(checks, files)
+        output.advise(checking.outcomes(checks), files)
     return _verified(checks)
 
 
@@ -124,16 +124,6 @@ def _proofs(
                     f"{proof.engine} on {sha256[:12]}: {proof.status}, bound {proof.bound}"
                 )
     return found
-
-
-def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
-    """Say on stderr which commands would make outcomes rest on more."""
-    from opt_istn.evidence import verify as checking
-    from opt_istn.report import remedies
-
-    told = remedies.lacking(checking.outcomes(checks))
-    one = len(files) == 1
-    output.advise(remedies.filled(told, files[0]) if one else told)
 
 
 def _tally(checks: Sequence["Check"]) -> str:

@@ -1,6 +1,5 @@
 """What would make outcomes rest on more, as commands: a bound, or a proof that strangers check."""
 
-import shlex
 from collections.abc import Iterable
 
 from opt_istn import registry
@@ -14,11 +13,6 @@ PROOF = (
     "what is claimed or agreed gets a proof that strangers check by "
     "`opt-istn certify RUNS.jsonl --certificates DIR`"
 )
-
-
-def filled(lines: Iterable[str], path: str) -> tuple[str, ...]:
-    """Return such lines with the name of a file of records in them, quoted for a shell."""
-    return tuple(line.replace("RUNS.jsonl", shlex.quote(path)) for line in lines)
 
 
 def lacking(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
