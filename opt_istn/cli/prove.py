@@ -167,7 +167,7 @@ def _tell_open(found: "Certified", time: str = "twice the") -> None:
     """Say on stderr that a certificate leaves the optimum open, and what closes it."""
     if found.is_open:
         how = f"the same command with {time} time goes on"
-        output.advise([f"{found.instance}: bound proven, optimum not; {how}"])
+        output.complain(f"{found.instance}: bound proven, optimum not; {how}")
 
 
 def certify_run(
