@@ -131,7 +131,8 @@ def certify(
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence import certify as certifying
 
-    records, lacking = [], False
+    records: list[Record] = []
+    lacking = False
     budget = allowed(time_limit, None, None, jobs)
     with _interruptible(lambda: _so_far(len(records), folder)):
         for found in certifying.certify_records(runs, folder, budget):
@@ -215,7 +216,8 @@ def certify_runs(
 
     hashes = {run.sha256 for run in runs}
     budget = allowed(time_limit, None, None, jobs)
-    records, lacking = [], False
+    records: list[Record] = []
+    lacking = False
     certified = certifying.certify_records(path, folder, budget, hashes)
     with (
         _interruptible(lambda: _so_far(len(records), folder)),
