@@ -14,6 +14,7 @@ from opt_istn.files import InputError, placing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opt_istn.evidence.certificates import Proven
     from opt_istn.problems import Document, Instance
     from opt_istn.runs.ledger import Record
 
@@ -47,11 +48,14 @@ def prove(
 ) -> int:
     """Write a certificate of the best bound that is found; it is checked before it is written.
 
+    The installed library is asked first, by the instance's hash: what proves more is taken.
     With -o a long search is kept in the folder CERT.search until it has met the best plan: killed,
     or out of time, and started again, it goes on.
     """
-    from opt_istn import files, problems, registry, verifier
+    from opt_istn import files, problems, verifier
     from opt_istn.cli import runs
+    from opt_istn.evidence import search
+    from opt_istn.library import lookup
 
     loaded = problems.read_instance(instance)
     known = problems.read_plan(plan, loaded.problem) if plan else None
@@ -59,25 +63,27 @@ def prove(
         raise InputError("", "expected a feasible plan", plan)
     budget = runs.allowed(time_limit, None, None, jobs)
     keep = _search_of(out)
-    certificate, best = registry.prover(loaded.problem)(loaded, budget, known, keep)
-    if certificate is None:
-        output.complain(f"{instance}: no bound was found in time")
-        return 3
     try:
-        found = check(loaded, certificate, best)
+        proof = search.best_proof(loaded, budget, known, lookup.given, keep)
+        found = {} if proof is None else _said(loaded, proof.proven, proof.plan)
     except verifier.Refused as refused:
         source = out or "the certificate just made"
         raise InputError("certificate", f"refused: {refused}", source) from None
+    if proof is None:
+        output.complain(f"{instance}: no bound was found in time")
+        return 3
     if out:
-        files.write_document(out, certificate)
-    if plan_out and best is not None:
-        best.write(plan_out)
+        files.write_document(out, proof.certificate)
+    if plan_out and proof.plan is not None:
+        proof.plan.write(plan_out)
+    if proof.whence:
+        found["from"] = proof.whence
     kept = "" if found.get("optimal", True) else _kept(keep)
     if not kept:
         _forget(keep)
     output.as_json(found) if json else _print_found(found, loaded.problem)
     if not json:
-        output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
+        output.wrote(*filter(None, (out, plan_out if proof.plan is not None else "", kept)))
     return 0
 
 
@@ -111,13 +117,16 @@ def certify(
 ) -> int:
     """Certify the instances of RUNS.jsonl; a certificate that is in DIR is not proven again.
 
+    The installed library is asked first, by hash: what proves more than the time allows is taken.
     The time limit is for each instance. Exit code 3 if one gets no certificate.
     """
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence import certify as certifying
+    from opt_istn.library import lookup
 
     records, lacking = [], False
-    for found in certifying.certify_records(runs, folder, allowed(time_limit, None, None, jobs)):
+    budget = allowed(time_limit, None, None, jobs)
+    for found in certifying.certify_records(runs, folder, budget, give=lookup.given):
         run = found.record
         lacking |= run is None
         records += [] if run is None else [run]
@@ -125,9 +134,11 @@ def certify(
         said = [getattr(run, name, None) for name in names[2:-1]]
         reason = found.reason if run is None else run.error
         row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
+        row["from"] = found.whence
         if json:
             output.as_json(row)
         else:
+            row["from"] = found.whence and f"from {found.whence}"
             print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
     if records and not json:
         output.wrote(runs, folder)
@@ -156,9 +167,11 @@ def certify_run(
     """
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence.certify import certify_run
+    from opt_istn.library import lookup
     from opt_istn.runs import audit
 
-    found = certify_run(run, instance, path, allowed(time_limit, None, None, threads))
+    budget = allowed(time_limit, None, None, threads)
+    found = certify_run(run, instance, path, budget, lookup.given)
     made = found.record
     if made is None:
         output.complain(f"{path}: not written: {found.reason}")
@@ -168,6 +181,8 @@ def certify_run(
     told = {"certificate": made.certificate, "proven": made.bound, "proof_s": made.wall_s}
     if made.bound is None:
         told["proven"] = made.status
+    if found.whence:
+        told["from"] = found.whence
     return run, told | {"best_cost": known.best_cost, "standing": known.standing}
 
 
@@ -177,19 +192,22 @@ def certify_runs(
     """Certify the instances of a comparison; return the records, and whether one is lacking."""
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence import certify as certifying
+    from opt_istn.library import lookup
 
     hashes = {run.sha256 for run in runs}
     budget = allowed(time_limit, None, None, jobs)
     records, lacking = [], False
     with output.progress(f"{len(hashes)} certificates", quiet=False) as advance:
         for done, found in enumerate(
-            certifying.certify_records(path, folder, budget, hashes), start=1
+            certifying.certify_records(path, folder, budget, hashes, lookup.given), start=1
         ):
             if found.record is None:
                 lacking = True
                 output.complain(f"{found.instance}: no certificate: {found.reason}")
             else:
                 records.append(found.record)
+                if found.whence:
+                    output.complain(f"{found.instance}: certificate from {found.whence}")
             advance(done / len(hashes))
     return records, lacking
 
@@ -206,7 +224,13 @@ def check(
     """
     from opt_istn.evidence import certificates
 
-    proven = certificates.check(instance, certificate)
+    return _said(instance, certificates.check(instance, certificate), plan)
+
+
+def _said(instance: "Instance", proven: "Proven", plan: "Document | None") -> dict[str, Any]:
+    """Return what an accepted certificate and, if there is one, a plan say."""
+    from opt_istn.evidence import certificates
+
     claim = {"bound": proven.bound} if proven.status is None else {str(proven.status): True}
     found: dict[str, Any] = {"instance": instance.sha256, "kind": proven.kind, **claim}
     if plan is not None:

@@ -68,7 +68,7 @@ def verify(
         _tell(check, json=json)
     if not json:
         print(_tally(checks))
-        _advise(checks, files)
+        output.advise(checking.outcomes(checks), files)
     return _verified(checks)
 
 
@@ -121,16 +121,6 @@ def _proofs(
                     f"{proof.engine} on {sha256[:12]}: {proof.status}, bound {proof.bound}"
                 )
     return found
-
-
-def _advise(checks: Sequence["Check"], files: Sequence[str]) -> None:
-    """Say on stderr which commands would make outcomes rest on more."""
-    from opt_istn.evidence import verify as checking
-    from opt_istn.report.remedies import lacking
-
-    told = lacking(checking.outcomes(checks))
-    one = len(files) == 1
-    output.advise(text.replace("RUNS.jsonl", files[0]) if one else text for text in told)
 
 
 def _tally(checks: Sequence["Check"]) -> str:

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from opt_istn import files
 from opt_istn.files import InputError
+
+if TYPE_CHECKING:
+    from opt_istn.runs.audit import InstanceSummary
 
 _ANY = 10**6  # columns of a screen that cuts nothing
 
@@ -82,11 +85,21 @@ def complain(text: str) -> None:
         print("opt-istn:", printable(text), file=sys.stderr)
 
 
-def advise(lines: Iterable[str]) -> None:
-    """Print lines on stderr, after all of stdout: what could not be printed needs no advice."""
+def advise(known: Iterable["InstanceSummary"], files: Sequence[str]) -> None:
+    """Say on stderr which commands would make what is known of instances rest on more.
+
+    It comes after all of stdout: what could not be printed needs no advice.
+
+    Parameters
+    ----------
+    files
+        Those of the records; a single one is named in the commands.
+    """
+    from opt_istn.report import remedies
+
     sys.stdout.flush()
-    for line in lines:
-        complain(line)
+    for text in remedies.lacking(known):
+        complain(text.replace("RUNS.jsonl", files[0]) if len(files) == 1 else text)
 
 
 def with_units(values: Mapping[str, Any], problem: str) -> dict[str, Any]:
