@@ -213,7 +213,8 @@ def _cite_bound(instance: str, certificate: str, plan: str) -> int:
 
 
 def _cite_runs(path: str) -> int:
-    from opt_istn.library import records
+    from opt_istn.library import lookup, records
+    from opt_istn.report import groups
     from opt_istn.runs import ledger
     from opt_istn.runs.audit import summarise
 
@@ -222,6 +223,8 @@ def _cite_runs(path: str) -> int:
     told = [*records.sentences(runs, path), *records.means(runs)]
     print(records.software(year), *told, sep="\n\n")
     output.advise(summarise(runs), [path])
+    for doubt in (*groups.twins(runs), *lookup.changed(runs, path)):
+        output.complain(doubt)
     return 0
 
 
