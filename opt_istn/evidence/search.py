@@ -6,7 +6,7 @@ counts.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ class Given:
         Who keeps it, in words.
     """
 
-    certificate: Mapping[str, Any]
+    certificate: dict[str, Any]
     plan: Document | None
     whence: str
 
@@ -60,7 +60,7 @@ class Found:
         Who kept it; empty if it was proven now.
     """
 
-    certificate: Mapping[str, Any]
+    certificate: dict[str, Any]
     proven: Proven
     plan: Document | None
     cost: int | None
@@ -145,7 +145,7 @@ def best(instance: Instance, plans: Sequence[Document]) -> tuple[Document | None
 
 def _checked(
     instance: Instance,
-    certificate: Mapping[str, Any],
+    certificate: dict[str, Any],
     plans: Sequence[Document | None],
     wall_s: float | None = None,
     whence: str = "",
