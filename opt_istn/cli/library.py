@@ -154,9 +154,9 @@ def cite(
         ),
     ],
     certificate: Annotated[
-        str, typer.Argument(metavar="[CERT", help="Certificate of an instance.")
+        str, typer.Argument(metavar="CERT", help="Certificate of an instance.")
     ] = "",
-    plan: Annotated[str, typer.Argument(metavar="[PLAN]]", help="The best plan known.")] = "",
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The best plan known.")] = "",
     folder: Folder = "",
 ) -> int:
     """Print BibTeX and a sentence for LaTeX: of a library's entry, your records, or your bound.
@@ -164,7 +164,7 @@ def cite(
     An entry goes by its name, or by the hash of its instance or certificate. Of records each
     instance gets a sentence with its value, what that rests on, and the gaps of heuristics and
     agents; several of a preset another one with means and intervals. A bound of `prove` is given
-    as the instance and its certificate. Certificates are checked, but those of records.
+    as the instance and its certificate. Certificates are checked, except those that records name.
     """
     from opt_istn.cli import prove
     from opt_istn.library import cite as citing
