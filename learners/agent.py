@@ -22,7 +22,6 @@ import msgspec
 import torch
 import torch.utils.serialization.config  # else `torch.load` imports it, on the clock of a run
 
-from learners.elsewhere import of_seed
 from opt_istn import files
 from opt_istn.files import InputError, explain, placing
 from opt_istn.runs import environment
@@ -103,6 +102,22 @@ class Agent:
     counts: dict[str, int] = field(default_factory=dict)
     measured: dict[str, list[float]] = field(default_factory=dict)
     contract: dict[str, Any] = field(default_factory=dict)
+
+
+class FromFile:
+    """A solver that plays the agent in a file."""
+
+    agent: Path
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed matters: it does where it chooses the file."""
+        return "{seed}" in self.agent.name
+
+
+def of_seed(path: Path, seed: int | str) -> Path:
+    """Return the agent file of a seed, where the name holds ``{seed}``."""
+    return path.with_name(path.name.replace("{seed}", str(seed)))
 
 
 def described(task: Task) -> dict[str, Any]:

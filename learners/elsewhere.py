@@ -1,27 +1,10 @@
-"""What solvers of agents share, whatever their problem: agents in files, and in functions."""
+"""Agents that are functions in Python files."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from opt_istn import registry
 from opt_istn.files import InputError
-
-
-class FromFile:
-    """A solver that plays the agent in a file."""
-
-    agent: Path
-
-    @property
-    def stochastic(self) -> bool:
-        """Whether the seed matters: it does where it chooses the file."""
-        return "{seed}" in self.agent.name
-
-
-def of_seed(path: Path, seed: int | str) -> Path:
-    """Return the agent file of a seed, where the name holds ``{seed}``."""
-    return path.with_name(path.name.replace("{seed}", str(seed)))
 
 
 def callable_of(module: str, *arguments: Any) -> Callable[..., Any]:
@@ -40,7 +23,13 @@ def callable_of(module: str, *arguments: Any) -> Callable[..., Any]:
     if ":" not in module:
         raise InputError("module", f"expected my.py:act, found {module!r}")
     found = registry.load_attribute(module)
-    made = found(*arguments) if isinstance(found, type) else found
+    try:
+        made = found(*arguments) if isinstance(found, type) else found
+    except TypeError as error:
+        if arguments or error.__traceback__ is None or error.__traceback__.tb_next:
+            raise  # not of the call
+        rule = f"expected a class that is made without arguments, or random=true: {error}"
+        raise InputError("module", rule, module) from None
     if not callable(made):
         raise InputError("module", f"expected a function, found {type(made).__name__}", module)
     act: Callable[..., Any] = made

@@ -233,6 +233,88 @@ class GatedFusion(nn.Module):
         return fused
 
 
+class OfUser(nn.Module):
+    """A linear layer for each user, zero at first.
+
+    Parameters
+    ----------
+    users, inputs, outputs
+        Number of layers, and numbers per row.
+    """
+
+    def __init__(self, users: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(users, inputs, outputs))
+
+    def forward(self, common: Tensor, rows: Tensor, user: Tensor) -> Tensor:
+        """Return `common` (n, outputs) plus what the layers make of `rows` (n, inputs)."""
+        who = nn.functional.one_hot(user, len(self.weight)).to(rows.dtype)
+        apart = (who.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)
+        return torch.addmm(common, apart, self.weight.flatten(0, 1))
+
+
+class Largest(torch.autograd.Function):
+    """Maximum over equal groups, whose gradient is shared among equals; torch's own is slow."""
+
+    @staticmethod
+    def forward(ctx: Any, feature: Tensor, group: Tensor, number: int) -> Tensor:
+        """Return shape (number, width), 0 for empty groups."""
+        where = group.unsqueeze(1).expand_as(feature)
+        blank = feature.new_zeros(number, feature.shape[1])
+        largest = blank.scatter_reduce(0, where, feature, "amax", include_self=False)
+        ctx.save_for_backward(feature, group, largest)
+        return largest
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the features."""
+        feature, group, largest = ctx.saved_tensors
+        there = (feature == largest.index_select(0, group)).to(gradient.dtype)
+        equals = torch.zeros_like(largest).index_add(0, group, there)
+        each = gradient / equals.clamp_min(1)
+        return there.mul_(each.index_select(0, group)), None, None
+
+
+def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
+    """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
+    count = torch.bincount(group, minlength=number).clamp_min(1).unsqueeze(1)
+    total = feature.new_zeros(number, feature.shape[1]).index_add(0, group, feature)
+    largest = Largest.apply(feature, group, number)  # type: ignore[no-untyped-call]  # torch's
+    return torch.cat([total / count, largest], dim=1)
+
+
+def beside(mlp: Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
+    """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
+
+    The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
+    are sums over the two parts of a row, and so are the mean and the mean of squares.
+
+    Parameters
+    ----------
+    feature, company
+        Of the rows, shape (n, w), and of the groups, shape (m, v).
+    group
+        Group of each row, shape (n,).
+    """
+    norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
+    split, total = feature.shape[1], first.in_features
+    weight = first.weight * norm.weight
+    weight = weight - weight.mean(1, keepdim=True)  # takes the mean away from whatever it is given
+    (mean, square), (mean_g, square_g) = (
+        (x.sum(1, keepdim=True) / total, x.square().sum(1, keepdim=True) / total)
+        for x in (feature, company)
+    )
+    mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
+    spread = (square - mean.square()).clamp_min(0)
+    theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
+    mixed = torch.addmm(theirs, feature, weight[:, :split].T)
+    bias = nn.functional.linear(norm.bias, first.weight, first.bias)
+    result: Tensor = torch.addcmul(bias, mixed, (spread + norm.eps).rsqrt())
+    for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
+        result = layer(result)
+    return result
+
+
 class FactoredHead(nn.Module):
     """Logits of all heads by one matrix product: many times faster than one layer per head.
 
@@ -300,54 +382,3 @@ def sample(log_probs: Tensor, rng: Generator) -> Tensor:
 def greedy(log_probs: Tensor) -> Tensor:
     """Return the likeliest choice of every head, shape (..., H), the first among equals."""
     return log_probs.argmax(-1)
-
-
-class ValueNorm(nn.Module):
-    """Running mean and variance of returns, by which a critic's targets are normalised.
-
-    Exponential averages from 0, divided by the weight they have gathered (on-policy's
-    ``utils/valuenorm.py``), in double precision, for E[x^2] - E[x]^2 cancels. A variance below
-    `MIN_VARIANCE` counts as that much. Before the first update the mean is 0.
-
-    Parameters
-    ----------
-    beta
-        Weight of the past in one update.
-    """
-
-    MIN_VARIANCE = 1e-2
-
-    mean: Tensor
-    mean_square: Tensor
-    weight: Tensor
-
-    def __init__(self, beta: float = 0.99999) -> None:
-        super().__init__()
-        self.beta = beta
-        for name in ("mean", "mean_square", "weight"):
-            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
-
-    @torch.no_grad()
-    def update(self, returns: Tensor) -> None:
-        """Take in a batch of returns of any shape."""
-        batch = returns.detach().double()
-        self.mean.lerp_(batch.mean(), 1 - self.beta)
-        self.mean_square.lerp_(batch.square().mean(), 1 - self.beta)
-        self.weight.lerp_(torch.ones_like(self.weight), 1 - self.beta)
-
-    def moments(self) -> tuple[Tensor, Tensor]:
-        """Return the mean and the standard deviation, in the unit of returns."""
-        weight = self.weight.clamp_min(1e-12)
-        mean = self.mean / weight
-        variance = (self.mean_square / weight - mean.square()).clamp_min(self.MIN_VARIANCE)
-        return mean, variance.sqrt()
-
-    def normalize(self, returns: Tensor) -> Tensor:
-        """Return (returns - mean) / standard deviation."""
-        mean, deviation = self.moments()
-        return ((returns - mean) / deviation).to(returns.dtype)
-
-    def denormalize(self, values: Tensor) -> Tensor:
-        """Return normalised values in the unit of returns."""
-        mean, deviation = self.moments()
-        return (values * deviation + mean).to(values.dtype)

@@ -20,11 +20,12 @@ An agent's status follows from the files of its seeds:
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from scipy import stats
 
-from learners.agent import Agent
+from learners.agent import Agent, FromFile, of_seed, sha256
 from learners.training import COUNTED
 
 # Steps of the optimiser before which nothing counts as a plateau. The paper prints no length of
@@ -97,8 +98,42 @@ def steps_of(agent: Agent, weights: str) -> dict[str, Any]:
     return counts | {"status": "plateau" if found.reached else found.why}
 
 
-class Told:
-    """A solver that tells records how far the agent it plays was trained."""
+@dataclass(frozen=True)
+class Trained(FromFile):
+    """A solver that plays an agent file, and tells records how far the agent was trained.
+
+    Parameters
+    ----------
+    agent
+        Its file, written by ``opt-istn train``; ``{seed}`` in its name is filled in with the
+        solver's seed.
+    elsewhere
+        Whether it may play what it was not trained on.
+    sha256
+        Hash of the file (of all of them); by default taken from it. It makes a run with another
+        agent of the same name another run.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or has another hash.
+    """
+
+    agent: Path
+    elsewhere: bool = False
+    sha256: str = ""
+
+    kind: ClassVar[str] = "agent"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha256", sha256(self.agent, self.sha256))
+
+    def path(self, seed: int | None = None) -> Path:
+        """Return the agent file of a seed; without a seed, the first file there is."""
+        if seed is None and self.stochastic:
+            pattern = of_seed(self.agent, "*")
+            return min(pattern.parent.glob(pattern.name))
+        return of_seed(self.agent, 0 if seed is None else seed)
 
     @property
     def steps(self) -> dict[str, Any] | None:

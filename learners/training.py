@@ -31,7 +31,7 @@ RATE = (1e-9, 1.0)
 SECONDS = (1e-3, 1e7)
 POSITIVE = (1e-9, 1e9)
 DEFAULT_S = 300.0  # of training, if neither seconds nor steps are given
-BY_PROFILE: Any = None  # default of a field that the profile fills in, see `settled`
+BY_PROFILE: Any = None  # default of a field that the profile fills in, see `by_profile`
 Config = TypeVar("Config")
 
 
@@ -71,7 +71,7 @@ class Rounds(ABC):
     Parameters
     ----------
     config
-        A trainer with fields ``time_s`` and ``steps``, one of which is None.
+        A trainer with fields ``time_s`` and ``steps``, one of which is None, see `timed`.
     task, seed
         As in `opt_istn.training.Trainer.train`.
     """
@@ -80,13 +80,14 @@ class Rounds(ABC):
     optimizers: list[torch.optim.Optimizer]
 
     def __init__(self, config: Any, task: Task, seed: int) -> None:
-        self._budget: tuple[float | None, int | None] = (config.time_s, config.steps)
+        self._time_s, self._steps = config.time_s, config.steps
         self.task, self.seed = task, seed
         self.step, self.spent_s = 0, 0.0
         self.counts = dict.fromkeys(COUNTED, 0)
         self.history: list[dict[str, Any]] = []
         self.measured: dict[str, list[float]] = {}
         self.best: dict[str, Any] = {}
+        self.told: dict[str, float | None] = {}  # what else the training curve shows
         self.every: int | None = None  # rounds between rows of the curve, whatever the budget
 
     @abstractmethod
@@ -104,10 +105,6 @@ class Rounds(ABC):
     @abstractmethod
     def weights(self) -> dict[str, Any]:
         """Return the tensors that the agent plays with."""
-
-    def told(self) -> dict[str, float | None]:
-        """Return what else the training curve shows."""
-        return {}
 
     def run(self) -> Iterator[float]:
         """Train, yielding the part of the budget used after every round."""
@@ -130,10 +127,9 @@ class Rounds(ABC):
     def summary(self) -> str:
         """Return how training stands."""
         saving = f"{self.history[-1]['saving']:.3f}" if self.history else "?"
-        time_s, steps = self._budget
-        done = f"round {self.step}, {self.spent_s:.0f} of {time_s or DEFAULT_S:g} s"
-        if steps is not None:
-            done = f"round {self.step} of {steps}"
+        done = f"round {self.step} of {self._steps}"
+        if self._steps is None:
+            done = f"round {self.step}, {self.spent_s:.0f} of {self._time_s:g} s"
         return f"{done}; saves {saving} (1: as annealed plans that know all births)"
 
     def state(self) -> dict[str, Any]:
@@ -169,8 +165,8 @@ class Rounds(ABC):
         return share >= len(self.history) / MEASURED
 
     def _share(self) -> float:
-        time_s, steps = self._budget
-        return self.step / steps if steps is not None else self.spent_s / (time_s or DEFAULT_S)
+        done, of = (self.spent_s, self._time_s) if self._steps is None else (self.step, self._steps)
+        return float(done / of)
 
     def _note(self) -> None:
         """Add a row to the training curve, and keep the weights if they are the best so far."""
@@ -185,7 +181,7 @@ class Rounds(ABC):
         if not self.history or mean > sum(best) / len(best):
             self.measured["best"] = found
             self.best = {k: _copy(v) for k, v in self.weights().items()}
-        self.history.append(row | self.told())
+        self.history.append(row | self.told)
 
 
 def _copy(tensors: Any) -> Any:
@@ -250,8 +246,15 @@ def check_ranges(config: Any, **ranges: tuple[float, float]) -> None:
             raise InputError(name, f"expected {low:g} to {high:g}, found {value:g}")
 
 
-def by_profile(config: Any, profiles: Mapping[str, Mapping[str, Any]], name: str) -> Any:
-    """Return a field of a configuration: what was given, or else what the profile says.
+def by_profile(config: Any, profiles: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a configuration that a profile fills in: what was given stays.
+
+    Parameters
+    ----------
+    config
+        A dataclass with a field ``profile``; fields that were not given are None.
+    profiles
+        Values of fields, by name of the profile.
 
     Raises
     ------
@@ -261,26 +264,8 @@ def by_profile(config: Any, profiles: Mapping[str, Mapping[str, Any]], name: str
     if config.profile not in profiles:
         known = ", ".join(profiles)
         raise InputError("profile", f"expected one of {known}, found {config.profile!r}")
-    given = getattr(config, name)
-    return profiles[config.profile][name] if given is None else given
-
-
-def settled(config: Config, profiles: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Return a trainer's configuration, the fields that were not given filled in by its profile.
-
-    What was given stays, whatever its value.
-
-    Parameters
-    ----------
-    config
-        A dataclass with a field ``profile``; fields that were not given are None.
-    profiles
-        Values of fields, by name of the profile.
-    """
-    names = next(iter(profiles.values()))
-    filled = {name: by_profile(config, profiles, name) for name in names}
-    result: Config = dataclasses.replace(config, **filled)  # type: ignore[type-var]
-    return result
+    given = {name: getattr(config, name) for name in profiles[config.profile]}
+    return profiles[config.profile] | {k: v for k, v in given.items() if v is not None}
 
 
 def timed(config: Config) -> Config:

@@ -28,7 +28,7 @@ _ROOMS = (  # old package, new one, and the modules that moved there
     ("opt_istn.cli", "opt_istn.cli.terminal", "ending output speaking streams"),
     ("opt_istn.report", "opt_istn.report.numbers", "aggregates intervals profiles statistics"),
     ("formulations.push.mip", "formulations.push.proof", "prove tree leaves relaxation written"),
-    ("learners.push", "learners.push.stage", "batch draws view scene episodes env"),
+    ("learners.push", "learners.push.stage", "batch draws view scene env"),
     ("learners.push", "learners.push.networks", "nets attention vision backbone"),
 )
 _MOVED = {f"{old}.{name}": f"{new}.{name}" for old, new, names in _ROOMS for name in names.split()}
@@ -104,6 +104,7 @@ LEARNERS = {
     "learners.push_batch": "learners.push.stage.batch",
     "learners.push_nets": "learners.push.networks.nets",
     "learners.push_scene": "learners.push.stage.scene",
+    "learners.push.episodes": "learners.push.stage.scene",
     "learners.qlearning": "learners.jutap.qlearning",
     "learners.starts": "opt_istn.jutap.starts",
     "learners.jutap.starts": "opt_istn.jutap.starts",

@@ -153,3 +153,12 @@ def test_unknown_problems_and_presets_are_named() -> None:
     """Unknown problems are refused with those that exist."""
     with pytest.raises(InputError, match="known: jutap"):
         problems.get("jutab")
+
+
+@pytest.mark.parametrize("group", [registry.GROUP, registry.TRAINERS])
+def test_parameters_are_explained_where_they_are_listed(group: str) -> None:
+    """What is listed of a parameter says what it means, and does not name a class that says it."""
+    for name in registry.names(group):
+        for parameter in registry.described(name, group).parameters:
+            assert parameter.meaning, (name, parameter.name)
+            assert "As in `" not in parameter.meaning, (name, parameter.name)

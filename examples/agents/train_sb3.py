@@ -1,4 +1,4 @@
-"""Train stable-baselines3's DQN or PPO on one map and save it: python train_sb3.py dqn 100000."""
+"""Train stable-baselines3's DQN or PPO on one map: python train_sb3.py dqn STEPS SEED."""
 
 import sys
 
@@ -10,7 +10,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 import learners.jutap.env  # noqa: F401 - registers opt-istn/Jutap-v0
 from opt_istn import read_instance
 
-algorithm, steps = sys.argv[1], int(sys.argv[2])
+algorithm, steps, seed = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 
 class Telling(BaseCallback):
@@ -20,7 +20,7 @@ class Telling(BaseCallback):
         if self.num_timesteps % max(steps // 10, 1) == 0:
             lengths = [flight["l"] for flight in self.model.ep_info_buffer or []]
             moves = f"{sum(lengths) / len(lengths):.0f} moves a flight" if lengths else "no flight"
-            print(f"{self.num_timesteps} of {steps} steps, {moves} of late", flush=True)
+            print(f"{self.num_timesteps} of {steps}: {moves} of late, from any START", flush=True)
         return True
 
 
@@ -34,9 +34,9 @@ if algorithm == "dqn":
     settings = {"gamma": 1.0, "batch_size": 64, "learning_rate": 1e-3, "learning_starts": 64}
     settings |= {"train_freq": 1, "target_update_interval": 1, "tau": 0.005}
     network = {"net_arch": [128, 128]}
-    model = DQN("MlpPolicy", env, seed=0, device="cpu", policy_kwargs=network, **settings)
+    model = DQN("MlpPolicy", env, seed=seed, device="cpu", policy_kwargs=network, **settings)
 else:
-    model = PPO("MlpPolicy", env, seed=0, device="cpu", n_steps=256, gamma=1.0)
+    model = PPO("MlpPolicy", env, seed=seed, device="cpu", n_steps=256, gamma=1.0)
 model.learn(steps, callback=Telling())
-model.save(f"{algorithm}.zip")
-print(f"wrote {algorithm}.zip")
+model.save(f"{algorithm}-{seed}.zip")
+print(f"wrote {algorithm}-{seed}.zip")

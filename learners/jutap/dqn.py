@@ -137,11 +137,11 @@ class Dqn:
         more = {"hidden": WIDTH, "learning_rate": RATE, "warm_up": (0.0, 1e9)}
         check_ranges(self, **dict.fromkeys(counts, COUNT), **dict.fromkeys(shares, SHARE), **more)
         check_one(self, "updates", "episodes")
-        training.by_profile(self, PROFILES, "reward")
+        training.by_profile(self, PROFILES)
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        filled = {name: training.by_profile(self, PROFILES, name) for name in STRONG}
+        filled = training.by_profile(self, PROFILES)
         given = {"updates": self.updates, "episodes": self.episodes}
         return replace(self, **filled | (given if any(given.values()) else {}))
 

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from learners.elsewhere import FromFile, callable_of
+from learners.agent import FromFile
+from learners.elsewhere import callable_of
 from learners.jutap.env import JutapEnv
 from learners.jutap.solver import Flyer
 from opt_istn.files import InputError

@@ -10,7 +10,7 @@ stand in ``opt_istn.instance``.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from learners.elsewhere import of_seed
+from learners.agent import of_seed
 from learners.jutap.foreign import AgentFile, check_map, check_widths
 from learners.onnx_files import KEY, TRAINED_ON, OnnxFile
 from opt_istn.files import InputError

@@ -16,7 +16,7 @@ import stable_baselines3  # noqa: F401 - agents refer to all of it, and the cloc
 import torch
 from stable_baselines3.common.save_util import json_to_data, load_from_zip_file
 
-from learners.elsewhere import of_seed
+from learners.agent import of_seed
 from learners.jutap.foreign import AgentFile, check_map, check_widths
 from opt_istn import files
 from opt_istn.files import InputError

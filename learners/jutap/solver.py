@@ -7,8 +7,7 @@ from typing import ClassVar, Literal, get_args
 
 from learners import agent
 from learners.agent import Agent
-from learners.elsewhere import of_seed
-from learners.plateau import Told
+from learners.plateau import Trained
 from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.evaluate import evaluate
@@ -70,38 +69,20 @@ class Flyer:
 
 
 @dataclass(frozen=True)
-class AgentSolver(Flyer, Told):
+class AgentSolver(Flyer, Trained):
     """A solver that flies what an agent file says.
 
     Parameters
     ----------
-    agent
-        The agent file; ``{seed}`` in its name is filled in with the solver's seed.
-    elsewhere
-        Whether it may fly another map than the one it was trained on.
-    sha256
-        Hash of the agent file (of all of them); by default taken from it. It makes a run with
-        another agent of the same name another run.
     weights
         Which weights of the file fly: the ``last`` ones, the ``best`` on the STARTs used for
         validation, or ``untrained``: what the training began with.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read, or has another hash.
     """
 
-    agent: Path
-    elsewhere: bool = False
-    sha256: str = ""
     weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str]
     stochastic: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sha256", agent.sha256(self.agent, self.sha256))
 
     @abstractmethod
     def actions(self, table: Table, loaded: Agent) -> IntArray:
@@ -115,7 +96,7 @@ class AgentSolver(Flyer, Told):
         InputError
             If the agent file is not one, or of another map and that was not asked for.
         """
-        path = of_seed(self.agent, seed)
+        path = self.path(seed)
         loaded = agent.load(path, self.method)
         if not self.elsewhere and not agent.is_of(instance, loaded.trained_on, {}):
             rule = f"trained on {loaded.trained_on.get('name')!r}, not on this map"

@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -76,10 +76,6 @@ class ValueNet:
         more = {"time_s": SECONDS, "width": WIDTH, "learning_rate": RATE}
         check_ranges(self, **counts, **more, temperature=POSITIVE, regret=(0.0, 1e9))
         check_one(self, "time_s", "steps")
-
-    def settled(self) -> Self:
-        """Return what is trained: the seconds filled in if nothing is said of the length."""
-        return training.timed(self)
 
     def supports(self, task: Task) -> str | None:
         """Scenarios of JUTAP are supported, for it learns from many maps."""
@@ -188,22 +184,16 @@ def loss_of(config: ValueNet, value: Tensor, lesson: Lesson) -> Tensor:
 
 
 class ValueNetCourse(training.Rounds):
-    """A training that can be interrupted: `state` and `restore` are exact.
-
-    Parameters
-    ----------
-    config, task, seed
-        As in `ValueNet.train`.
-    """
+    """A training, as `Rounds` says."""
 
     def __init__(self, config: ValueNet, task: Task, seed: int) -> None:
-        self.config = config.settled()
-        super().__init__(self.config, task, seed)
+        self.config = config = training.timed(config)
+        super().__init__(config, task, seed)
         self.net = Network(config.width, torch.Generator().manual_seed(seed))
         self.learned = {"net": self.net}
         self.optimizer = torch.optim.Adam(self.net.parameters(), config.learning_rate)
         self.optimizers = [self.optimizer]
-        self.every = None if self.config.steps is None else max(self.config.steps // ROWS, 1)
+        self.every = None if config.steps is None else max(config.steps // ROWS, 1)
         self.kept: deque[Lesson] = deque(maxlen=config.pool)
         self.measures: list[tuple[Measure, View]] = []
 

@@ -56,11 +56,6 @@ class View:
     place: IntArray
 
 
-def supports(table: Table) -> str | None:
-    """Return why a map cannot be laid out, None if it can."""
-    return "expected a bonus that is paid each time, or none" if table.instance.layered else None
-
-
 def view_of(table: Table) -> View:
     """Lay out a table of the strongest association; O(states * actions).
 
@@ -69,8 +64,8 @@ def view_of(table: Table) -> View:
     InputError
         If a bonus counts once in a flight.
     """
-    if reason := supports(table):
-        raise InputError("cost.hole_bonus", reason)
+    if table.instance.layered:
+        raise InputError("cost.hole_bonus", "expected a bonus that is paid each time, or none")
     x, cells = table.instance, table.instance.num_cells
     place = np.where(table.link == x.geo, cells, 0) + table.cell
     shape = (KINDS * cells, table.num_actions)

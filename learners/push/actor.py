@@ -12,15 +12,22 @@ from torch import Tensor
 from learners import agent, nets
 from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Vision, classes_of
-from learners.push.solver import PushAgent, claims_of
-from learners.push.stage.batch import batch_of
-from learners.push.stage.draws import Problems
-from learners.push.stage.scene import Scene, Sight, Stage, columns, scene_of, slot_of
-from learners.push.stage.view import Float, Satellites, contents_of, members
+from learners.push.solver import PushAgent
+from learners.push.stage.draws import problems_of
+from learners.push.stage.scene import Scene, Stage, scene_of
+from learners.push.stage.view import (
+    Float,
+    Sight,
+    columns,
+    contents_of,
+    members,
+    satellites_in,
+    slot_of,
+)
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
-from opt_istn.push.policies import unlinked
+from opt_istn.push.policies import claims_of, unlinked
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.solver import Budget, Claims
 
@@ -29,7 +36,7 @@ LIMITS |= {"chunk": 4096, "satellites": 4096, "satellite_items": 4096}
 
 
 class Choosing:
-    """The policy of an actor over one episode, slot after slot: a `stage.episodes.Choose`.
+    """The policy of an actor over one episode, slot after slot: a `stage.scene.Choose`.
 
     It takes the likeliest choices, or with `rng` a sample of them.
 
@@ -132,10 +139,9 @@ class ActorPolicy:
         contents = contents_of(observation, self._member)
         if self._codes is not None:
             contents = contents._replace(codes=self._codes[: len(contents.codes)])
-        nothing = np.zeros((*roi.shape, slots), dtype=np.int64)
-        known = np.full((users, slots), roi.shape[1] / self._births, dtype=np.float32)
-        batch = batch_of(nothing, observation.release, roi, self._cache_size, self._link_up)
-        problems = Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
+        nothing, known = np.zeros((*roi.shape, slots), dtype=np.int64), self._births
+        parts = (nothing, observation.release, roi, self._cache_size, self._link_up)
+        problems = problems_of(*parts, births=known)
         shape, miss = self._actor.shape, None
         if shape.links:
             miss = (self._miss_us[roi] / 1e6).astype(np.float32)
@@ -148,8 +154,6 @@ class MappoAgent(PushAgent):
 
     Parameters
     ----------
-    agent, elsewhere, sha256
-        As in `PushAgent`.
     weights
         ``last``, the ``best`` of the training curve, or ``untrained``: what the training began
         with, drawn once more from its seed.
@@ -174,7 +178,7 @@ class MappoAgent(PushAgent):
             return refused
         if x.own and instance.num_contents != x.own:
             return "expected the instance that the agent was trained on"
-        if x.whole and Satellites(instance).places != x.held:
+        if x.whole and satellites_in(instance) != x.held:
             return f"expected clusters of {x.satellites} satellites with {x.satellite_items} places"
         if x.links and (refused := unlinked(instance)):
             return refused

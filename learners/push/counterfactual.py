@@ -45,22 +45,10 @@ from learners.push.planner import (
     sight,
 )
 from learners.push.sources import DrawnProblems, KnownProblems, Source
-from learners.push.stage.batch import anneal, counterfactuals
+from learners.push.stage.batch import HEAT, Yardstick, anneal, counterfactuals
 from learners.push.stage.draws import Problems
-from learners.push.training import CHECKED, HEAT, Curve, PushTrainer
-from learners.training import (
-    BY_PROFILE,
-    COUNT,
-    RATE,
-    SECONDS,
-    SHARE,
-    WIDTH,
-    Rounds,
-    check_device,
-    check_one,
-    check_ranges,
-    timed,
-)
+from learners.push.training import CHECKED, PushTrainer
+from learners.training import BY_PROFILE, Rounds, timed
 from opt_istn.training import Task
 
 _IMITATE, _PLAY, _CHECK, _WEIGHTS = range(4)  # independent streams of a training's seed
@@ -118,14 +106,6 @@ class Counterfactual(PushTrainer):
     demand_steps: int = 600
     device: str = "cpu"
 
-    def __post_init__(self) -> None:
-        counts = ("steps", "batch", "sweeps", "reuse", "redraws", "demand_steps")
-        rates = dict.fromkeys(("learning_rate", "play_rate"), RATE)
-        more = {"hidden": WIDTH, "imitation": SHARE, "anchor": (0.0, 1e3), "time_s": SECONDS}
-        check_ranges(self, **dict.fromkeys(counts, COUNT), **rates, **more)
-        check_device(self.device)
-        check_one(self, "time_s", "steps")
-
     def course(self, task: Task, seed: int) -> "CounterfactualCourse":
         """Return the training that `train` carries out."""
         return CounterfactualCourse(self, task, seed)
@@ -139,13 +119,7 @@ class Labelled(NamedTuple):
 
 
 class CounterfactualCourse(Rounds):
-    """A course of the agent. What is drawn depends on the seed and the number of the round alone.
-
-    Parameters
-    ----------
-    config, task, seed
-        As in `Counterfactual.train`.
-    """
+    """A training. What is drawn depends on the seed and the number of the round alone."""
 
     def __init__(self, config: Counterfactual, task: Task, seed: int) -> None:
         config = timed(config)
@@ -165,7 +139,7 @@ class CounterfactualCourse(Rounds):
         rng = self.rng(_CHECK, 0)
         self._checked = self.source.problems(CHECKED, rng)
         sweeps = 2 * self.config.sweeps
-        self._curve = Curve(self._checked.batch, self.source.num_users, sweeps, rng)
+        self._yardstick = Yardstick(self._checked.batch, self.source.num_users, sweeps, rng)
 
     def improve(self, left: float) -> None:
         """Take a step of imitation, or later of play."""
@@ -180,7 +154,7 @@ class CounterfactualCourse(Rounds):
     def measure(self) -> list[float]:
         """Return the agent's saving over that of annealed plans that know all births."""
         choose = chooser(self.planner, self._checked)
-        return self._curve.savings(self._decide(self._checked, choose).plan)
+        return self._yardstick.savings(self._decide(self._checked, choose).plan)
 
     def weights(self) -> dict[str, Any]:
         """Return the network's tensors."""

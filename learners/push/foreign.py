@@ -12,11 +12,11 @@ from typing import ClassVar
 import numpy as np
 
 from learners.elsewhere import callable_of
-from learners.push.solver import claims_of
 from learners.push.stage.env import PushEnv
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance
 from opt_istn.push.pilot import plan_from_env
+from opt_istn.push.policies import claims_of
 from opt_istn.solver import Budget, Claims
 
 CONTRACT = "push.heads.1"

@@ -19,7 +19,7 @@ the delay of all users, the same for every agent; ``reward_log`` takes the paper
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
@@ -31,24 +31,10 @@ from learners.push.actor import Choosing
 from learners.push.networks.attention import AttentionCritic, Crowd
 from learners.push.networks.nets import HeadEncoder, Shape
 from learners.push.networks.vision import Images
-from learners.push.stage.episodes import Episode, again, perform
-from learners.push.stage.scene import Scene, Sight, home_width
+from learners.push.stage.scene import Episode, Scene, again, perform
+from learners.push.stage.view import Sight, home_width
 from learners.push.training import PLAY, REPLAY, ActorTrainer, Observed, PushCourse, explained
-from learners.training import (
-    BY_PROFILE,
-    COUNT,
-    POSITIVE,
-    RATE,
-    SECONDS,
-    SHARE,
-    WIDTH,
-    by_profile,
-    check_device,
-    check_one,
-    check_ranges,
-    settled,
-    timed,
-)
+from learners.training import BY_PROFILE, by_profile, timed
 from opt_istn.files import InputError
 from opt_istn.training import Task
 
@@ -89,8 +75,6 @@ class Maac(ActorTrainer):
         Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
         ``score``, the reference's, or ``gumbel_st``.
-    state, links, images, backbone, redraws, device
-        As in `learners.push.mappo.Mappo`.
     episodes
         Instances played a round, and learned from at once.
     updates
@@ -131,20 +115,14 @@ class Maac(ActorTrainer):
     method: ClassVar[str] = "push.maac"
 
     def __post_init__(self) -> None:
-        check_device(self.device)
-        names = ("steps", "episodes", "updates", "replay", "attend", "redraws")
-        rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
-        shares = dict.fromkeys(("gamma", "tau"), SHARE)
-        more = {"hidden": WIDTH, "scale": POSITIVE, "time_s": SECONDS}
-        check_ranges(self, **dict.fromkeys(names, COUNT), **rates, **shares, **more)
-        check_one(self, "time_s", "steps")
-        if (hidden := by_profile(self, PROFILES, "hidden")) % self.attend:
+        super().__post_init__()
+        if (hidden := by_profile(self, PROFILES)["hidden"]) % self.attend:
             rule = f"expected a multiple of attend, {self.attend}, found {hidden}"
             raise InputError("hidden", rule)
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        return timed(settled(self, PROFILES))
+        return timed(replace(self, **by_profile(self, PROFILES)))
 
     def course(self, task: Task, seed: int) -> "MaacCourse":
         """Return the training that `train` carries out."""
@@ -249,18 +227,13 @@ def straight_loss(log_probs: Tensor, action: Tensor, table: Tensor, scale: float
 
 
 class MaacCourse(PushCourse):
-    """A training; see `PushCourse`.
+    """A training, as `PushCourse` says."""
 
-    Parameters
-    ----------
-    config, task, seed
-        As in `Maac.train`.
-    """
+    config: Maac
 
     def __init__(self, config: Maac, task: Task, seed: int) -> None:
         config = config.settled()
         super().__init__(config, task, seed)
-        self.config = config
         self.critic = MaacCritic(self.shape, config.attend, self.weights_rng).to(config.device)
         self.late_actor, self.late_critic = copy.deepcopy((self.actor, self.critic))
         self.learned = {"actor": self.actor, "judge": self.critic}  # names that checkpoints have
@@ -336,7 +309,7 @@ class MaacCourse(PushCourse):
         with torch.no_grad():
             table = self.critic(x, action)[0]
         method = score_loss if self.config.actor_grad == "score" else straight_loss
-        self.entropy = round(float(nets.entropy(log_probs.detach()).mean()), 4)
+        self.told["entropy"] = round(float(nets.entropy(log_probs.detach()).mean()), 4)
         open_choices = log_probs.masked_fill(x.sight.shut, 0.0)
         loss = method(log_probs, action, table, self.config.scale).mean()
         self.take(0, self.actor, loss + _PENALTY * open_choices.square().mean(), _ACTOR_CLIP)
@@ -359,7 +332,7 @@ class MaacCourse(PushCourse):
         table, base, strain = self.critic(x, x.action)
         value = _total(x, table, base, x.action)
         error = value - target.flatten(0, 1)
-        self.explained = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
+        self.told["explained"] = explained(target.flatten(0, 1)[x.active], value.detach()[x.active])
         loss = error[x.active].square().mean() + _PENALTY * strain
         self.take(1, self.critic, loss, _CRITIC_CLIP)
 

@@ -26,31 +26,17 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from learners import nets
 from learners.push.actor import Choosing
-from learners.push.networks.nets import Critic
+from learners.push.networks.nets import Critic, ValueNorm
 from learners.push.networks.vision import Images
-from learners.push.ppo import advantages, joint, policy_loss, value_loss
 from learners.push.stage.batch import counterfactuals
-from learners.push.stage.episodes import Episode, perform
-from learners.push.stage.scene import Sight, part_of
+from learners.push.stage.scene import Episode, perform
+from learners.push.stage.view import Sight, part_of
 from learners.push.training import PLAY, ActorTrainer, Observed, PushCourse, explained
-from learners.training import (
-    BY_PROFILE,
-    COUNT,
-    POSITIVE,
-    RATE,
-    SECONDS,
-    SHARE,
-    WIDTH,
-    by_profile,
-    check_device,
-    check_one,
-    check_ranges,
-    timed,
-)
+from learners.training import BY_PROFILE, by_profile, timed
 from opt_istn.files import InputError
 from opt_istn.training import Task
 
@@ -83,7 +69,8 @@ class Mappo(ActorTrainer):
     steps
         Rollouts instead of seconds: a training that repeats exactly.
     reward_credit
-        What a head's reward is, see the module.
+        Whose delay a head is credited with: ``shared``, of all users, ``user``, of its own, or
+        ``head``: what its choice saved.
     reward_log
         Whether the shared reward is the paper's -log2(1 + delay) of a slot.
     ratio
@@ -93,16 +80,6 @@ class Mappo(ActorTrainer):
         snapshots, of one slot before and now.
     chunk
         Slots through which gradients of a recurrent memory go.
-    state
-        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
-        cluster's caches place by place.
-    links
-        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
-        reward with the delays of their own network.
-    images
-        What is seen of images, see `learners.push.networks.vision`.
-    backbone
-        File of ``push.backbone``, for ``images = pixels``.
     episodes
         Instances a rollout.
     minibatches
@@ -117,10 +94,6 @@ class Mappo(ActorTrainer):
         Whether the learning rates fall linearly to 0.
     hidden
         Width of all layers.
-    redraws
-        How often births get other attributes and images before new ones are drawn.
-    device
-        Where networks are trained, such as ``cpu`` or ``cuda``.
     """
 
     profile: Literal["fair", "paper"] = "fair"
@@ -154,29 +127,18 @@ class Mappo(ActorTrainer):
     method: ClassVar[str] = "push.mappo"
 
     def __post_init__(self) -> None:
-        check_device(self.device)
-        names = ("steps", "episodes", "epochs", "minibatches", "redraws", "chunk")
-        counts = dict.fromkeys(names, COUNT)
-        shares = dict.fromkeys(("gamma", "gae_lambda", "clip"), SHARE)
-        positive = dict.fromkeys(("huber", "grad_norm"), POSITIVE)
-        rates = dict.fromkeys(("actor_rate", "critic_rate"), RATE)
-        more = {"entropy": (0.0, 1e3), "hidden": WIDTH, "time_s": SECONDS}
-        check_ranges(self, **counts, **shares, **positive, **rates, **more)
-        check_one(self, "time_s", "steps")
-        episodes, minibatches, credit = (
-            by_profile(self, PROFILES, x) for x in ("episodes", "minibatches", "reward_credit")
-        )
-        if self.minibatches is not None and minibatches > episodes:
-            rule = f"expected at most as many as episodes, {episodes}, found {minibatches}"
-            raise InputError("minibatches", rule)
-        if self.reward_log and credit == "head":
+        super().__post_init__()
+        filled = by_profile(self, PROFILES)
+        if self.minibatches is not None and filled["minibatches"] > filled["episodes"]:
+            rule = f"expected at most as many as episodes, {filled['episodes']}"
+            raise InputError("minibatches", f"{rule}, found {self.minibatches}")
+        if self.reward_log and filled["reward_credit"] == "head":
             rule = "expected reward_credit=shared or user: what a head saved has no logarithm"
             raise InputError("reward_log", rule)
 
     def settled(self) -> Self:
         """Return what is trained: the fields that were not given are the profile's."""
-        filled = {name: by_profile(self, PROFILES, name) for name in FAIR}
-        given = vars(self)
+        filled, given = by_profile(self, PROFILES), vars(self)
         if given["minibatches"] is None:
             filled["minibatches"] = min(filled["minibatches"], filled["episodes"])
         if given["reward_log"] is None and filled["reward_credit"] == "head":
@@ -195,6 +157,57 @@ class MultiModal(Mappo):
     images: Images = "codes"
 
     method: ClassVar[str] = "push.mmappo"
+
+
+def advantages(reward: Tensor, value: Tensor, gamma: float, lam: float) -> Tensor:
+    """Return generalised advantages, shape (T, B), of episodes that end after T steps.
+
+    A_t = sum_k (gamma lambda)^k delta_{t+k}, delta_t = r_t + gamma V_{t+1} - V_t, V_T = 0
+    (Schulman et al. 2016, arXiv:1506.02438).
+
+    Parameters
+    ----------
+    reward, value
+        Rewards and values, shape (T, B).
+    """
+    result, last = torch.zeros_like(reward), torch.zeros_like(reward[0])
+    following = torch.zeros_like(reward[0])
+    for t in range(len(reward) - 1, -1, -1):
+        delta = reward[t] + gamma * following - value[t]
+        last = delta + gamma * lam * last
+        result[t], following = last, value[t]
+    return result
+
+
+def policy_loss(log_ratio: Tensor, advantage: Tensor, clip: float, agent_of: Tensor) -> Tensor:
+    """Return minus the clipped surrogate: summed over an agent's heads, averaged over agents.
+
+    Parameters
+    ----------
+    log_ratio, advantage
+        Of every head, shape (n,).
+    agent_of
+        Number of the decision that a head belongs to, 0..B-1, shape (n,).
+    """
+    ratio = log_ratio.exp()
+    clipped = ratio.clamp(1 - clip, 1 + clip)
+    surrogate = torch.minimum(ratio * advantage, clipped * advantage)
+    return -surrogate.sum() / max(int(agent_of.max()) + 1, 1)
+
+
+def joint(values: Tensor, agent_of: Tensor, mean: bool = False) -> Tensor:
+    """Return sums or means of heads' values over an agent's heads, shape (B,)."""
+    total = values.new_zeros(int(agent_of.max()) + 1).index_add(0, agent_of, values)
+    return total / torch.bincount(agent_of) if mean else total
+
+
+def value_loss(value: Tensor, old: Tensor, target: Tensor, clip: float, huber: float) -> Tensor:
+    """Return on-policy's value loss: of value and value clipped to `old`, the worse Huber loss."""
+    moved = old + (value - old).clamp(-clip, clip)
+    losses = [
+        nn.functional.huber_loss(x, target, delta=huber, reduction="none") for x in (value, moved)
+    ]
+    return torch.maximum(*losses).mean()
 
 
 class Targets(NamedTuple):
@@ -235,20 +248,15 @@ class Seen(NamedTuple):
 
 
 class MappoCourse(PushCourse):
-    """A training; see `PushCourse`.
+    """A training, as `PushCourse` says."""
 
-    Parameters
-    ----------
-    config, task, seed
-        As in `Mappo.train`.
-    """
+    config: Mappo
 
     def __init__(self, config: Mappo, task: Task, seed: int) -> None:
         config = config.settled()
         super().__init__(config, task, seed, config.chunk if config.recurrent else 0)
-        self.config = config
         self.critic = Critic(self.shape, self.weights_rng).to(config.device)
-        self.norm = nets.ValueNorm().to(config.device)
+        self.norm = ValueNorm().to(config.device)
         self.learned = {"actor": self.actor, "critic": self.critic, "norm": self.norm}
         rates = ((self.actor, config.actor_rate), (self.critic, config.critic_rate))
         self.optimizers = [
@@ -298,7 +306,7 @@ class MappoCourse(PushCourse):
                 advantage = advantages(reward, plain, self.config.gamma, self.config.gae_lambda)
                 returns = advantage + plain
                 advantage = advantage[self._place(played)]
-            self.explained = explained(returns, plain)
+            self.told["explained"] = explained(returns, plain)
             advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-5)
         return Targets(action, log_prob, advantage, value, returns)
 
@@ -377,7 +385,7 @@ class MappoCourse(PushCourse):
             group = torch.arange(len(log_ratio))
         loss = policy_loss(log_ratio, advantage, config.clip, group)
         entropy = nets.entropy(log_probs).mean()
-        self.entropy = round(float(entropy.detach()), 4)
+        self.told["entropy"] = round(float(entropy.detach()), 4)
         loss = loss - config.entropy * entropy
         self.take(0, self.actor, loss, config.grad_norm)
         self.norm.update(found.returns)

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from learners.elsewhere import FromFile, of_seed
+from learners.agent import FromFile, of_seed
 from learners.onnx_files import KEY, OnnxFile
 from learners.push.foreign import CONTRACT, Foreign, observation_of
-from learners.push.solver import claims_of
 from learners.push.stage.env import PushEnv
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.pilot import plan_from_env
+from opt_istn.push.policies import claims_of
 from opt_istn.solver import Budget, Claims
 
 

@@ -1,5 +1,7 @@
-"""The network of agent ``push.counterfactual``, and how it plays."""
+"""The network of agent ``push.counterfactual``, what it knows of savings, and how it plays."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,14 +13,17 @@ from torch import Tensor, nn
 
 from learners import agent, nets
 from learners.agent import Agent
+from learners.push.demand import DemandModel
 from learners.push.features import ChooseSlot, Float, decide, width
-from learners.push.solver import PushAgent, claims_of
-from learners.push.sources import Knowledge, knowledge_of
-from learners.push.stage.batch import Batch, batch_of
-from learners.push.stage.draws import Problems
+from learners.push.solver import PushAgent
+from learners.push.stage.draws import LawSaving, Problems, Saving, by_slot, problems_of
 from opt_istn.files import InputError
+from opt_istn.push.belief import see
+from opt_istn.push.expected import lawless
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Context, Observation, Pushes, play
+from opt_istn.push.policies import claims_of, known_world
+from opt_istn.push.world.demand import features
 from opt_istn.solver import Budget, Claims
 
 METHOD = "push.counterfactual"
@@ -98,10 +103,9 @@ def sight(
     problems: Problems, heads: IntArray, rows: Float, gain: Float, device: torch.device
 ) -> PlannerInput:
     """Return the input of the network for some heads of problems."""
-    batch = problems.batch
-    owner = np.searchsorted(batch.start, heads, side="right") - 1
-    shut = _shut(batch, owner, heads)
-    arrays = (rows, gain, shut, problems.user[owner], problems.content[heads])
+    owner = np.searchsorted(problems.batch.start, heads, side="right") - 1
+    who = (problems.user[owner], problems.content[heads])
+    arrays = (rows, gain, problems.shut(heads, owner), *who)
     return PlannerInput(*(torch.from_numpy(x).to(device) for x in arrays))
 
 
@@ -130,6 +134,95 @@ def after_birth(gain: NDArray[Any], release: IntArray) -> NDArray[Any]:
     return relative
 
 
+class Knowledge(ABC):
+    """What an agent knows of savings when it plays.
+
+    Parameters
+    ----------
+    state
+        Of the agent: ``unit_us``, savings that count as 1 in microseconds, ``births``, the contents
+        of an instance, and more.
+    """
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        self.unit_us, self.births = float(state["unit_us"]), int(state["births"])
+
+    @abstractmethod
+    def supports(self, instance: Instance) -> str | None:
+        """Return None if the agent can play an instance, else one sentence saying why not."""
+
+    def start(self, context: Context) -> None:  # noqa: B027 - most know all from the start
+        """Begin an instance."""
+
+    @abstractmethod
+    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
+        """Return what contents save by slot, whole microseconds, shape (M, n, T)."""
+
+
+class _ByLaw(Knowledge):
+    """Savings that the law of the instance's world expects."""
+
+    _saving: Saving
+
+    def supports(self, instance: Instance) -> str | None:
+        """Instances that name their law are supported."""
+        return lawless(instance)
+
+    def start(self, context: Context) -> None:
+        """Tabulate the law."""
+        self._world = known_world(context)
+        self._saving = LawSaving(self._world)
+
+    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
+        """Return the savings expected of attributes and images."""
+        traits = see(self._world, observation, contents.tolist()).traits
+        saving = self._saving(traits, observation.codes[contents])
+        return by_slot(saving, observation.release[contents])
+
+
+class _ByModel(_ByLaw):
+    """Savings that a learned model of demand expects; of the law nothing is used."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        super().__init__(state)
+        self._saving = DemandModel.restored(state["demand"]).saving
+
+    def start(self, context: Context) -> None:
+        """All is known."""
+
+    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
+        """Return the savings expected of attributes and images."""
+        anything = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
+        rows = [{**observation.attributes[f], **anything} for f in contents]
+        saving = self._saving(features(rows), observation.codes[contents])
+        return by_slot(saving, observation.release[contents])
+
+
+class _ByHeart(Knowledge):
+    """Savings that were noted when an instance was served."""
+
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        super().__init__(state)
+        self._weight = state["weight"].numpy()
+
+    def supports(self, instance: Instance) -> str | None:
+        """Return a reason unless it can be the instance that the agent learned."""
+        same = instance.num_contents == self.births
+        return None if same else "expected the instance that the agent was trained on"
+
+    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:  # noqa: ARG002
+        """Return what was noted."""
+        weight: IntArray = self._weight[:, contents]
+        return weight
+
+
+def knowledge_of(state: Mapping[str, Any]) -> Knowledge:
+    """Return what the agent with a state knows."""
+    if "weight" in state:
+        return _ByHeart(state)
+    return _ByModel(state) if "demand" in state else _ByLaw(state)
+
+
 class PlannerPolicy:
     """Plays a network: decides on the newborn contents and pushes what is due.
 
@@ -151,7 +244,7 @@ class PlannerPolicy:
         self._weight = np.zeros((users, 0, slots), dtype=np.int64)
         self._plan = np.zeros((users, 0), dtype=np.int64)
         self._link_up = np.ones((users, slots), dtype=bool)  # slots to come are never looked at
-        self._knowledge.start(context.world)
+        self._knowledge.start(context)
 
     def act(self, observation: Observation) -> Pushes:
         """Decide on the newborn contents, then push what is due."""
@@ -162,13 +255,8 @@ class PlannerPolicy:
         never = np.full((users, len(new)), self._link_up.shape[1])
         self._weight = np.concatenate([self._weight, fresh], axis=1)
         self._plan = np.concatenate([self._plan, never], axis=1)
-        known = len(observation.release) / self._knowledge.births
-        problems = Problems(
-            batch_of(self._weight, observation.release, roi, self._cache_size, self._link_up),
-            np.arange(users),
-            np.full(self._link_up.shape, known, dtype=np.float32),
-            np.nonzero(roi)[1],
-        )
+        parts = (self._weight, observation.release, roi, self._cache_size, self._link_up)
+        problems = problems_of(*parts, births=self._knowledge.births)
         choose = chooser(self._planner, problems)
         unit_us, plan = self._knowledge.unit_us, self._plan[roi]
         self._plan[roi] = decide(problems, unit_us, users, choose, now, plan).plan
@@ -182,8 +270,6 @@ class CounterfactualAgent(PushAgent):
 
     Parameters
     ----------
-    agent, elsewhere, sha256
-        As in `PushAgent`.
     weights
         ``last``, or ``untrained``: what the training began with, drawn once more from its seed.
     """
@@ -207,11 +293,9 @@ class CounterfactualAgent(PushAgent):
     def prepare(self) -> None:
         """Compile the kernels by deciding on one content."""
         planner = load(self.path())[0]
-        release, user = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
-        weight = np.ones((1, 1, planner.num_slots), dtype=np.int64)
+        release, weight = np.zeros(1, dtype=np.int64), np.ones((1, 1, planner.num_slots), np.int64)
         link_up = np.ones((1, planner.num_slots), dtype=bool)
-        batch = batch_of(weight, release, link_up[:, :1], user + 1, link_up)
-        problems = Problems(batch, user, link_up.astype(np.float32), release)
+        problems = problems_of(weight, release, link_up[:, :1], release + 1, link_up)
         decide(problems, 1.0, planner.num_users, chooser(planner, problems), 0, release)
 
     def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:  # noqa: ARG002
@@ -240,15 +324,3 @@ def load(path: Path, weights: str = "last") -> tuple[Planner, Knowledge, Agent]:
     if weights != "untrained":
         agent.load_state(planner, kept, path)
     return planner, knowledge, found
-
-
-def _shut(batch: Batch, owner: IntArray, heads: IntArray) -> NDArray[np.bool]:
-    """Return which choices are not allowed: past the horizon, or now while the link is down.
-
-    Shape (n, T + 1), by slots after birth, and never.
-    """
-    slots, release = batch.num_slots, batch.release[heads]
-    shut: NDArray[np.bool] = release[:, None] + np.arange(slots + 1) >= slots
-    shut[:, 0] |= ~batch.link_up[owner, release]
-    shut[:, slots] = False
-    return shut

@@ -1,4 +1,4 @@
-"""Where push agents' training problems come from, and what is known of savings in play."""
+"""Where the training problems of PUSH agents come from."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -17,53 +17,22 @@ from learners.push.stage.draws import (
     LawSaving,
     Problems,
     Saving,
-    by_slot,
     memorised,
     together,
 )
 from learners.push.stage.scene import Scene, scene_of
 from learners.push.stage.view import (
-    Contents,
     Float,
-    Satellites,
+    contents_drawn,
     contents_in,
-    extent_of,
-    joined,
+    gathered,
     members,
-    rows_of,
+    satellites_in,
 )
 from opt_istn.files import InputError
 from opt_istn.push import link_states
-from opt_istn.push.belief import see
 from opt_istn.push.instance import Instance, IntArray
-from opt_istn.push.play import Observation, World
-from opt_istn.push.world.demand import features
 from opt_istn.push.world.parameters import Scenario
-
-
-class Knowledge(ABC):
-    """What an agent knows of savings when it plays.
-
-    Parameters
-    ----------
-    state
-        Of the agent: ``unit_us``, savings that count as 1 in microseconds, ``births``, the contents
-        of an instance, and more.
-    """
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        self.unit_us, self.births = float(state["unit_us"]), int(state["births"])
-
-    @abstractmethod
-    def supports(self, instance: Instance) -> str | None:
-        """Return None if the agent can play an instance, else one sentence saying why not."""
-
-    def start(self, world: World | None) -> None:  # noqa: B027 - most know all from the start
-        """Begin an instance."""
-
-    @abstractmethod
-    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
-        """Return what contents save by slot, whole microseconds, shape (M, n, T)."""
 
 
 class Source(ABC):
@@ -127,7 +96,7 @@ class KnownProblems(Source):
         total = self._problems.batch.saved[:, -1]
         self.unit_us = float(total[total > 0].mean()) if total.any() else 1.0
         self._contents, self.code = contents_in(instance), 0
-        self.held = Satellites(instance).places if whole else None
+        self.held = satellites_in(instance) if whole else None
         self._miss_s = miss_at_birth_s(instance) if links else None
         if vision is not None:
             codes = vision.of_instance(instance)
@@ -142,7 +111,7 @@ class KnownProblems(Source):
     def scene(self, number: int, rng: np.random.Generator) -> Scene:  # noqa: ARG002
         """Return the instance `number` times."""
         problems = together([self._problems] * number)
-        contents, miss = joined([self._contents] * number), self._miss_s
+        contents, miss = gathered([self._contents] * number), self._miss_s
         every = None if miss is None else np.tile(miss, number)
         return scene_of(contents, problems, self.num_users, self.held, every)
 
@@ -192,11 +161,11 @@ class DrawnProblems(Source):
         self._vision, self._redraws, self._births = vision, redraws, scenario.num_contents
         self._drawer = Drawer(scenario, stored=vision is not None, links=links)
         world = self._drawer.world
+        law = LawSaving(world)
+        self.unit_us = law.unit_us
         self._member = members(world)
         most = int(self._member.max()) + 1
         self.held = (most, scenario.satellite_items) if whole else None
-        law = LawSaving(world)
-        self.unit_us = law.unit_us
         self._model = DemandModel(self.num_users, world.law.miss_us) if demand_steps else None
         self._saving: Saving = self._model.saving if self._model else law
         self._demand_steps, self._known = demand_steps, demand_steps == 0
@@ -213,13 +182,16 @@ class DrawnProblems(Source):
 
     def scene(self, number: int, rng: np.random.Generator) -> Scene:
         """Draw a scene of some instances."""
+        if self._vision is None:
+            raise RuntimeError("a scene is to be seen, and there is no vision")
         found = self._draw(number, rng)
-        contents = joined([self._seen(x, rng) for x in found])
-        miss = [x.miss_us for x in found if x.miss_us is not None]
-        born = zip(miss, found, strict=False)
-        every = [_at_birth_s(delay, x.roi, x.release) for delay, x in born]
-        seen = np.concatenate(every) if every else None
-        return scene_of(contents, self._of(found), self.num_users, self.held, seen)
+        problems, side = self._of(found), self._drawer.scenario.footprint_deg
+        codes = [self._vision.of_drawn(x, rng) for x in found]
+        pairs = zip(found, codes, strict=True)
+        contents = gathered([contents_drawn(x, code, side, self._member) for x, code in pairs])
+        miss = [_at_birth_s(x.miss_us, x.roi, x.release) for x in found if x.miss_us is not None]
+        seen = np.concatenate(miss) if miss else None
+        return scene_of(contents, problems, self.num_users, self.held, seen)
 
     def state(self) -> dict[str, Any]:
         """Return unit, number of births, and the model; the law comes with the instance."""
@@ -244,18 +216,6 @@ class DrawnProblems(Source):
     def _of(self, found: list[DrawnBirths]) -> Problems:
         return together([self._drawer.problems(x, self._saving) for x in found])
 
-    def _seen(self, x: DrawnBirths, rng: np.random.Generator) -> Contents:
-        if self._vision is None:
-            raise RuntimeError("a scene is to be seen, and there is no vision")
-        rows: Float = rows_of(x.traits, x.lat_deg, x.lon_deg)
-        none, codes = np.zeros(len(x.release), dtype=np.int64), self._vision.of_drawn(x, rng)
-        half = self._drawer.scenario.footprint_deg / 2
-        extent = extent_of(
-            (x.lat_deg + half, x.lat_deg - half), (x.lon_deg - half, x.lon_deg + half)
-        )
-        born = (none, x.release, x.cluster, x.evicted)
-        return Contents(*born, rows, codes, extent, self._member[x.holder])
-
 
 def miss_at_birth_s(instance: Instance) -> Float:
     """Return the delay of a miss of each head's content in its slot of birth, seconds, (N,)."""
@@ -270,70 +230,3 @@ def _at_birth_s(miss_us: IntArray, roi: NDArray[np.bool], release: IntArray) -> 
     born = miss_us[:, np.arange(len(release)), release]
     delay: Float = (born[roi] / 1e6).astype(np.float32)
     return delay
-
-
-class _ByLaw(Knowledge):
-    """Savings that the law of the instance's world expects."""
-
-    _saving: Saving
-
-    def supports(self, instance: Instance) -> str | None:
-        """Instances that name their law are supported."""
-        if "law" in instance.scenario and len(instance.contents) == instance.num_contents:
-            return None
-        return "expected an instance that names its law of requests (scenario.law)"
-
-    def start(self, world: World | None) -> None:
-        """Tabulate the law."""
-        if world is None:
-            raise ValueError("this agent has to know the law of requests; the instance names none")
-        self._world, self._saving = world, LawSaving(world)
-
-    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
-        """Return the savings expected of attributes and images."""
-        traits = see(self._world, observation, contents.tolist()).traits
-        saving = self._saving(traits, observation.codes[contents])
-        return by_slot(saving, observation.release[contents])
-
-
-class _ByModel(_ByLaw):
-    """Savings that a learned model of demand expects; of the law nothing is used."""
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        super().__init__(state)
-        self._saving = DemandModel.restored(state["demand"]).saving
-
-    def start(self, world: World | None) -> None:
-        """All is known."""
-
-    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:
-        """Return the savings expected of attributes and images."""
-        anything = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
-        rows = [{**observation.attributes[f], **anything} for f in contents]
-        saving = self._saving(features(rows), observation.codes[contents])
-        return by_slot(saving, observation.release[contents])
-
-
-class _ByHeart(Knowledge):
-    """Savings that were noted when an instance was served."""
-
-    def __init__(self, state: Mapping[str, Any]) -> None:
-        super().__init__(state)
-        self._weight = state["weight"].numpy()
-
-    def supports(self, instance: Instance) -> str | None:
-        """Return a reason unless it can be the instance that the agent learned."""
-        same = instance.num_contents == self.births
-        return None if same else "expected the instance that the agent was trained on"
-
-    def weight_us(self, observation: Observation, contents: IntArray) -> IntArray:  # noqa: ARG002
-        """Return what was noted."""
-        weight: IntArray = self._weight[:, contents]
-        return weight
-
-
-def knowledge_of(state: Mapping[str, Any]) -> Knowledge:
-    """Return what the agent with a state knows."""
-    if "weight" in state:
-        return _ByHeart(state)
-    return _ByModel(state) if "demand" in state else _ByLaw(state)

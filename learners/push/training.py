@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -16,17 +15,27 @@ from learners.push.actor import Choosing
 from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Images, classes_of, vision_of
 from learners.push.sources import DrawnProblems, KnownProblems, Source
-from learners.push.stage.batch import Batch, anneal, replay
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import columns
-from learners.training import Course, Rounds
-from opt_istn.push.instance import IntArray
+from learners.push.stage.batch import Yardstick
+from learners.push.stage.scene import perform
+from learners.push.stage.view import columns
+from learners.training import (
+    COUNT,
+    POSITIVE,
+    RATE,
+    SECONDS,
+    SHARE,
+    WIDTH,
+    Course,
+    Rounds,
+    check_device,
+    check_one,
+    check_ranges,
+)
 from opt_istn.training import Report, Task
 
 Observed = Literal["own", "paper"]
 WEIGHTS, PLAY, CHECK, REPLAY = range(4)  # independent streams of a training's seed
 CHECKED = 8  # drawn instances that a training curve is measured on
-HEAT = 0.1  # first temperature of annealing, see `anneal`
 _SWEEPS = 120
 # Switches that earlier releases did not have: name, value when off, fields that matter when on.
 # Agent files leave out what is off, so that checkpoints of those releases still fit.
@@ -37,8 +46,27 @@ _LATER: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
 )
 
 
+# What fields of trainers may be, by their names.
+_RANGES = (
+    dict.fromkeys(("steps", "episodes", "epochs", "minibatches", "chunk", "redraws"), COUNT)
+    | dict.fromkeys(("updates", "replay", "attend", "batch", "sweeps", "reuse"), COUNT)
+    | dict.fromkeys(("gamma", "gae_lambda", "clip", "tau", "imitation"), SHARE)
+    | dict.fromkeys(("huber", "grad_norm", "scale"), POSITIVE)
+    | dict.fromkeys(("actor_rate", "critic_rate", "learning_rate", "play_rate"), RATE)
+    | {"entropy": (0.0, 1e3), "anchor": (0.0, 1e3), "hidden": WIDTH, "time_s": SECONDS}
+    | {"demand_steps": COUNT}
+)
+
+
 class PushTrainer(ABC):
     """What the trainers of PUSH agents share."""
+
+    device: str
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+        check_ranges(self, **{name: _RANGES[name] for name in vars(self) if name in _RANGES})
+        check_one(self, "time_s", "steps")
 
     @abstractmethod
     def course(self, task: Task, seed: int) -> Course:
@@ -54,7 +82,25 @@ class PushTrainer(ABC):
 
 
 class ActorTrainer(PushTrainer):
-    """A trainer of one of the paper's agents; for its fields see `learners.push.mappo.Mappo`."""
+    """A trainer of one of the paper's agents.
+
+    Parameters
+    ----------
+    state
+        ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
+        cluster's caches place by place.
+    links
+        Whether the delay of a miss in a content's slot of birth is seen; drawn instances then
+        reward with the delays of their own network.
+    images
+        What is seen of images, see `learners.push.networks.vision`.
+    backbone
+        File of ``push.backbone``, for ``images = pixels``.
+    redraws
+        How often births get other attributes and images before new ones are drawn.
+    device
+        Where networks are trained, such as ``cpu`` or ``cuda``.
+    """
 
     method: ClassVar[str]
     time_s: float
@@ -65,36 +111,12 @@ class ActorTrainer(PushTrainer):
     hidden: int
     state: Observed
     links: bool
-    device: str
-
-
-class Curve:
-    """The measure of a training curve: what plans save over annealed ones that know all births.
-
-    Parameters
-    ----------
-    batch, users
-        Problems apart from those of the training, and M.
-    sweeps, rng
-        Of the annealing.
-    """
-
-    def __init__(self, batch: Batch, users: int, sweeps: int, rng: np.random.Generator) -> None:
-        self._batch, self._users = batch, users
-        self._best = np.maximum(self._saved(anneal(batch, sweeps, HEAT, rng)), 1)
-
-    def savings(self, plan: IntArray) -> list[float]:
-        """Return the saving of slots of heads, shape (N,), over the best: a number an instance."""
-        shares: list[float] = (self._saved(plan) / self._best).tolist()
-        return shares
-
-    def _saved(self, plan: IntArray) -> IntArray:
-        total: IntArray = replay(self._batch, plan).reshape(-1, self._users).sum(axis=1)
-        return total
 
 
 class PushCourse(Rounds):
     """A course of one of the paper's agents.
+
+    Its curve tells the mean entropy of heads, and the explained share of the returns' variance.
 
     Parameters
     ----------
@@ -106,9 +128,8 @@ class PushCourse(Rounds):
 
     def __init__(self, config: ActorTrainer, task: Task, seed: int, chunk: int = 0) -> None:
         super().__init__(config, task, seed)
-        self._config = config
-        self.entropy: float | None = None
-        self.explained: float | None = None
+        self.config = config
+        self.told = {"entropy": None, "explained": None}
         self.scenes, self._backbone = _scenes(config, task)
         x, seen = self.scenes, config.images != "none"
         sizes = (x.num_users, x.num_slots, x.places, config.hidden, seen, x.num_own, x.code)
@@ -122,15 +143,12 @@ class PushCourse(Rounds):
         """Draw what the agent is measured on."""
         rng, number = self.rng(CHECK, 0), 1 if self.scenes.num_own else CHECKED
         self._checked = self.scenes.scene(number, rng)
-        self._curve = Curve(self._checked.problems.batch, self.scenes.num_users, _SWEEPS, rng)
+        batch = self._checked.problems.batch
+        self._yardstick = Yardstick(batch, self.scenes.num_users, _SWEEPS, rng)
 
     def measure(self) -> list[float]:
         """Return the agent's saving over that of annealed plans that know all births."""
-        return self._curve.savings(perform(self._checked, Choosing(self.actor)).plan)
-
-    def told(self) -> dict[str, float | None]:
-        """Return the mean entropy of heads, and the share of the returns' variance explained."""
-        return {"entropy": self.entropy, "explained": self.explained}
+        return self._yardstick.savings(perform(self._checked, Choosing(self.actor)).plan)
 
     def weights(self) -> dict[str, Any]:
         """Return the actor's tensors."""
@@ -138,27 +156,23 @@ class PushCourse(Rounds):
 
     def agent(self) -> agent.Agent:
         """Return the trained agent."""
+        contract = agent.contract(columns(self.shape.whole, self.shape.links))
         about = agent.described(self.task)
         config: dict[str, Any] = {
-            x.name: getattr(self._config, x.name)
-            for x in dataclasses.fields(self._config)  # type: ignore[arg-type]
+            x.name: getattr(self.config, x.name)
+            for x in dataclasses.fields(self.config)  # type: ignore[arg-type]
         }
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
-        state |= {"shape": dataclasses.asdict(self.shape), "images": self._config.images}
+        state |= {"shape": dataclasses.asdict(self.shape), "images": self.config.images}
         state |= {"backbone": self._backbone, "best": self.best}
         for switch, off, also in _LATER:
             if config.get(switch) == off:
                 config = {k: v for k, v in config.items() if k not in (switch, *also)}
-        if self._config.backbone:  # another file of the same name makes another training
-            config["backbone_sha256"] = agent.sha256(Path(self._config.backbone), "")
-        known = (self._config.method, config, about, self.seed, state, self.history)
-        contract = agent.contract(columns(self.shape.whole, self.shape.links))
-        told: dict[str, Any] = {
-            "counts": self.counts,
-            "measured": self.measured,
-            "contract": contract,
-        }
-        return agent.Agent(*known, **told)
+        if self.config.backbone:  # another file of the same name makes another training
+            config["backbone_sha256"] = agent.sha256(Path(self.config.backbone), "")
+        known = (self.config.method, config, about, self.seed, state, self.history)
+        told: dict[str, Any] = {"counts": self.counts, "measured": self.measured}
+        return agent.Agent(*known, **told, contract=contract)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a state, which says nothing of `fused` if an earlier release wrote it."""

@@ -1,7 +1,6 @@
 """Commands about runs: solve, compare, table, report, repair."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -9,12 +8,13 @@ import typer
 from opt_istn import platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import InstanceFile, Json, Settings
-from opt_istn.cli.terminal import completing, output
-from opt_istn.files import InputError, placing
+from opt_istn.cli.terminal import asked, completing, output
+from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.runs.compare import Choice
-    from opt_istn.runs.ledger import Record, Source
+    from opt_istn.runs.compare import Comparison
+    from opt_istn.runs.ledger import Record
+    from opt_istn.runs.thinner import Thinner
     from opt_istn.solver import Budget
 
 TimeLimit = Annotated[
@@ -58,6 +58,15 @@ Solvers = Annotated[
 SolverSeeds = Annotated[
     int | None,
     typer.Option(min=1, help="Seeds of each stochastic solver, apart from the instances'."),
+]
+Records = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="RUNS.jsonl",
+        help="File of records; if there is one, it is added to.",
+    ),
 ]
 Certificates = Annotated[
     str, typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does.")
@@ -137,16 +146,10 @@ _AGAIN = "delete the file to run them again, --retry-failed for the failed ones"
 def compare(
     inputs: Sources,
     solvers: Solvers,
-    out: Annotated[
-        str,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="RUNS.jsonl",
-            help="File of records; if there is one, it is added to.",
-        ),
-    ],
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds of the presets: 0 to this less 1.")] = 1,
+    out: Records,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Seeds of presets, on files of solvers: 0 to this less 1.")
+    ] = 1,
     solver_seeds: SolverSeeds = None,
     set_: Settings = None,
     time_limit: TimeLimit = 60.0,
@@ -171,32 +174,44 @@ def compare(
     presets; a solver's parameters follow its id. Ends with the table of `opt-istn table`.
     """
     from opt_istn.cli import prove
-    from opt_istn.cli.terminal import speaking
     from opt_istn.runs import audit
     from opt_istn.runs.compare import Comparison
     from opt_istn.runs.thinner import Thinner
 
-    budget = allowed(time_limit, work, memory, threads)
-    sources = _sources(inputs, output.settings(set_ or []))
-    comparison = Comparison(sources, _choices(solvers), seeds, budget, startup, solver_seeds)
-    runs, thin, total = [], Thinner(), len(comparison)
-    part, pool = clusters.part(shard), clusters.pool(executor, dask)
-    own = part.of(total) if part else total
-    with speaking.comparison(out, own, quiet=json, roughly=part is not None) as heard:
-        told = comparison.run(
-            out, jobs, pool, shard=part, retry_failed=retry_failed, begun=heard.begun
-        )
-        for run in told:
-            runs.append(thin(run))
-            heard(run)
-    if heard.reused and not json:
-        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({_AGAIN})")
+    budget, thin = allowed(time_limit, work, memory, threads), Thinner()
+    sources = asked.sources(inputs, output.settings(set_ or []))
+    comparison = Comparison(sources, asked.choices(solvers), seeds, budget, startup, solver_seeds)
+    where = {"jobs": jobs, "executor": clusters.pool(executor, dask), "shard": clusters.part(shard)}
+    runs = _run(comparison, out, thin, quiet=json, retry_failed=retry_failed, **where)
     lacking = False
     if certificates:
         proven, lacking = prove.certify_runs(runs, out, certificates, time_limit, jobs)
         runs += map(thin, proven)
     _print_table(runs, "json" if json else "text")
     return _compared(audit.audited(runs)) or (3 if lacking else 0)
+
+
+def _run(
+    comparison: "Comparison", out: str, thin: "Thinner", *, quiet: bool, **how: Any
+) -> list["Record"]:
+    """Do the runs of a comparison, and say on stderr how far they are; return them, thinned.
+
+    Parameters
+    ----------
+    how
+        As in `Comparison.run`.
+    """
+    from opt_istn.cli.terminal import speaking
+
+    runs, part, total = [], how["shard"], len(comparison)
+    own = part.of(total) if part else total
+    with speaking.comparison(out, own, quiet=quiet, roughly=part is not None) as heard:
+        for run in comparison.run(out, begun=heard.begun, **how):
+            runs.append(thin(run))
+            heard(run)
+    if heard.reused and not quiet:
+        output.complain(f"{heard.reused} of {len(runs)} runs were in {out} already ({_AGAIN})")
+    return runs
 
 
 def table(
@@ -289,48 +304,6 @@ def allowed(time_s: float | None, work: int | None, memory: int | None, threads:
         return Budget(time_s, work, memory, threads)
     except ValueError as error:
         raise InputError("", str(error)) from None
-
-
-def is_file(text: str) -> bool:
-    """Return whether `text` looks like an instance file rather than a preset, or is one."""
-    return text.endswith((".json", ".gz")) or "/" in text or placing.is_there(text)
-
-
-def _sources(inputs: Sequence[str], overrides: dict[str, str]) -> list["Source"]:
-    """Return where the instances of the command line's arguments come from."""
-    from opt_istn.runs.ledger import Source
-
-    sources = []
-    for text in inputs:
-        named = Source(file=text) if is_file(text) else Source(preset=text, overrides=overrides)
-        sources.append(named)
-    if overrides and all(source.file for source in sources):
-        raise InputError("--set", "it changes the parameters of presets, but none is compared")
-    return sources
-
-
-def _choices(text: str) -> list["Choice"]:
-    from opt_istn.runs.compare import Choice
-
-    choices = []
-    for item in text.split(","):
-        name, *parameters = item.strip().split("@")
-        if not name:
-            raise InputError("--solvers", "expected solver ids separated by commas")
-        choices += [Choice(name, found) for found in _matched(output.settings(parameters))]
-    return choices
-
-
-def _matched(parameters: dict[str, str]) -> list[dict[str, str]]:
-    """Return the parameters once for each agent file that the pattern in `agent` matches."""
-    pattern = parameters.get("agent", "")
-    if not any(letter in pattern for letter in "*?["):
-        return [parameters]
-    root = Path(pattern).anchor
-    files = sorted(map(str, Path(root or ".").glob(pattern.removeprefix(root))))
-    if not files:
-        raise InputError("--solvers", f"expected agent files, but none is called {pattern}")
-    return [parameters | {"agent": file} for file in files]
 
 
 def _summary(run: "Record") -> dict[str, Any]:

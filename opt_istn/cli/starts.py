@@ -95,13 +95,19 @@ def _parsed(text: str) -> _Asked:
 def _judged(instance: "Instance", asked: _Asked, seed: int, time_s: float) -> dict[str, Any]:
     """Return what a solver flies, judged against each reference."""
     from opt_istn import problems, registry
+    from opt_istn.runs.nursery import blame
 
     solver = registry.make(asked.name, instance.problem, asked.parameters)
     solver.prepare()
     if reason := solver.supports(instance):
         raise InputError("solver", f"{asked.name}: {reason}")
     module: Any = problems.get(instance.problem).starts()
-    judged = module.judge_solver(instance, solver, seed, allowed(time_s, None, None, 1))
+    try:
+        judged = module.judge_solver(instance, solver, seed, allowed(time_s, None, None, 1))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError("solver", f"{asked.name}: {blame.told(error)}") from None
     against: dict[str, Any] = module.against(instance, judged)
     return against
 

@@ -13,7 +13,7 @@ import typer
 from opt_istn import files, platforms
 from opt_istn.cli import clusters
 from opt_istn.cli.instances import Json, Settings
-from opt_istn.cli.terminal import completing, output
+from opt_istn.cli.terminal import asked, completing, output
 from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
@@ -107,10 +107,9 @@ def _expect_room(path: str) -> None:
 
 def _task(source: str, overrides: dict[str, str], instance_seed: int | None) -> "Task":
     from opt_istn import problems
-    from opt_istn.cli.runs import is_file
     from opt_istn.training import Task
 
-    if is_file(source):
+    if asked.is_file(source):
         if overrides or instance_seed is not None:
             option = "--set" if overrides else "--instance-seed"
             raise InputError(option, "it is for presets, but an instance file is given")

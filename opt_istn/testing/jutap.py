@@ -1,6 +1,7 @@
 """Small random JUTAP instances of every sort, and their true outcomes by a slow, plain method."""
 
 import heapq
+import math
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -120,24 +121,26 @@ def random_jutap(
     best = [int(rng.choice([x for x in row if x < mbs] or [mbs])) for row in rows]
     held = [x for x in rows[start] if association == "full" or x >= mbs or x == best[start]]
     energy = _ENERGIES[int(rng.integers(len(_ENERGIES)))]
-    instance = Instance(
+    ends = {"start": start, "end": end, "start_link": int(rng.choice(held))}
+    cost = replace(_cost(rng, costs, hole_to_geo, n * n if enter else 0), hole_bonus=hole_bonus)
+    found = _instance(rows, best, mbs, cost=cost, energy_mj=energy, association=association, **ends)
+    kinds: tuple[BudgetKind, ...] = ("none", "binding", "tight", "infeasible", "loose")
+    return _limit(rng, found, budget or kinds[int(rng.integers(5))])
+
+
+def _instance(rows: list[list[int]], best: list[int], mbs: int, **given: Any) -> Instance:
+    """Return an instance without a budget, of the links of its cells and the strongest of each."""
+    return Instance(
         name="random",
-        grid=n,
+        grid=math.isqrt(len(rows)),
         num_mbs=mbs,
-        start=start,
-        end=end,
-        start_link=int(rng.choice(held)),
         link_ptr=np.cumsum([0, *map(len, rows)]),
         link_ids=np.array([x for row in rows for x in row], dtype=np.int64),
         strongest=np.array(best),
-        cost=replace(_cost(rng, costs, hole_to_geo, n * n if enter else 0), hole_bonus=hole_bonus),
-        energy_mj=energy,
         energy_budget_mj=None,
         cell_m=120.0,
-        association=association,
+        **given,
     )
-    kinds: tuple[BudgetKind, ...] = ("none", "binding", "tight", "infeasible", "loose")
-    return _limit(rng, instance, budget or kinds[int(rng.integers(5))])
 
 
 def _ends(

@@ -306,13 +306,13 @@ def test_an_interrupt_while_it_is_imported_is_one_line() -> None:
 
 def test_agents_by_pattern(capsys: pytest.CaptureFixture[str]) -> None:
     """A pattern of agent files is each of them; one that none matches is refused."""
-    from opt_istn.cli.runs import _choices
+    from opt_istn.cli.terminal.asked import choices
 
     for seed in (2, 0, 1):
         Path(f"dqn-{seed}.pt").touch()
-    found = [choice.parameters for choice in _choices("dqn@agent=dqn-*.pt@elsewhere=true")]
+    found = [choice.parameters for choice in choices("dqn@agent=dqn-*.pt@elsewhere=true")]
     assert found == [{"agent": f"dqn-{seed}.pt", "elsewhere": "true"} for seed in range(3)]
-    (absolute, *_) = _choices(f"dqn@agent={Path.cwd()}/dqn-*.pt")
+    (absolute, *_) = choices(f"dqn@agent={Path.cwd()}/dqn-*.pt")
     assert absolute.parameters["agent"] == f"{Path.cwd()}/dqn-0.pt"
     assert main(["compare", "tiny.json", "--solvers", "dqn@agent=no-*.pt", "-o", "r.jsonl"]) == 2
     assert "none is called no-*.pt" in capsys.readouterr().err

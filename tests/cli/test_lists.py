@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,14 +85,19 @@ def test_a_preset_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> No
         ("compare push-fl", "push-fleet"),
         ("compare push-tiny --solvers labels,jutap.gr", "labels,jutap.greedy"),
         ("starts x.json --solvers greedy,val", "greedy,value-iteration"),
+        ("compare push-tiny --solvers labels,README", "labels,README.md"),
         ("train push.mm", "push.mmappo"),
         ("train dqn jutap-sm", "jutap-small-v2"),
         ("generate push-ti", "push-tiny"),
         ("library get jutap-one", "jutap-one-row"),
     ],
 )
-def test_shells_complete_names(typed: str, found: str) -> None:
+def test_shells_complete_names(
+    typed: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What a shell asks for is answered, by the beginning of the word."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
     words = ["opt-istn", *typed.split(" ")]
     asked = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1)}
     asked |= {"_OPT_ISTN_COMPLETE": "complete_bash"}

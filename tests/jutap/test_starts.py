@@ -89,6 +89,19 @@ def test_the_command_names_every_reference(
     assert figure.stat().st_size > 1000
 
 
+def test_a_policy_that_fails_is_named_with_its_line(
+    tmp_path: Path, instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error in somebody's policy is theirs: its file and line are told, in one line."""
+    path, policy = str(tmp_path / "map.json"), tmp_path / "mine.py"
+    instance.write(path)
+    policy.write_text("def act(seen, mask):\n    import math\n    return missing(seen)\n")
+    assert main(["starts", path, "--solvers", f"jutap.policy@module={policy}:act"]) == 2
+    said = capsys.readouterr().err
+    assert "jutap.policy: NameError: name 'missing' is not defined (mine.py, line 3)" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_what_has_no_starts_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """PUSH has none, which is bad input."""
     generate("push-tiny", seed=0).write(tmp_path / "p.json")

@@ -277,3 +277,5 @@ def test_a_policy_that_draws_gets_the_seed(tmp_path: Path) -> None:
     assert solver.stochastic
     plans = [solver.solve(tiny, BUDGET, seed).plan for seed in (0, 0, 1)]
     assert plans[0] == plans[1] != plans[2]
+    with pytest.raises(InputError, match="or random=true: Dice"):
+        PushPolicy(f"{tmp_path / 'dice.py'}:Dice").solve(tiny, BUDGET, 0)

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from learners import nets
+from learners.push.networks.nets import ValueNorm
 
 FORBID_ALL = torch.zeros(1, 1, 3, dtype=torch.bool)
 
@@ -209,7 +210,7 @@ def test_greedy_is_the_likeliest():
 
 def test_value_norm_by_hand():
     """Two updates give the debiased averages: weights beta and 1 over their sum 1 + beta."""
-    norm = nets.ValueNorm(beta=0.9)
+    norm = ValueNorm(beta=0.9)
     norm.update(torch.tensor([1.0, 3.0]))  # mean 2, mean square 5
     mean, deviation = norm.moments()
     assert (mean.item(), deviation.item()) == pytest.approx((2, 1))
@@ -222,7 +223,7 @@ def test_value_norm_by_hand():
 
 def test_value_norm_inverts():
     """Denormalising undoes normalising, in the dtype of the values."""
-    norm = nets.ValueNorm()
+    norm = ValueNorm()
     returns = 1e4 + 50 * numbers(32, 3)
     norm.update(returns)
     scaled = norm.normalize(returns)
@@ -235,7 +236,7 @@ def test_value_norm_inverts():
 
 def test_value_norm_floor():
     """Constant returns count as having a variance of 0.01; before any, the mean is 0."""
-    norm = nets.ValueNorm()
+    norm = ValueNorm()
     assert norm.normalize(torch.tensor(3.0)).item() == pytest.approx(30)
     norm.update(torch.full((9,), 7.0))
     assert norm.normalize(torch.tensor(7.5)).item() == pytest.approx(5, rel=1e-4)
@@ -243,7 +244,7 @@ def test_value_norm_floor():
 
 def test_value_norm_is_saved():
     """Its state is part of a network's state."""
-    norm, other = nets.ValueNorm(), nets.ValueNorm()
+    norm, other = ValueNorm(), ValueNorm()
     norm.update(numbers(9))
     other.load_state_dict(norm.state_dict())
     assert other.moments() == norm.moments()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from learners import agent
-from learners.elsewhere import of_seed
+from learners.agent import of_seed
 from learners.plateau import MINIMUM
 from learners.push.actor import MappoAgent
 from learners.push.counterfactual import Counterfactual, CounterfactualCourse

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/own-agent.md"
 EXAMPLES = ROOT / "examples/agents"
 SHORT = {  # what the page takes minutes for, the test does in seconds
-    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 300",
+    "python train_sb3.py dqn 100000": "python train_sb3.py dqn 200",
     "python train_pettingzoo.py 20000": "python train_pettingzoo.py 1",
     "opt-istn generate push-paper-v2": "opt-istn generate push-tiny-v2",
     "opt-istn compare push-paper-v2 --seeds 5": "opt-istn compare push-tiny-v2 --seeds 2",
@@ -90,7 +90,7 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     command = [sys.executable, "unpacked/bundle/check.py"]
     judged = subprocess.run(command, capture_output=True, text=True, check=False)
     assert judged.returncode == 0, judged.stdout
-    assert "5 records, 0 wrong" in judged.stdout
+    assert "7 records, 0 wrong" in judged.stdout
     assert "bound proven by certificate" in judged.stdout
 
 

@@ -42,8 +42,10 @@ class BackboneTrainer:
         Chips drawn for each network; a tenth is held out to measure it.
     pixels
         Side of the chips.
-    epochs, batch, learning_rate
-        As in `learners.images.training.Schedule`.
+    epochs, batch
+        Passes over the training chips, and chips of an update.
+    learning_rate
+        Its peak; it rises and falls once.
     answers
         Chips of each class whose classification is kept for trainings.
     weights

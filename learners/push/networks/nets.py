@@ -16,14 +16,13 @@ each user added to the common ones, zero at first.
 """
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Generator, Tensor, nn
 
 from learners import nets
-from learners.push.stage.scene import Sight, content_width, home_width
-from learners.push.stage.view import NUM_META
+from learners.push.stage.view import NUM_META, Sight, content_width, home_width
 from opt_istn.push.world.demand import CODE_LENGTH
 
 
@@ -72,31 +71,6 @@ class Shape:
         return (self.satellites, self.satellite_items) if self.whole else None
 
 
-class OfUser(nn.Module):
-    """A linear layer for each user, zero at first.
-
-    Parameters
-    ----------
-    users, inputs, outputs
-        Number of layers, and numbers per row.
-    """
-
-    def __init__(self, users: int, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(users, inputs, outputs))
-
-    def forward(self, common: Tensor, rows: Tensor, user: Tensor) -> Tensor:
-        """Return `common` (n, outputs) plus what the layers make of `rows` (n, inputs)."""
-        who = nn.functional.one_hot(user, len(self.weight)).to(rows.dtype)
-        apart = (who.unsqueeze(-1) * rows.unsqueeze(-2)).flatten(-2)
-        return torch.addmm(common, apart, self.weight.flatten(0, 1))
-
-
-def _plus(common: Tensor, rows: Tensor, weight: Tensor) -> Tensor:
-    """Return ``common + rows @ weight.T`` in one product."""
-    return torch.addmm(common, rows, weight.T)
-
-
 class HeadEncoder(nn.Module):
     """Features of heads, shape (n, width), of what is seen of them.
 
@@ -111,14 +85,14 @@ class HeadEncoder(nn.Module):
     def __init__(self, shape: Shape, rng: Generator) -> None:
         super().__init__()
         self.shape = shape
-        state = home_width(shape.slots, shape.users)
-        inputs = content_width(shape.slots, shape.held, shape.links) + state
+        seen = (shape.slots, shape.held, shape.links)
+        inputs = content_width(*seen) + home_width(shape.slots, shape.users)
         self.attributes = nets.AttributeMlp(inputs, shape.width, rng)
-        self.taste = OfUser(shape.users, NUM_META, shape.width)
+        self.taste = nets.OfUser(shape.users, NUM_META, shape.width)
         self.caches = nets.CacheMemory(shape.places * NUM_META, shape.width, rng)
         if shape.images:
             self.image = nets.AttributeMlp(shape.code, shape.width, rng)
-            self.image_taste = OfUser(shape.users, shape.code, shape.width)
+            self.image_taste = nets.OfUser(shape.users, shape.code, shape.width)
             self.gate = nets.GatedFusion(shape.width, 2, rng)
 
     def forward(self, sight: Sight, remembered: Tensor) -> Tensor:
@@ -133,9 +107,11 @@ class HeadEncoder(nn.Module):
         width, home = sight.content.shape[1], sight.home
         # W [content; state of its home], with the latter's part computed once a home
         state = nn.functional.linear(sight.state, first.weight[:, width:], first.bias)
-        hidden = _plus(state.index_select(0, home), sight.content, first.weight[:, :width]).relu_()
+        own = first.weight[:, :width].T
+        hidden = torch.addmm(state.index_select(0, home), sight.content, own).relu_()
         hidden = second(hidden).relu_()
-        feature = _plus((remembered + third.bias).index_select(0, home), hidden, third.weight)
+        remembered = (remembered + third.bias).index_select(0, home)
+        feature = torch.addmm(remembered, hidden, third.weight.T)
         feature = cast("Tensor", self.taste(feature, sight.content[:, :NUM_META], sight.user))
         if self.shape.images:
             image = self._images(sight).index_select(0, sight.what)
@@ -166,7 +142,7 @@ class HeadEncoder(nn.Module):
         steps = self.caches.steps(now)
         nothing = self.caches.bias.expand(problems, -1)  # in the first slot
         aged = self.caches.lstm.all_weights[0][0][:, 1::NUM_META] / self.shape.slots
-        older = _plus(steps[:-problems], now[:-problems, ::NUM_META], aged)
+        older = torch.addmm(steps[:-problems], now[:-problems, ::NUM_META], aged.T)
         outputs, _ = self.caches.follow(torch.stack([torch.cat([nothing, older]), steps]))
         return outputs[1].index_select(0, places_of(sight, opening))
 
@@ -176,68 +152,6 @@ def places_of(sight: Sight, opening: Tensor) -> Tensor:
     home, problems = torch.arange(len(sight.state), device=opening.device), opening.shape[1]
     slot = torch.searchsorted(opening[:, 0].contiguous(), home, right=True) - 1
     return (slot * problems + home % problems).to(sight.state.device)
-
-
-class Largest(torch.autograd.Function):
-    """Maximum over equal groups, whose gradient is shared among equals; torch's own is slow."""
-
-    @staticmethod
-    def forward(ctx: Any, feature: Tensor, group: Tensor, number: int) -> Tensor:
-        """Return shape (number, width), 0 for empty groups."""
-        where = group.unsqueeze(1).expand_as(feature)
-        blank = feature.new_zeros(number, feature.shape[1])
-        largest = blank.scatter_reduce(0, where, feature, "amax", include_self=False)
-        ctx.save_for_backward(feature, group, largest)
-        return largest
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        """Return the gradient of the features."""
-        feature, group, largest = ctx.saved_tensors
-        there = (feature == largest.index_select(0, group)).to(gradient.dtype)
-        equals = torch.zeros_like(largest).index_add(0, group, there)
-        each = gradient / equals.clamp_min(1)
-        return there.mul_(each.index_select(0, group)), None, None
-
-
-def pooled(feature: Tensor, group: Tensor, number: int) -> Tensor:
-    """Return mean and maximum over equal groups, shape (number, 2 width), 0 for empty ones."""
-    count = torch.bincount(group, minlength=number).clamp_min(1).unsqueeze(1)
-    total = feature.new_zeros(number, feature.shape[1]).index_add(0, group, feature)
-    largest = Largest.apply(feature, group, number)  # type: ignore[no-untyped-call]  # torch's
-    return torch.cat([total / count, largest], dim=1)
-
-
-def beside(mlp: nets.Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
-    """Return ``mlp(cat([feature, company[group]], 1))``, the company's part done once a group.
-
-    The first two layers are LayerNorm, y = g (x - mean) / sqrt(var + eps) + b, and Linear. Both
-    are sums over the two parts of a row, and so are the mean and the mean of squares.
-
-    Parameters
-    ----------
-    feature, company
-        Of the rows, shape (n, w), and of the groups, shape (m, v).
-    group
-        Group of each row, shape (n,).
-    """
-    norm, first = cast("nn.LayerNorm", mlp[0]), cast("nn.Linear", mlp[1])
-    split, total = feature.shape[1], first.in_features
-    weight = first.weight * norm.weight
-    weight = weight - weight.mean(1, keepdim=True)  # takes the mean away from whatever it is given
-    (mean, square), (mean_g, square_g) = (
-        (x.sum(1, keepdim=True) / total, x.square().sum(1, keepdim=True) / total)
-        for x in (feature, company)
-    )
-    mean, square = mean + mean_g.index_select(0, group), square + square_g.index_select(0, group)
-    spread = (square - mean.square()).clamp_min(0)
-    theirs = nn.functional.linear(company, weight[:, split:]).index_select(0, group)
-    mixed = _plus(theirs, feature, weight[:, :split])
-    bias = nn.functional.linear(norm.bias, first.weight, first.bias)
-    result: Tensor = torch.addcmul(bias, mixed, (spread + norm.eps).rsqrt())
-    for layer in list(mlp)[2:]:  # not a slice: that would be made as an Mlp
-        result = layer(result)
-    return result
 
 
 class Actor(nn.Module):
@@ -305,8 +219,8 @@ class Actor(nn.Module):
             remembered = self.features.memory(sight)
         feature = self.features(sight, remembered)
         number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
-        company = pooled(feature, sight.mine, number)
-        logits: Tensor = self.head(beside(self.trunk, feature, company, sight.mine))[:, 0]
+        company = nets.pooled(feature, sight.mine, number)
+        logits: Tensor = self.head(nets.beside(self.trunk, feature, company, sight.mine))[:, 0]
         if self.shape.own:
             row = sight.user * self.shape.own + sight.own
             logits = logits + self.own.flatten(0, 1).index_select(0, row)
@@ -338,7 +252,7 @@ class Critic(nn.Module):
     def of_homes(self, sight: Sight, opening: Tensor) -> Tensor:
         """Return the value of all users when a slot began, of the shape of `opening`, (T, P)."""
         remembered = self.features.memory(sight, opening)
-        company = pooled(self.features(sight, remembered), sight.home, len(sight.state))
+        company = nets.pooled(self.features(sight, remembered), sight.home, len(sight.state))
         seen = torch.cat([x[opening] for x in (remembered, company, sight.state)], dim=-1)
         value: Tensor = self.home_value(self.home(seen))[..., 0]
         return value
@@ -346,6 +260,57 @@ class Critic(nn.Module):
     def of_heads(self, sight: Sight) -> Tensor:
         """Return the value of every head, whatever it chooses, shape (n,)."""
         feature = self.features(sight, self.features.memory(sight))
-        company = pooled(feature, sight.home, len(sight.state))
-        value: Tensor = self.head_value(beside(self.head, feature, company, sight.home))[:, 0]
+        company = nets.pooled(feature, sight.home, len(sight.state))
+        value: Tensor = self.head_value(nets.beside(self.head, feature, company, sight.home))[:, 0]
         return value
+
+
+class ValueNorm(nn.Module):
+    """Running mean and variance of returns, by which a critic's targets are normalised.
+
+    Exponential averages from 0, divided by the weight they have gathered (on-policy's
+    ``utils/valuenorm.py``), in double precision, for E[x^2] - E[x]^2 cancels. A variance below
+    `MIN_VARIANCE` counts as that much. Before the first update the mean is 0.
+
+    Parameters
+    ----------
+    beta
+        Weight of the past in one update.
+    """
+
+    MIN_VARIANCE = 1e-2
+
+    mean: Tensor
+    mean_square: Tensor
+    weight: Tensor
+
+    def __init__(self, beta: float = 0.99999) -> None:
+        super().__init__()
+        self.beta = beta
+        for name in ("mean", "mean_square", "weight"):
+            self.register_buffer(name, torch.zeros((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, returns: Tensor) -> None:
+        """Take in a batch of returns of any shape."""
+        batch = returns.detach().double()
+        self.mean.lerp_(batch.mean(), 1 - self.beta)
+        self.mean_square.lerp_(batch.square().mean(), 1 - self.beta)
+        self.weight.lerp_(torch.ones_like(self.weight), 1 - self.beta)
+
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Return the mean and the standard deviation, in the unit of returns."""
+        weight = self.weight.clamp_min(1e-12)
+        mean = self.mean / weight
+        variance = (self.mean_square / weight - mean.square()).clamp_min(self.MIN_VARIANCE)
+        return mean, variance.sqrt()
+
+    def normalize(self, returns: Tensor) -> Tensor:
+        """Return (returns - mean) / standard deviation."""
+        mean, deviation = self.moments()
+        return ((returns - mean) / deviation).to(returns.dtype)
+
+    def denormalize(self, values: Tensor) -> Tensor:
+        """Return normalised values in the unit of returns."""
+        mean, deviation = self.moments()
+        return (values * deviation + mean).to(values.dtype)

@@ -24,6 +24,8 @@ from opt_istn.compiling import compiled
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.plan import Plan
 
+HEAT = 0.1  # first temperature of annealing, see `anneal`
+
 
 class Batch(NamedTuple):
     """Users' problems one after the other: N heads, a head being a content for a user.
@@ -166,6 +168,31 @@ def anneal(batch: Batch, sweeps: int, heat: float, rng: np.random.Generator) -> 
     draws = rng.random((sweeps, len(plan)))
     _anneal(batch.start, batch.places, batch.allowed, batch.saved, plan, draws, heat)
     return plan
+
+
+class Yardstick:
+    """Measures plans by annealed ones, which know all births.
+
+    Parameters
+    ----------
+    batch, users
+        The problems, those of an instance one after the other, and M.
+    sweeps, rng
+        Of the annealing.
+    """
+
+    def __init__(self, batch: Batch, users: int, sweeps: int, rng: np.random.Generator) -> None:
+        self._batch, self._users = batch, users
+        self._best = np.maximum(self._saved(anneal(batch, sweeps, HEAT, rng)), 1)
+
+    def savings(self, plan: IntArray) -> list[float]:
+        """Return the saving of slots of heads, shape (N,), over the best: a number an instance."""
+        shares: list[float] = (self._saved(plan) / self._best).tolist()
+        return shares
+
+    def _saved(self, plan: IntArray) -> IntArray:
+        total: IntArray = replay(self._batch, plan).reshape(-1, self._users).sum(axis=1)
+        return total
 
 
 @compiled

@@ -50,6 +50,22 @@ class Problems(NamedTuple):
     known: NDArray[np.float32]
     content: IntArray
 
+    def shut(self, heads: IntArray, owner: IntArray) -> NDArray[np.bool]:
+        """Return which choices are not allowed: past the horizon, or now while the link is down.
+
+        Shape (n, T + 1), by slots after birth, and never.
+
+        Parameters
+        ----------
+        heads, owner
+            Heads that are decided in their slot of birth, and their problems, shape (n,).
+        """
+        slots, release = self.batch.num_slots, self.batch.release[heads]
+        shut: NDArray[np.bool] = release[:, None] + np.arange(slots + 1) >= slots
+        shut[:, 0] |= ~self.batch.link_up[owner, release]
+        shut[:, slots] = False
+        return shut
+
 
 class LawSaving:
     """What caching contents saves on average under the law of a world, given their images' codes.
@@ -171,8 +187,7 @@ class Drawer:
             usual = np.array(self.world.law.miss_us)[age]
             weight = np.rint(weight * (drawn.miss_us / usual)).astype(np.int64)
         places = np.full(scenario.num_users, scenario.cache_items)
-        batch = batch_of(weight, drawn.release, drawn.roi, places, drawn.link_up)
-        return _described(batch, drawn.release, drawn.roi)
+        return problems_of(weight, drawn.release, drawn.roi, places, drawn.link_up)
 
     def _storage(
         self, found: Births, track: Array, rng: np.random.Generator
@@ -195,8 +210,34 @@ class Drawer:
 def memorised(instance: Instance) -> Problems:
     """Return the problems of one instance whose requests are known."""
     x = instance
-    batch = batch_of(realised(x), x.release, x.roi, x.cache_size, x.link_up)
-    return _described(batch, x.release, x.roi)
+    return problems_of(realised(x), x.release, x.roi, x.cache_size, x.link_up)
+
+
+def problems_of(
+    weight: IntArray,
+    release: IntArray,
+    roi: NDArray[np.bool],
+    cache_size: IntArray,
+    link_up: NDArray[np.bool],
+    births: int | None = None,
+) -> Problems:
+    """Return the problems of all users of an instance.
+
+    Parameters
+    ----------
+    weight, release, roi, cache_size, link_up
+        As in `batch_of`.
+    births
+        Number of all births, if those given are the ones known so far.
+    """
+    users, slots = link_up.shape
+    if births is None:
+        born = np.searchsorted(release, np.arange(slots), side="right") / max(len(release), 1)
+    else:
+        born = np.full(slots, len(release) / births)
+    known = np.tile(born.astype(np.float32), (users, 1))
+    batch = batch_of(weight, release, roi, cache_size, link_up)
+    return Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
 
 
 def together(problems: list[Problems]) -> Problems:
@@ -212,13 +253,6 @@ def by_slot(saving: Array, release: IntArray) -> IntArray:
     index = np.broadcast_to(np.maximum(age, 0), saving.shape)
     weight = np.rint(np.take_along_axis(saving, index, axis=2)).astype(np.int64)
     return np.where(age >= 0, weight, 0)
-
-
-def _described(batch: Batch, release: IntArray, roi: NDArray[np.bool]) -> Problems:
-    users, slots = roi.shape[0], batch.num_slots
-    born = np.searchsorted(release, np.arange(slots), side="right") / max(len(release), 1)
-    known = np.tile(born.astype(np.float32), (users, 1))
-    return Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
 
 
 def _pure(number: int) -> dict[str, object]:

@@ -34,7 +34,7 @@ from pettingzoo import ParallelEnv  # type: ignore[import-untyped]
 
 from learners.push.stage.batch import plan_of
 from learners.push.stage.scene import Stage, ranks, scene_in
-from learners.push.stage.view import NUM_META, Float, Satellites
+from learners.push.stage.view import NUM_META, Float, clusters_in, satellites_in
 from opt_istn.files import InputError
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.plan import Plan
@@ -148,15 +148,14 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         self._source, self._log = source, reward_log
         self._rng: np.random.Generator | None = None
         example = source if isinstance(source, Instance) else generate(source, 0, "example")
-        satellites = Satellites(example)
         self.sizes = Sizes(
-            satellites.num_clusters,
+            clusters_in(example),
             example.num_users,
             example.num_slots,
             int(example.cache_size.max(initial=1)),
             contents_per_step,
             users_per_step,
-            *satellites.places,
+            *satellites_in(example),
         )
         self.possible_agents = [f"head_{k}" for k in range(self.sizes.clusters)]
         self.agents: list[str] = []
@@ -208,7 +207,6 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         if seed is not None or self._rng is None:
             self._rng = seeding.np_random(seed)[0]
         self.instance = self._next(self._rng)
-        self._satellites = Satellites(self.instance)
         self._stage = Stage(scene_in(self.instance), self.sizes.contents_per_step)
         self._rank = ranks(self._stage.scene.contents)
         self._head = _heads(self.instance)
@@ -348,12 +346,13 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         x, stage, slot = self.sizes, self._stage, self.slot
         contents, heads = stage.scene.contents, self._heads_of(group)
         there = heads >= 0
-        caches = self._caches(group)
+        caches, held = self._caches(group), stage.held(slot, x.satellites, x.satellite_items)
+        idle = x.clusters - len(held)  # the last clusters, if they make no contents
         parts = {
             "meta": _rows(contents.rows, group.contents),
             "codes": _rows(contents.codes, group.contents),
             "roi": there.astype(np.float32),
-            "satellites": self._satellites.held(slot),
+            "satellites": np.pad(held, ((0, idle), (0, 0), (0, 0))),
             "caches_before": caches[:, 0],
             "caches": caches[:, 1],
             "planned": _rows(self._planned(), group.users),
@@ -362,7 +361,8 @@ class PushEnv(ParallelEnv[str, dict[str, Any], IntArray]):  # type: ignore[misc]
         }
         mask = np.zeros((*heads.shape, x.slots + 1), dtype=np.int8)
         mask[..., x.slots] = 1
-        mask[there, slot : x.slots] = ~stage.shut(slot, heads[there])[:, : x.slots - slot]
+        shut = stage.scene.problems.shut(heads[there], stage.problem[heads[there]])
+        mask[there, slot : x.slots] = ~shut[:, : x.slots - slot]
         return parts, mask.reshape(x.clusters, x.heads, x.slots + 1)
 
     def _caches(self, group: Group) -> Float:

@@ -1,4 +1,4 @@
-"""Instances of PUSH as the paper's agents see them: many at once, slot by slot.
+"""The process that the paper's agents for PUSH learn on: many instances at once, slot by slot.
 
 An agent is the head of a cluster of remote-sensing satellites; it sees its newborn contents, its
 satellites' caches and the users' caches now and before, and plans a slot for every content and
@@ -9,19 +9,20 @@ learners, one instance at a time.
 Users share nothing, so problems of users from many instances are stepped side by side.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from learners.push.stage.draws import Problems, memorised
-from learners.push.stage.view import EXTENT, META, NUM_META, Contents, Float, contents_in
+from learners.push.stage.view import NUM_META, Contents, Float, Sight, contents_in, joined
 from opt_istn.push.instance import Instance, IntArray
 
 CONTENTS_PER_TURN, USERS_PER_TURN = 15, 3  # the paper's C and G
 _AGE = 1  # column of `NUM_META` that a scene fills in
+Choose = Callable[[Sight, IntArray], IntArray]  # what is seen, heads -> slots after birth, T: never
 
 
 class Scene(NamedTuple):
@@ -49,70 +50,6 @@ class Scene(NamedTuple):
     users: int
     whole: tuple[int, int] | None = None
     miss_s: Float | None = None
-
-
-class Sight(NamedTuple):
-    """What is seen of n heads and of U homes; a *home* is a user in a slot.
-
-    Parameters
-    ----------
-    content
-        Attributes of the content and its satellites' caches, shape (n, content_width(T, ..)).
-    code
-        Code of the content's image, shape (n, CODE_LENGTH).
-    what
-        Number of each head's content among those seen, shape (n,).
-    user, own
-        User, and content in its instance, of each head, shape (n,).
-    home
-        Home of each head, shape (n,), 0..U-1.
-    mine
-        Number of the decision that a head belongs to where an agent decides for one user at a
-        time, shape (n,).
-    agent
-        The same where an agent decides for a group of users at a time, the paper's step.
-    shut
-        Choices that are not allowed, by slots after birth and never, shape (n, T + 1).
-    caches
-        A user's caches before and now, oldest content first, shape (U, 2, L * NUM_META).
-    state
-        Pushes planned from the slot on over the places of the cache, slot and user one-hot, share
-        of the births that are known, shape (U, home_width(T, M)).
-    """
-
-    content: Tensor
-    code: Tensor
-    what: Tensor
-    user: Tensor
-    own: Tensor
-    home: Tensor
-    mine: Tensor
-    agent: Tensor
-    shut: Tensor
-    caches: Tensor
-    state: Tensor
-
-
-def columns(whole: bool = False, links: bool = False) -> list[str]:
-    """Return the names of what is seen, in order: the contract between agents and the process."""
-    more = (*EXTENT, "satellite's place, 1 minus age") if whole else ()
-    miss = ("delay of a miss in seconds",) if links else ()
-    names = (*META, "stored by age, in tens", "number in tens", *more, *miss)
-    content = [f"content.{name}" for name in names]
-    caches = [f"cache, then now, oldest first.{name}" for name in META]
-    state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
-    return [*content, "code", *caches, *(f"home.{name}" for name in state)]
-
-
-def content_width(num_slots: int, whole: tuple[int, int] | None = None, links: bool = False) -> int:
-    """Return the number of columns of `Sight.content`."""
-    more = len(EXTENT) + whole[0] * whole[1] if whole is not None else 0
-    return NUM_META + num_slots + 1 + more + links
-
-
-def home_width(num_slots: int, num_users: int) -> int:
-    """Return the number of columns of `Sight.state`."""
-    return 2 * num_slots + num_users + 1
 
 
 def scene_of(
@@ -213,7 +150,8 @@ class Stage:
         number = np.bincount(mine)[mine] / 10 if len(mine) else np.zeros(0)
         parts: list[NDArray[Any]] = [x.rows[row], self._stored(slot, row), number[:, None]]
         if scene.whole is not None:
-            parts += [x.extent[row], self._held(slot, row, *scene.whole)]
+            held = self.held(slot, *scene.whole)
+            parts += [x.extent[row], held.reshape(len(held), -1)[agent]]
         if scene.miss_s is not None:
             parts.append(scene.miss_s[heads, None])
         content = np.concatenate(parts, axis=1)
@@ -226,17 +164,10 @@ class Stage:
             torch.from_numpy(owner),
             torch.from_numpy(mine),
             torch.from_numpy(together),
-            torch.from_numpy(self.shut(slot, heads)),
+            torch.from_numpy(scene.problems.shut(heads, owner)),
             torch.from_numpy(self.caches(slot).reshape(len(self._used), 2, -1)),
             torch.from_numpy(self._state(slot)),
         )
-
-    def shut(self, slot: int, heads: IntArray) -> NDArray[np.bool]:
-        """Return the choices that newborn heads must not take; see `Sight.shut`."""
-        shut = np.tile(slot + np.arange(self.slots + 1) >= self.slots, (len(heads), 1))
-        shut[:, 0] |= ~self.scene.problems.batch.link_up[self.problem[heads], slot]
-        shut[:, self.slots] = False
-        return shut
 
     def caches(self, slot: int) -> Float:
         """Return what the users' caches held one slot before, and hold now.
@@ -267,8 +198,17 @@ class Stage:
         np.add.at(count, (key[held], slot - x.release[held]), 0.1)
         return count[key[row]]
 
-    def _held(self, slot: int, row: IntArray, satellites: int, places: int) -> Float:
-        """Return what the satellites of contents' clusters hold, as in `Satellites.held`, flat."""
+    def held(self, slot: int, satellites: int, places: int) -> Float:
+        """Return what the satellites of clusters hold in a slot, shape (C, satellites, places).
+
+        A place shows 1 minus the age of its content in horizons; 0 if it is empty. Contents of a
+        satellite are in order of generation.
+
+        Parameters
+        ----------
+        satellites, places
+            Most satellites of a cluster, and places on each.
+        """
         x = self.scene.contents
         held = np.flatnonzero((x.release <= slot) & (x.evicted > slot) & (x.holder >= 0))
         agent = self._agents(np.arange(len(x.release)))
@@ -276,9 +216,9 @@ class Stage:
         order = np.argsort(keeper, kind="stable")  # a satellite's contents in order of generation
         held, keeper = held[order], keeper[order]
         place = np.arange(len(held)) - np.searchsorted(keeper, keeper)
-        seen = np.zeros(((int(agent.max(initial=0)) + 1) * satellites, places), dtype=np.float32)
-        seen[keeper, place] = 1 - (slot - x.release[held]) / self.slots
-        return seen.reshape(-1, satellites * places)[agent[row]]
+        seen = np.zeros((int(agent.max(initial=0)) + 1, satellites, places), dtype=np.float32)
+        seen[agent[held], x.holder[held], place] = 1 - (slot - x.release[held]) / self.slots
+        return seen
 
     def _cached(self, used: IntArray) -> IntArray:
         """Return the heads in the caches after `used` pushes, oldest first, -1 for none, (P, L)."""
@@ -308,54 +248,6 @@ class Stage:
         return np.concatenate([part, clock, who, known], axis=1)
 
 
-def slot_of(sight: Sight, num_slots: int) -> int:
-    """Return the slot in which something was seen, of all homes the same."""
-    return int(sight.state[0, num_slots : 2 * num_slots].argmax())
-
-
-def joined(sights: list[Sight], homes: int) -> Sight:
-    """Return the sights of successive turns as one; home h of turn k becomes k P + h.
-
-    Parameters
-    ----------
-    homes
-        Homes of each sight, P.
-    """
-    number = dict.fromkeys(("what", "home", "mine", "agent"), 0)
-    columns: dict[str, list[Tensor]] = {name: [] for name in Sight._fields}
-    for sight in sights:
-        for name, value in zip(Sight._fields, sight, strict=True):
-            columns[name].append(value + number[name] if name in number else value)
-        number["home"] += homes
-        for name in ("what", "mine", "agent"):
-            values = getattr(sight, name)
-            number[name] += int(values.max()) + 1 if len(values) else 0
-    return Sight(*(torch.cat(column) for column in columns.values()))
-
-
-def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
-    """Return what was seen in the problems that are chosen.
-
-    Parameters
-    ----------
-    mine
-        Whether each problem is chosen, shape (P,); homes are the problems in turn after turn.
-
-    Returns
-    -------
-    What was seen of them, whether each row is theirs, and the new numbers of homes, shape (U,).
-    """
-    device = sight.home.device
-    homes = mine.to(device).repeat(len(sight.state) // len(mine))
-    rows, place = homes[sight.home], homes.cumsum(0) - 1
-    seen = {name: getattr(sight, name)[rows] for name in ("content", "code", "user", "own", "shut")}
-    numbered = ("what", "mine", "agent")
-    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in numbered}
-    kept = {"caches": sight.caches[homes], "state": sight.state[homes]}
-    part = Sight(**seen, **numbers, **kept, home=place[sight.home[rows]])
-    return part, rows, place.cpu()
-
-
 def ranks(x: Contents) -> IntArray:
     """Return which of the newborn contents of its cluster and slot a content is, shape (F,)."""
     order = np.lexsort((np.arange(len(x.release)), x.release, x.cluster, x.instance))
@@ -366,3 +258,57 @@ def ranks(x: Contents) -> IntArray:
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = places - np.maximum.accumulate(np.where(first, places, 0))
     return rank
+
+
+class Episode(NamedTuple):
+    """A scene that was played.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    sight
+        What was seen of all heads, turn by turn; its homes are all users in all turns.
+    heads
+        Head of each row of `sight`, shape (n,).
+    after
+        Choice of each row: slots after birth, T for never, shape (n,).
+    opening
+        Home of each user when a slot began, shape (T, P).
+    plan
+        Planned slots of the heads, shape (N,).
+    delay
+        Delay of each user in each slot, microseconds, shape (T, P).
+    """
+
+    scene: Scene
+    sight: Sight
+    heads: IntArray
+    after: IntArray
+    opening: IntArray
+    plan: IntArray
+    delay: IntArray
+
+
+def perform(scene: Scene, choose: Choose) -> Episode:
+    """Play a scene to the end."""
+    stage, users = Stage(scene), len(scene.problems.user)
+    sights: list[Sight] = []
+    order, choices, opening, delay = [], [], [], []
+    for slot in range(stage.slots):
+        opening.append(len(sights) * users + np.arange(users))
+        for heads in stage.turns(slot) or [np.zeros(0, dtype=np.int64)]:
+            sights.append(stage.sight(slot, heads))
+            choices.append(choose(sights[-1], heads))
+            order.append(heads)
+            stage.enter(heads, choices[-1])
+        delay.append(stage.serve(slot))
+    columns = (np.concatenate(order), np.concatenate(choices), np.stack(opening))
+    return Episode(scene, joined(sights, users), *columns, stage.plan, np.stack(delay))
+
+
+def again(scene: Scene, plan: IntArray) -> Episode:
+    """Play a scene once more, each head in its slot of `plan`, T for never."""
+    slots, release = scene.problems.batch.num_slots, scene.problems.batch.release
+    after = np.where(plan < slots, plan - release, slots)
+    return perform(scene, lambda _, heads: after[heads])

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from learners.push.stage.draws import DrawnBirths
 from opt_istn.physics.frames import Array
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.play import Game, Observation, World, holders, leaves, world_of
@@ -28,7 +31,6 @@ EXTENT = (
     "number in hundreds",
     *(f"{axis} {end} in half circles" for axis in ("latitude", "longitude") for end in (1, 2)),
 )
-_NEVER = -1
 _WHOLE = 180.0  # degrees that scale to 1
 _NO_IMAGE = {"image": {"class": 0, "seed": 0}}  # images show in their codes alone
 
@@ -112,6 +114,26 @@ def contents_of(observation: Observation, member: IntArray) -> Contents:
     return Contents(none, *born, rows, codes, extent, holder)
 
 
+def contents_drawn(x: DrawnBirths, codes: Float, side_deg: float, member: IntArray) -> Contents:
+    """Return the contents of drawn births.
+
+    Parameters
+    ----------
+    x
+        The births, drawn with where they are stored.
+    codes
+        What is seen of their images.
+    side_deg
+        Sides of a content's footprint.
+    member
+        As in `contents_of`.
+    """
+    none, half = np.zeros(len(x.release), dtype=np.int64), side_deg / 2
+    ends = (x.lat_deg + half, x.lat_deg - half), (x.lon_deg - half, x.lon_deg + half)
+    rows, born = rows_of(x.traits, x.lat_deg, x.lon_deg), (x.release, x.cluster, x.evicted)
+    return Contents(none, *born, rows, codes, extent_of(*ends), member[x.holder])
+
+
 def _ends(seen: Sequence[Mapping[str, Any]], axis: str) -> tuple[Array, Array]:
     """Return the starts and the ends of footprints along an axis, degrees, shape (n,) each."""
     start, end = (np.array([x[f"{axis}_{side}"] for x in seen]) for side in ("start", "end"))
@@ -141,81 +163,134 @@ def _member(member: IntArray, holder: IntArray) -> IntArray:
     return np.append(member, -1)[holder] if len(member) else np.full(len(holder), -1)
 
 
-def joined(contents: list[Contents]) -> Contents:
+def gathered(contents: list[Contents]) -> Contents:
     """Return the contents of several instances as one."""
     instance = np.repeat(np.arange(len(contents)), [len(x.release) for x in contents])
     columns = zip(*(x[1:] for x in contents), strict=True)
     return Contents(instance, *map(np.concatenate, columns))
 
 
-class Stored(NamedTuple):
-    """Where satellites keep contents; see `opt_istn.push.world.storage.Storage`.
+def clusters_in(instance: Instance) -> int:
+    """Return the number of clusters that instances like this one have."""
+    most, world = int(instance.cluster.max(initial=0)) + 1, world_of(instance)
+    return most if world is None else max(most, world.scenario.num_clusters)
+
+
+def satellites_in(instance: Instance) -> tuple[int, int]:
+    """Return the most satellites in a cluster, and contents that each can hold; 0 if not named."""
+    world = world_of(instance)
+    if instance.scenario.get("satellites") is None or world is None:
+        return 0, 0
+    return int(members(world).max()) + 1, world.scenario.satellite_items
+
+
+class Sight(NamedTuple):
+    """What is seen of n heads and of U homes; a *home* is a user in a slot.
 
     Parameters
     ----------
-    cluster, member
-        Cluster of each satellite, and its number in it, shape (p,).
-    holder, evicted
-        Of each content, shape (F,).
-    places
-        Contents a satellite can hold.
+    content
+        Attributes of the content and its satellites' caches, shape (n, content_width(T, ..)).
+    code
+        Code of the content's image, shape (n, CODE_LENGTH).
+    what
+        Number of each head's content among those seen, shape (n,).
+    user, own
+        User, and content in its instance, of each head, shape (n,).
+    home
+        Home of each head, shape (n,), 0..U-1.
+    mine
+        Number of the decision that a head belongs to where an agent decides for one user at a
+        time, shape (n,).
+    agent
+        The same where an agent decides for a group of users at a time, the paper's step.
+    shut
+        Choices that are not allowed, by slots after birth and never, shape (n, T + 1).
+    caches
+        A user's caches before and now, oldest content first, shape (U, 2, L * NUM_META).
+    state
+        Pushes planned from the slot on over the places of the cache, slot and user one-hot, share
+        of the births that are known, shape (U, home_width(T, M)).
     """
 
-    cluster: IntArray
-    member: IntArray
-    holder: IntArray
-    evicted: IntArray
-    places: int
+    content: Tensor
+    code: Tensor
+    what: Tensor
+    user: Tensor
+    own: Tensor
+    home: Tensor
+    mine: Tensor
+    agent: Tensor
+    shut: Tensor
+    caches: Tensor
+    state: Tensor
 
 
-class Satellites:
-    """An instance's satellites and what they hold.
+def columns(whole: bool = False, links: bool = False) -> list[str]:
+    """Return the names of what is seen, in order: the contract between agents and the process."""
+    more = (*EXTENT, "satellite's place, 1 minus age") if whole else ()
+    miss = ("delay of a miss in seconds",) if links else ()
+    names = (*META, "stored by age, in tens", "number in tens", *more, *miss)
+    content = [f"content.{name}" for name in names]
+    caches = [f"cache, then now, oldest first.{name}" for name in META]
+    state = ["planned in cachefuls from now on", "slot", "user", "part of births known"]
+    return [*content, "code", *caches, *(f"home.{name}" for name in state)]
+
+
+def content_width(num_slots: int, whole: tuple[int, int] | None = None, links: bool = False) -> int:
+    """Return the number of columns of `Sight.content`."""
+    more = len(EXTENT) + whole[0] * whole[1] if whole is not None else 0
+    return NUM_META + num_slots + 1 + more + links
+
+
+def home_width(num_slots: int, num_users: int) -> int:
+    """Return the number of columns of `Sight.state`."""
+    return 2 * num_slots + num_users + 1
+
+
+def slot_of(sight: Sight, num_slots: int) -> int:
+    """Return the slot in which something was seen, of all homes the same."""
+    return int(sight.state[0, num_slots : 2 * num_slots].argmax())
+
+
+def joined(sights: list[Sight], homes: int) -> Sight:
+    """Return the sights of successive turns as one; home h of turn k becomes k P + h.
 
     Parameters
     ----------
-    instance
-        What its satellites hold is shown if its scenario says so.
+    homes
+        Homes of each sight, P.
     """
-
-    def __init__(self, instance: Instance) -> None:
-        world = world_of(instance)
-        self._slots, self._release = instance.num_slots, instance.release
-        self._stored = _stored(instance, world)
-        most = int(instance.cluster.max(initial=0)) + 1
-        self.num_clusters = most if world is None else max(most, world.scenario.num_clusters)
-
-    @property
-    def places(self) -> tuple[int, int]:
-        """Most satellites in a cluster, and contents that each can hold."""
-        if self._stored is None:
-            return 0, 0
-        return int(self._stored.member.max()) + 1, self._stored.places
-
-    def held(self, slot: int) -> Float:
-        """Return what the satellites hold in `slot`, shape (K, satellites, places).
-
-        A place shows 1 minus the age of its content in horizons; 0 if it is empty. Contents of a
-        satellite are in order of generation.
-        """
-        held = np.zeros((self.num_clusters, *self.places), dtype=np.float32)
-        x = self._stored
-        if x is None:
-            return held
-        there = (self._release <= slot) & ((x.evicted == _NEVER) | (x.evicted > slot))
-        used = np.zeros(len(x.cluster), dtype=np.int64)
-        for f in np.flatnonzero(there):
-            keeper = x.holder[f]
-            place = (x.cluster[keeper], x.member[keeper], used[keeper])
-            held[place] = 1 - (slot - self._release[f]) / self._slots
-            used[keeper] += 1
-        return held
+    number = dict.fromkeys(("what", "home", "mine", "agent"), 0)
+    columns: dict[str, list[Tensor]] = {name: [] for name in Sight._fields}
+    for sight in sights:
+        for name, value in zip(Sight._fields, sight, strict=True):
+            columns[name].append(value + number[name] if name in number else value)
+        number["home"] += homes
+        for name in ("what", "mine", "agent"):
+            values = getattr(sight, name)
+            number[name] += int(values.max()) + 1 if len(values) else 0
+    return Sight(*(torch.cat(column) for column in columns.values()))
 
 
-def _stored(instance: Instance, world: World | None) -> Stored | None:
-    """Return where the instance's contents are stored, None if it does not say so."""
-    named = instance.scenario.get("satellites")
-    if named is None or world is None:
-        return None
-    cluster, member = constellation_of(world.scenario).cluster, members(world)
-    holder, evicted = (np.array(named[n], dtype=np.int64) for n in ("holder", "evicted"))
-    return Stored(cluster, member, holder, evicted, world.scenario.satellite_items)
+def part_of(sight: Sight, mine: Tensor) -> tuple[Sight, Tensor, Tensor]:
+    """Return what was seen in the problems that are chosen.
+
+    Parameters
+    ----------
+    mine
+        Whether each problem is chosen, shape (P,); homes are the problems in turn after turn.
+
+    Returns
+    -------
+    What was seen of them, whether each row is theirs, and the new numbers of homes, shape (U,).
+    """
+    device = sight.home.device
+    homes = mine.to(device).repeat(len(sight.state) // len(mine))
+    rows, place = homes[sight.home], homes.cumsum(0) - 1
+    seen = {name: getattr(sight, name)[rows] for name in ("content", "code", "user", "own", "shut")}
+    numbered = ("what", "mine", "agent")
+    numbers = {n: getattr(sight, n)[rows].unique(return_inverse=True)[1] for n in numbered}
+    kept = {"caches": sight.caches[homes], "state": sight.state[homes]}
+    part = Sight(**seen, **numbers, **kept, home=place[sight.home[rows]])
+    return part, rows, place.cpu()

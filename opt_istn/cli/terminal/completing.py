@@ -1,6 +1,7 @@
 """What shells complete: names of solvers, agents, presets, and entries of the library."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def presets(incomplete: str) -> list[str]:
@@ -20,7 +21,8 @@ def solvers(incomplete: str) -> list[str]:
 def several_solvers(incomplete: str) -> list[str]:
     """Return how a list of solvers, separated by commas, may go on."""
     before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in solvers(last)]
+    known = solvers(last) or (_files(last) if comma else [])  # where a shell looks for none
+    return [before + comma + name for name in known]
 
 
 def agents(incomplete: str) -> list[str]:
@@ -35,6 +37,13 @@ def entries(incomplete: str) -> list[str]:
     from opt_istn.library import shelf
 
     return _begun(incomplete, (x.name for x in shelf.Library(shelf.INSTALLED).entries()))
+
+
+def _files(incomplete: str) -> list[str]:
+    above, slash, _ = incomplete.rpartition("/")
+    folder = Path(above + slash or ".")
+    names = (x.name for x in folder.iterdir()) if folder.is_dir() else ()
+    return _begun(incomplete, (above + slash + name for name in names))
 
 
 def _ids(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -9,7 +9,6 @@ import pickle
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ import msgspec
 from opt_istn import registry
 from opt_istn.files import InputError, explain
 from opt_istn.runs.ledger import Steps
+from opt_istn.runs.nursery import blame
 from opt_istn.runs.nursery.messages import MADE, MAX_CLAIM, READY, Cost, News, Row, news, said
 from opt_istn.solver import KINDS, Budget, Claims, Solver, Status
 
@@ -144,7 +144,7 @@ def work(job: Job, parts: Sequence[bytes], say: Say) -> bytes:
     except InputError as error:
         answer = Answer(bad_input=(error.field, error.expected, error.source))
     except BaseException as error:  # a foreign solver may raise anything: it becomes a report
-        answer = Answer(error=_report(error))
+        answer = Answer(error=blame.report(error, __file__))
     return msgspec.json.encode(answer)
 
 
@@ -302,13 +302,3 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         return value.item()
     raise NotImplementedError(f"{type(value).__name__} is not a JSON value")
-
-
-def _report(error: BaseException) -> str:
-    """Return the exception in one line, then the end of its traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    foreign = [frame for frame in frames if frame.filename != __file__]
-    where = "".join(traceback.format_list(foreign[-4:]))
-    text = "".join(traceback.format_exception_only(error))  # survives a failing __str__
-    report = " ".join(text.split())[:1000] + "\n" + where[-3000:]
-    return report.encode(errors="replace").decode()

@@ -10,7 +10,7 @@ import torch
 from formulations.jutap.labels import Labels
 from formulations.jutap.value_iteration import ValueIteration
 from learners import agent
-from learners.elsewhere import of_seed
+from learners.agent import of_seed
 from learners.jutap.dqn import PROFILES, Buffer, Dqn, DqnAgent, DqnCourse, network
 from learners.jutap.qlearning import QAgent, QLearning
 from opt_istn import Budget, InputError, Status, registry

@@ -11,7 +11,7 @@ import torch
 from formulations.jutap.heuristics import Straight
 from formulations.jutap.labels import Labels
 from learners import agent
-from learners.elsewhere import of_seed
+from learners.agent import of_seed
 from learners.jutap.curve import Measure
 from learners.jutap.dqn import Dqn, DqnAgent, DqnCourse
 from learners.jutap.qlearning import QAgent, QLearning, untaught

@@ -23,8 +23,8 @@ from learners.push.sources import DrawnProblems, KnownProblems
 from learners.push.stage import batch as push_batch
 from learners.push.stage.draws import Drawer
 from learners.push.stage.env import PushEnv
-from learners.push.stage.episodes import again, choose_at_random, perform
-from learners.push.stage.scene import Sight
+from learners.push.stage.scene import again, perform
+from learners.push.stage.view import Sight
 from opt_istn import Budget, InputError, Status, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
@@ -33,6 +33,7 @@ from opt_istn.push.random import random_push
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.push.world.users import PAYLOADS
 from opt_istn.training import Task
+from tests.learners.push.chance import choose_at_random
 
 TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
 BLIND, CODES = Vision("none", 16, None, ""), Vision("codes", 16, None, "")

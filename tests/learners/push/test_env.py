@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 from learners.push.stage.env import Heads, PushEnv
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import Sight, scene_in
-from learners.push.stage.view import NUM_META
+from learners.push.stage.scene import perform, scene_in
+from learners.push.stage.view import NUM_META, Sight
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance, IntArray
 from opt_istn.push.random import random_push

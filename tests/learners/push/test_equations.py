@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from learners import nets
 from learners.push.maac import score_loss, soft_targets, straight_loss
 from learners.push.mappo import advantages, joint, policy_loss, value_loss
 from learners.push.networks.attention import AttentionCritic, Crowd
+from learners.push.networks.nets import ValueNorm
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -72,7 +72,7 @@ def test_value_loss_by_hand() -> None:
 
 def test_value_norm_is_the_debiased_running_moments() -> None:
     """After batches x, mean and deviation are weighted averages with weights that sum to 1."""
-    norm, batches = nets.ValueNorm(0.9), [noise(50, seed=k) * 3 + k for k in range(3)]
+    norm, batches = ValueNorm(0.9), [noise(50, seed=k) * 3 + k for k in range(3)]
     for batch in batches:
         norm.update(batch)
     weight = np.array([0.81, 0.9, 1.0]) * 0.1

@@ -16,8 +16,7 @@ from learners.push.networks.vision import Vision
 from learners.push.sources import KnownProblems
 from learners.push.stage.batch import effective, plan_of
 from learners.push.stage.draws import Drawer, LawSaving
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import Stage
+from learners.push.stage.scene import Stage, perform
 from opt_istn import Budget, InputError
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import play

@@ -12,10 +12,11 @@ from learners.push.mappo import Mappo, MappoCourse
 from learners.push.networks.nets import Actor, Critic, HeadEncoder, Shape
 from learners.push.networks.vision import Vision
 from learners.push.sources import DrawnProblems
-from learners.push.stage.episodes import choose_at_random, perform
-from learners.push.stage.scene import Sight, part_of
+from learners.push.stage.scene import perform
+from learners.push.stage.view import Sight, part_of
 from opt_istn.push.scenario import PRESETS
 from opt_istn.training import Task
+from tests.learners.push.chance import choose_at_random
 
 TINY = PRESETS["push-tiny"]
 

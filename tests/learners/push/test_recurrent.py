@@ -14,7 +14,7 @@ from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Vision
 from learners.push.sources import KnownProblems
 from learners.push.stage.batch import effective, plan_of
-from learners.push.stage.episodes import perform
+from learners.push.stage.scene import perform
 from opt_istn import Budget, registry
 from opt_istn.push.play import play
 from opt_istn.push.scenario import PRESETS, generate

@@ -15,13 +15,13 @@ from learners.push.networks.nets import Actor, Shape
 from learners.push.networks.vision import Vision
 from learners.push.sources import DrawnProblems, KnownProblems
 from learners.push.stage.batch import effective, plan_of
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import Stage, content_width
-from learners.push.stage.view import EXTENT, NUM_META, Satellites
+from learners.push.stage.scene import Stage, perform
+from learners.push.stage.view import EXTENT, NUM_META, content_width, satellites_in
 from opt_istn import Budget
 from opt_istn.push.instance import Instance
 from opt_istn.push.play import play
 from opt_istn.push.scenario import PRESETS, generate
+from opt_istn.push.world.constellation import constellation_of
 from opt_istn.training import Task
 
 PAPER, TINY = PRESETS["push-paper-v2"], PRESETS["push-tiny-v2"]
@@ -40,21 +40,34 @@ def more(content: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     return rows[:, : len(EXTENT)], rows[:, len(EXTENT) :]
 
 
+def held_in(instance: Instance, slot: int, cluster: int) -> list[float]:
+    """Return what a cluster's satellites hold, satellite by satellite, from the instance alone."""
+    named, cluster_of = instance.scenario["satellites"], constellation_of(PAPER).cluster
+    seen = []
+    for satellite in np.flatnonzero(cluster_of == cluster):
+        stored = zip(instance.release, named["holder"], named["evicted"], strict=True)
+        mine = [(t, gone) for t, keeper, gone in stored if keeper == satellite]
+        born = [t for t, gone in mine if t <= slot and not 0 <= gone <= slot]
+        ages = [1 - (slot - t) / instance.num_slots for t in born]
+        seen += ages + [0.0] * (PAPER.satellite_items - len(ages))
+    return seen
+
+
 def test_what_is_seen_is_the_papers_state(instance: Instance) -> None:
     """In every slot heads see their content's attributes and the places of the environment."""
     scene = KnownProblems(instance, BLIND, whole=True).scene(1, np.random.default_rng(0))
-    satellites, stage, filled = Satellites(instance), Stage(scene), 0
-    assert scene.whole == satellites.places
+    stage, filled = Stage(scene), 0
+    assert scene.whole == satellites_in(instance)
     for slot in range(instance.num_slots):
         heads = np.flatnonzero(scene.problems.batch.release == slot)
         extent, places = more(stage.sight(slot, heads).content)
-        held = satellites.held(slot).reshape(satellites.num_clusters, -1)
         for row, f in enumerate(scene.problems.content[heads]):
             x = instance.contents[f]
             ends = [x["lat_start"], x["lat_end"], x["lon_start"], x["lon_end"]]
             expected = [x["id"] / 100, *(np.array(ends) / 180)]
             np.testing.assert_allclose(extent[row], expected, rtol=1e-6)
-            np.testing.assert_allclose(places[row], held[instance.cluster[f]], rtol=1e-6)
+            held = held_in(instance, slot, instance.cluster[f])
+            np.testing.assert_allclose(places[row], held, rtol=1e-6)
         filled = max(filled, int((places > 0).sum(axis=1).max(initial=0)))
         stage.enter(heads, np.full(len(heads), instance.num_slots))
         stage.serve(slot)
@@ -107,7 +120,7 @@ def test_the_papers_profile_sees_the_whole_state(config: Any, solver: Any, tmp_p
     config(profile="paper", steps=1).train(task, 0, out, lambda *_: None)
     agent = solver(out)
     tiny = generate(TINY, 0, "x")
-    assert agent.load(out)[0].shape.held == Satellites(tiny).places == (20, 3)
+    assert agent.load(out)[0].shape.held == satellites_in(tiny) == (20, 3)
     assert agent.supports(tiny) is None
     assert agent.solve(tiny, Budget(), 0).plan is not None
     other = generate(replace(TINY, satellite_items=2), 0, "x")

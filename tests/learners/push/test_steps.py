@@ -13,8 +13,8 @@ from learners.push.actor import Choosing
 from learners.push.maac import Lesson, MaacCourse
 from learners.push.mappo import MappoCourse
 from learners.push.networks.nets import Actor, Critic
-from learners.push.stage.episodes import perform
-from learners.push.stage.scene import Sight
+from learners.push.stage.scene import perform
+from learners.push.stage.view import Sight
 from opt_istn import registry
 from opt_istn.push.scenario import PRESETS, generate
 from opt_istn.training import Task
@@ -115,7 +115,7 @@ def course_of(method: str, **given: Any) -> Any:
 
 def compare(course: Any, other: Any) -> None:
     """Check that two courses have learned the same."""
-    assert course.entropy == pytest.approx(other.entropy, abs=1e-4)
+    assert course.told["entropy"] == pytest.approx(other.told["entropy"], abs=1e-4)
     for name, net in course.learned.items():
         pairs = zip(net.named_parameters(), other.learned[name].parameters(), strict=True)
         for (place, a), b in pairs:
@@ -149,7 +149,7 @@ def test_steps_of_maac_are_the_plain_ones() -> None:
     for k in range(4):
         for one in (course, other):
             one._learn(lesson, -lesson.delay, torch.Generator().manual_seed(k))
-    assert course.explained == pytest.approx(other.explained, abs=1e-3)
+    assert course.told["explained"] == pytest.approx(other.told["explained"], abs=1e-3)
     compare(course, other)
 
 

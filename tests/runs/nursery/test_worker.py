@@ -74,7 +74,7 @@ CRASHES = [
     ("Segfault", "killed by SIGSEGV\nlast output:\nabout to read address 0"),
     ("Exit", r"ended without an answer \(exit code 0\)"),
     ("SystemExits", "SystemExit: 3"),
-    ("Raises", "RuntimeError: no luck\n  File .*planted.py"),
+    ("Raises", r"RuntimeError: no luck \(planted.py, line \d+\)\n  File .*planted.py"),
     ("Unprintable", "Broken"),
     ("Murderer", "supervising process ended"),
     ("Parent", "left . process.* running; they were killed"),
