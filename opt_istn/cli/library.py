@@ -160,19 +160,33 @@ def add(
 
 def cite(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|HASH|RUNS", help="Entry of the library, or records.")
+        str,
+        typer.Argument(
+            metavar="NAME|HASH|RUNS|INSTANCE",
+            help="Entry of the library, records, or an instance.",
+        ),
     ],
+    certificate: Annotated[
+        str, typer.Argument(metavar="CERT", help="Certificate of an instance.")
+    ] = "",
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The best plan known.")] = "",
     folder: Folder = "",
 ) -> int:
-    """Print BibTeX and a sentence for LaTeX: of an entry, which is checked, or of your records.
+    """Print BibTeX and a sentence for LaTeX: of a library's entry, your records, or your bound.
 
     An entry goes by its name, or by the hash of its instance or certificate. Of records each
     instance gets a sentence with its value, what that rests on, and the gaps of heuristics and
-    agents; several of a preset another one with means and intervals.
+    agents; several of a preset another one with means and intervals. A bound of `prove` is given
+    as the instance and its certificate. Certificates are checked, except those that records name.
     """
+    from opt_istn.cli import prove
     from opt_istn.library import cite as citing
     from opt_istn.library import contribute, shelf
 
+    if certificate:
+        return _cite_bound(name, certificate, plan)
+    if prove.holds_instance(name):
+        raise InputError("", "expected its certificate after an instance", name)
     if placing.is_there(name):
         return _cite_runs(name)
     if "/" in name or name.endswith((".json", ".jsonl", ".gz")):
@@ -184,12 +198,36 @@ def cite(
         output.complain(f"{entry.name}: {wrong}")
         return 4
     year, by = contribute.since(kept, entry)[:4], contribute.keeper(kept, entry) if folder else ""
-    print(citing.bibtex(entry, year, by), citing.sentence(entry), sep="\n\n")
+    where = "own library" if by else ""
+    print(citing.bibtex(entry, year, by, where), citing.sentence(entry), sep="\n\n")
+    return 0
+
+
+def _cite_bound(instance: str, certificate: str, plan: str) -> int:
+    """Cite what a certificate, checked now, proves of an instance; exit code 4 if it is refused."""
+    from datetime import UTC, datetime
+
+    from opt_istn import problems, verifier
+    from opt_istn.library import cite as citing
+    from opt_istn.library import shelf
+
+    given = {"instance": instance, "certificate": certificate, "plan": plan}
+    paths = {what: Path(path) for what, path in given.items() if path}
+    loaded = problems.read_instance(instance)
+    name = loaded.name or loaded.sha256[:8]
+    try:
+        entry = shelf.entry_of(name, paths)
+    except verifier.Refused as refused:
+        output.complain(f"{certificate}: refused: {refused}")
+        return 4
+    year, where = str(datetime.now(UTC).year), "own certificate"
+    print(citing.bibtex(entry, year, where=where), citing.sentence(entry), sep="\n\n")
     return 0
 
 
 def _cite_runs(path: str) -> int:
-    from opt_istn.library import records
+    from opt_istn.library import lookup, records
+    from opt_istn.report import groups
     from opt_istn.runs import ledger
     from opt_istn.runs.audit import summarise
 
@@ -198,6 +236,8 @@ def _cite_runs(path: str) -> int:
     told = [*records.sentences(runs, path), *records.means(runs)]
     print(records.software(year), *told, sep="\n\n")
     output.advise(summarise(runs), [path])
+    for doubt in (*groups.twins(runs), *lookup.changed(runs, path)):
+        output.complain(doubt)
     return 0
 
 

@@ -14,6 +14,7 @@ from opt_istn.files import InputError, placing
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opt_istn.evidence.certificates import Proven
     from opt_istn.evidence.certify import Certified
     from opt_istn.problems import Document, Instance
     from opt_istn.runs.ledger import Record
@@ -48,12 +49,15 @@ def prove(
 ) -> int:
     """Write a certificate of the best bound that is found; it is checked before it is written.
 
+    The installed library is asked first, by the instance's hash: what proves more is taken.
     With -o a long search is kept in the folder CERT.search until it has met the best plan: killed,
     or out of time, and started again, it goes on.
     """
-    from opt_istn import files, problems, registry, verifier
+    from opt_istn import files, problems, verifier
     from opt_istn.cli import runs
+    from opt_istn.evidence import search
     from opt_istn.evidence.certificates import forget, is_kept, search_of
+    from opt_istn.library import lookup
 
     targets.check(
         targets.Target("--output", out, targets.CERTIFICATE),
@@ -64,20 +68,22 @@ def prove(
     known = _feasible(loaded, plan) if plan else None
     budget = runs.allowed(time_limit, None, None, jobs)
     keep = search_of(out) if out else None
-    with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
-        certificate, best = registry.prover(loaded.problem)(loaded, budget, known, keep)
-    if certificate is None:
-        output.complain(f"{instance}: no bound was found in time")
-        return 3
     try:
-        found = check(loaded, certificate, best)
+        with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
+            proof = search.best_proof(loaded, budget, known, lookup.given, keep)
+        found = {} if proof is None else _said(loaded, proof.proven, proof.plan)
     except verifier.Refused as refused:
         source = out or "the certificate just made"
         raise InputError("certificate", f"refused: {refused}", source) from None
+    if proof is None:
+        output.complain(f"{instance}: no bound was found in time")
+        return 3
     if out:
-        files.write_document(out, certificate)
-    if plan_out and best is not None:
-        best.write(plan_out)
+        files.write_document(out, proof.certificate)
+    if plan_out and proof.plan is not None:
+        proof.plan.write(plan_out)
+    if proof.whence:
+        found["from"] = proof.whence
     is_open = "bound" in found and not found.get("optimal")
     if not is_open:
         forget(keep)
@@ -86,7 +92,7 @@ def prove(
         return 0
     kept = str(keep) if is_kept(keep) else ""
     _print_found(found, loaded.problem)
-    output.wrote(*filter(None, (out, plan_out if best is not None else "", kept)))
+    output.wrote(*filter(None, (out, plan_out if proof.plan is not None else "", kept)))
     if is_open:
         how = "the same command with more time goes on" if kept else "it takes more time"
         output.complain(f"{instance}: bound proven, optimum not; {how}")
@@ -126,16 +132,18 @@ def certify(
 ) -> int:
     """Certify the instances of RUNS.jsonl; a certificate that is in DIR is not proven again.
 
+    The installed library is asked first, by hash: what proves more than the time allows is taken.
     The time limit is for each instance. Exit code 3 if one gets no certificate.
     """
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence import certify as certifying
+    from opt_istn.library import lookup
 
     records: list[Record] = []
     lacking = False
     budget = allowed(time_limit, None, None, jobs)
     with _interruptible(lambda: _so_far(len(records), folder)):
-        for found in certifying.certify_records(runs, folder, budget):
+        for found in certifying.certify_records(runs, folder, budget, give=lookup.given):
             lacking |= found.record is None
             records += [] if found.record is None else [found.record]
             _tell(found, json=json)
@@ -157,9 +165,11 @@ def _tell(found: "Certified", *, json: bool) -> None:
     said = [getattr(run, name, None) for name in names[2:-1]]
     reason = found.reason if run is None else run.error
     row = dict(zip(names, (found.instance, found.sha256, *said, reason), strict=True))
+    row["from"] = found.whence
     if json:
         output.as_json(row)
         return
+    row["from"] = found.whence and f"from {found.whence}"
     print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
     _tell_open(found)
 
@@ -191,9 +201,11 @@ def certify_run(
     """
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence.certify import certify_run
+    from opt_istn.library import lookup
     from opt_istn.runs import audit
 
-    found = certify_run(run, instance, path, allowed(time_limit, None, None, threads))
+    budget = allowed(time_limit, None, None, threads)
+    found = certify_run(run, instance, path, budget, lookup.given)
     made = found.record
     if made is None:
         output.complain(f"{path}: not written: {found.reason}")
@@ -204,6 +216,8 @@ def certify_run(
     told = {"certificate": made.certificate, "proven": made.bound, "proof_s": made.wall_s}
     if made.bound is None:
         told["proven"] = made.status
+    if found.whence:
+        told["from"] = found.whence
     return run, told | {"best_cost": known.best_cost, "standing": known.standing}
 
 
@@ -213,12 +227,13 @@ def certify_runs(
     """Certify the instances of a comparison; return the records, and whether one is lacking."""
     from opt_istn.cli.runs import allowed
     from opt_istn.evidence import certify as certifying
+    from opt_istn.library import lookup
 
     hashes = {run.sha256 for run in runs}
     budget = allowed(time_limit, None, None, jobs)
     records: list[Record] = []
     lacking = False
-    certified = certifying.certify_records(path, folder, budget, hashes)
+    certified = certifying.certify_records(path, folder, budget, hashes, lookup.given)
     with (
         _interruptible(lambda: _so_far(len(records), folder)),
         output.progress(f"{len(hashes)} certificates", quiet=False) as advance,
@@ -229,6 +244,8 @@ def certify_runs(
                 output.complain(f"{found.instance}: no certificate: {found.reason}")
             else:
                 records.append(found.record)
+                if found.whence:
+                    output.complain(f"{found.instance}: certificate from {found.whence}")
             _tell_open(found)
             advance(done / len(hashes))
     return records, lacking
@@ -246,7 +263,13 @@ def check(
     """
     from opt_istn.evidence import certificates
 
-    proven = certificates.check(instance, certificate)
+    return _said(instance, certificates.check(instance, certificate), plan)
+
+
+def _said(instance: "Instance", proven: "Proven", plan: "Document | None") -> dict[str, Any]:
+    """Return what an accepted certificate and, if there is one, a plan say."""
+    from opt_istn.evidence import certificates
+
     claim = {"bound": proven.bound} if proven.status is None else {str(proven.status): True}
     found: dict[str, Any] = {"instance": instance.sha256, "kind": proven.kind, **claim}
     if plan is not None:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from opt_istn import files, problems, registry, verifier
-from opt_istn.evidence import certificates
+from opt_istn import files, problems, verifier
+from opt_istn.evidence import certificates, search
 from opt_istn.evidence.certificates import Made, Proven
+from opt_istn.evidence.search import Found, Giver, nobody
 from opt_istn.evidence.sources import Loader, WrongInstanceError
 from opt_istn.files import InputError, placing
 from opt_istn.problems import Document, Instance
@@ -45,12 +46,15 @@ class Certified:
         The record of its certificate; None without one.
     reason
         Why there is none.
+    whence
+        Who kept the certificate, where it was neither proven now nor in the folder.
     """
 
     instance: str
     sha256: str
     record: Record | None = None
     reason: str = ""
+    whence: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -72,6 +76,8 @@ class Kept:
         How the certificate was proven; None if nobody says so.
     check_s
         Seconds that the verifier took.
+    whence
+        Who kept it before; empty if it was proven here.
     """
 
     proven: Proven
@@ -80,10 +86,15 @@ class Kept:
     cost: int | None
     made: Made | None
     check_s: float = field(compare=False)
+    whence: str = field(default="", compare=False)
 
 
 def certify_records(
-    path: str | Path, folder: str | Path, budget: Budget, only: Container[str] | None = None
+    path: str | Path,
+    folder: str | Path,
+    budget: Budget,
+    only: Container[str] | None = None,
+    give: Giver = nobody,
 ) -> Iterator[Certified]:
     """Certify every instance of a file of records, appending a record for each.
 
@@ -97,6 +108,8 @@ def certify_records(
         Limits the search for each certificate that is not there yet.
     only
         Hashes of the instances that are meant; None is all.
+    give
+        Asked for a certificate before any is proven; taken is what proves more.
 
     Raises
     ------
@@ -115,7 +128,7 @@ def certify_records(
             if only is None or known_run.sha256 in only:
                 groups.setdefault(known_run.sha256, []).append(known_run)
         for runs in groups.values():
-            found = _certify(runs, folder, budget, Loader(path))
+            found = _certify(runs, folder, budget, Loader(path), give)
             run = found.record
             known = None if run is None else file.find(run.key)
             if run is not None and known is not None and _same(known, run):
@@ -131,17 +144,21 @@ def _same(known: Record, new: Record) -> bool:
     return all(getattr(known, name) == getattr(new, name) for name in names)
 
 
-def _certify(runs: Sequence[Record], folder: str | Path, budget: Budget, load: Loader) -> Certified:
+def _certify(
+    runs: Sequence[Record], folder: str | Path, budget: Budget, load: Loader, give: Giver
+) -> Certified:
     """Return what becomes of the instance of some records."""
 
     def kept() -> tuple[Instance, Source, Kept | None]:
         instance, source = _loaded(runs, load)
-        return instance, source, keep(instance, folder, budget, _plans(instance, runs))
+        return instance, source, keep(instance, folder, budget, _plans(instance, runs), give)
 
     return _told(runs[0], kept)
 
 
-def certify_run(run: Record, instance: Instance, path: str | Path, budget: Budget) -> Certified:
+def certify_run(
+    run: Record, instance: Instance, path: str | Path, budget: Budget, give: Giver = nobody
+) -> Certified:
     """Prove a certificate of a run's instance and write it to a file of its own.
 
     Parameters
@@ -152,11 +169,13 @@ def certify_run(run: Record, instance: Instance, path: str | Path, budget: Budge
         Where the certificate is written.
     budget
         Limits the search; none of it is the run's time.
+    give
+        Asked for a certificate before one is proven.
     """
 
     def kept() -> tuple[Instance, Source, Kept | None]:
-        best, _ = _best(instance, list(_plans(instance, [run])))
-        return instance, run.source, _prove(instance, Path(path), budget, best)
+        best, _ = search.best(instance, list(_plans(instance, [run])))
+        return instance, run.source, _prove(instance, Path(path), budget, best, give)
 
     return _told(run, kept)
 
@@ -172,7 +191,7 @@ def _told(run: Record, kept: Callable[[], tuple[Instance, Source, Kept | None]])
         return Certified(name, sha256, reason=f"the prover failed: {error}")
     if found is None:
         return Certified(name, sha256, reason="no bound was found in time")
-    return Certified(name, sha256, _record(instance, source, found))
+    return Certified(name, sha256, _record(instance, source, found), whence=found.whence)
 
 
 def _record(instance: Instance, source: Source, kept: Kept) -> Record:
@@ -196,7 +215,8 @@ def _record(instance: Instance, source: Source, kept: Kept) -> Record:
         certificate=kept.sha256,
         wall_s=None if made is None else made.wall_s,
         time=_now() if made is None else made.time,
-        extra={"check_s": round(kept.check_s, 4), "threads": made and made.threads},
+        extra={"check_s": round(kept.check_s, 4), "threads": made and made.threads}
+        | ({"from": kept.whence} if kept.whence else {}),
         **where,
     )
     return judged(blank, instance, Outcome(_claims(kept)))
@@ -240,7 +260,11 @@ def _claims(kept: Kept) -> RawClaims:
 
 
 def keep(
-    instance: Instance, folder: str | Path, budget: Budget, plans: Iterable[Document] = ()
+    instance: Instance,
+    folder: str | Path,
+    budget: Budget,
+    plans: Iterable[Document] = (),
+    give: Giver = nobody,
 ) -> Kept | None:
     """Return the certificate of an instance in a folder, proven now if there is none.
 
@@ -248,6 +272,8 @@ def keep(
     ----------
     plans
         Plans that are known; infeasible ones do not matter.
+    give
+        Asked for a certificate where there is none that settles the instance.
 
     Raises
     ------
@@ -261,15 +287,17 @@ def keep(
     known = list(plans)
     if placing.is_there(beside):
         known.append(problems.read_plan(beside, instance.problem))
-    best, cost = _best(instance, known)
-    accepted = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
-    if accepted is not None:
-        accepted = _priced(instance, replace(accepted, plan=best, cost=cost))
-        if not _goes_on(accepted, budget):
-            return accepted
-    found = _prove(instance, path, budget, best, accepted)
-    if found is None or found is accepted:
-        return accepted
+    best, cost = search.best(instance, known)
+    found = _accepted(instance, path, certificates.made_path_of(folder, instance.sha256))
+    if found is not None:
+        found = _priced(instance, replace(found, plan=best, cost=cost))
+        found = _exchanged(instance, path, found, give) or found
+        if _goes_on(found, budget):
+            found = _prove(instance, path, budget, best, give, found)
+    else:
+        found = _prove(instance, path, budget, best, give)
+    if found is None:
+        return None
     if found.plan is not None:
         found.plan.write(beside)
     if found.made is not None:
@@ -285,48 +313,55 @@ def _goes_on(kept: Kept, budget: Budget) -> bool:
     return budget.time_s is None or budget.time_s >= _MORE * kept.made.wall_s + 1
 
 
+def _exchanged(instance: Instance, path: Path, kept: Kept, give: Giver) -> Kept | None:
+    """Write a given certificate in the place of one that proves less; None if there is none."""
+    settled = kept.proven.outcome(kept.cost) in search.SETTLED
+    given = None if settled else give(instance)
+    found = None if given is None else search.taken(instance, given, kept.plan)
+    if found is None or not search.more(found.proven, kept.proven):
+        return None
+    return _written(instance, path, found, 0, "")
+
+
 def _prove(
     instance: Instance,
     path: Path,
     budget: Budget,
     best: Document | None,
+    give: Giver,
     before: Kept | None = None,
 ) -> Kept | None:
-    """Search for a certificate, let the verifier check it, and write it; None without one.
+    """Write the best certificate that is given or found in time; None without one.
 
-    One that proves less than what is there `before` is not written, and that one returned.
+    What is there `before` stays, and is returned, if it proves more.
     """
-    search = registry.prover(instance.problem)  # its import is not part of the search
-    began, clock = _now(), time.monotonic()
-    keep = certificates.search_of(path)
-    certificate, better = search(instance, budget, best, keep)
-    wall_s = time.monotonic() - clock
-    if certificate is None:
-        return None
-    clock = time.monotonic()
-    proven = certificates.check(instance, certificate)
-    check_s = time.monotonic() - clock
-    if before is not None and _is_less(proven, before.proven):
+    began, keep = _now(), certificates.search_of(path)
+    found = search.best_proof(instance, budget, best, give, keep)
+    if found is None:
         return before
-    files.write_document(path, certificate)
-    sha256, where = certificates.file_sha256(path), environment.capture()
-    names = ("packages", "cpu", "commit", "dirty")
-    made = Made(
-        certificate=sha256,
-        wall_s=wall_s,
-        threads=budget.threads,
-        time=began,
-        **{name: where[name] for name in names},
-    )
-    plan, cost = _best(instance, [plan for plan in (best, better) if plan is not None])
-    if proven.outcome(cost) not in _OPEN:
+    if found.settles:
         certificates.forget(keep)
-    return _priced(instance, Kept(proven, sha256, plan, cost, made, check_s))
+    if before is not None and search.more(before.proven, found.proven):
+        return before
+    return _written(instance, path, found, budget.threads, began)
 
 
-def _is_less(one: Proven, other: Proven) -> bool:
-    """Return whether the bound of one certificate is below that of another."""
-    return one.bound is not None and other.bound is not None and one.bound < other.bound
+def _written(instance: Instance, path: Path, found: Found, threads: int, began: str) -> Kept:
+    """Write an accepted certificate; how it was made is known if that was now."""
+    files.write_document(path, found.certificate)
+    sha256, made = certificates.file_sha256(path), None
+    if found.wall_s is not None:
+        where = environment.capture()
+        names = ("packages", "cpu", "commit", "dirty")
+        made = Made(
+            certificate=sha256,
+            wall_s=found.wall_s,
+            threads=threads,
+            time=began,
+            **{name: where[name] for name in names},
+        )
+    values = (found.proven, sha256, found.plan, found.cost, made, found.check_s, found.whence)
+    return _priced(instance, Kept(*values))
 
 
 def _priced(instance: Instance, kept: Kept) -> Kept:
@@ -347,16 +382,3 @@ def _accepted(instance: Instance, path: Path, made: Path) -> Kept | None:
         return None
     check_s, sha256 = time.monotonic() - clock, certificates.file_sha256(path)
     return Kept(proven, sha256, None, None, certificates.read_made(made, sha256), check_s)
-
-
-def _best(instance: Instance, plans: Sequence[Document]) -> tuple[Document | None, int | None]:
-    """Return the cheapest feasible plan and its evaluated cost."""
-    feasible: list[tuple[int, Document]] = []
-    for plan in plans:
-        judged = problems.get(instance.problem).evaluate(instance, plan)
-        if not judged.violations and judged.cost is not None:
-            feasible.append((judged.cost, plan))
-    if not feasible:
-        return None, None
-    cost, best = min(feasible, key=lambda pair: pair[0])
-    return best, cost

@@ -5,7 +5,7 @@ and compares.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,8 +200,18 @@ def derive(library: Library, name: str, note: str = "") -> Entry:
     InputError
         If a file is damaged.
     """
-    paths = library.paths(name)
-    instance = problems.read_instance(library.instance_path(name))
+    return entry_of(name, library.paths(name), note)
+
+
+def entry_of(name: str, paths: Mapping[str, Path], note: str = "") -> Entry:
+    """Return the entry of files that lie anywhere, all of them checked now; as `derive`.
+
+    Parameters
+    ----------
+    paths
+        Those of ``instance``, and of ``plan`` and ``certificate`` if there are such.
+    """
+    instance = problems.read_instance(paths["instance"])
     began = time.process_time()
     cost = proven = None
     if "plan" in paths:

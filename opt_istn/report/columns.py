@@ -72,6 +72,8 @@ class Table:
         Rows map column names to plain values; None where there is none.
     notes
         How the numbers are defined, one sentence each.
+    twins
+        A line about every name that several instances have.
     """
 
     headline: str
@@ -81,6 +83,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    twins: tuple[str, ...] = ()
 
     def blocks(self, rows: Sequence[Row]) -> dict[str, list[Column]]:
         """Return the columns for people that hold something in `rows`, by block."""
@@ -128,6 +131,7 @@ def row_of(
         "missing": len(series.missing),
         "runs": len(runs),
         "failed": len(series.failed),
+        "charged": series.charged,
         "feasible": series.answered,
         "solved": len(series.solved),
         "proved": len(series.proved),
@@ -218,6 +222,7 @@ def columns_of(
         _counted("missing", "missing", wanted=short),
         _plain("runs", "runs", "quality"),
         _counted("failed", "failed", wanted=failing),
+        _plain("charged", "charged the reference"),
         Column("feasible", "plan %", lambda row: f"{100 * row['feasible']:.0f}", "quality"),
         *_spread_columns("left", "% of the saving left"),
         _scaled(rows, "left_least_percent", "at least", 1.0, "quality" * bounded, digits=2),

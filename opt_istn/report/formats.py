@@ -68,8 +68,10 @@ def _paragraphs(table: Table) -> list[tuple[str, str, list[str]]]:
     failed = sum(len(incident.instances) for incident in table.failures)
     empty = sum(len(incident.instances) for incident in table.without_plan)
     disputed = [printable(line) for line in table.disputes]
+    twins = [printable(line) for line in table.twins]
     found = [
         (f"Disputed: {len(disputed)}", "red", disputed),
+        (f"Shared names: {len(twins)}", "yellow", twins),
         (f"Failed: {failed}", "red", _listed(table.failures)),
         (f"Without a plan: {empty}", "yellow", _listed(table.without_plan)),
     ]
@@ -207,6 +209,7 @@ def _json(table: Table) -> str:
     document = {
         "headline": table.headline,
         "disputes": table.disputes,
+        "shared_names": table.twins,
         "failures": [asdict(incident) for incident in table.failures],
         "without_plan": [asdict(incident) for incident in table.without_plan],
         "columns": [{"name": column.name, "title": column.title} for column in table.columns],

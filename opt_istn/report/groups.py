@@ -28,11 +28,14 @@ class Group:
         Of the group.
     instances
         Hashes, in order of first appearance.
+    whole
+        Name and number of instances of the group that it is a part of, if it is one.
     """
 
     problem: str
     name: str
     instances: tuple[str, ...]
+    whole: tuple[str, int] | None = None
 
 
 def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
@@ -62,7 +65,8 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
         for sha256 in group.instances:
             for text, own in solvers[sha256].items():
                 mine[text] += own
-        return [Series(group.name, x, tuple(y), known, group.instances) for x, y in mine.items()]
+        same = (group.instances, group.whole)
+        return [Series(group.name, x, tuple(y), known, *same) for x, y in mine.items()]
 
     groups = groups_of(runs, by)
     seen = {frozenset(group.instances) for group in groups}
@@ -76,18 +80,28 @@ def every_series(records: Iterable[Record], by: By = "group") -> list[Series]:
 
 
 def _parts(group: Group, own: Sequence[Series], seen: set[frozenset[str]]) -> Iterator[Group]:
-    """Yield what series that miss instances have: there they are compared with all the others."""
+    """Yield what series that miss instances have: there they are compared with all the others.
+
+    Certificates are nothing to compare: those of a part of the instances make no part.
+    """
     for series in own:
+        if series.certifies:
+            continue
         covered = tuple(key for key in group.instances if key in series.covered)
         if frozenset(covered) not in seen:
             seen.add(frozenset(covered))
-            name = f"{group.name}: {len(covered)} of {len(group.instances)} instances"
-            yield Group(group.problem, name, covered)
+            number = len(group.instances)
+            name = f"{group.name}: {len(covered)} of {number} instances"
+            yield Group(group.problem, name, covered, (group.name, number))
 
 
 def groups_of(runs: Sequence[Record], by: By = "group") -> list[Group]:
-    """Return the groups of instances; of groups with the same instances only the first."""
-    name = group_name if by == "group" else _instance_names(runs)
+    """Return the groups of instances; of groups with the same instances only the first.
+
+    Instances of a group that share a name are one another's changed copies: averaged they would
+    count twice, so that each is a group of its own.
+    """
+    name = _group_names(runs) if by == "group" else _instance_names(runs)
     presets: set[tuple[str, str]] = set()
     found: dict[tuple[str, str, bool], dict[str, None]] = defaultdict(dict)
     for run in runs:
@@ -148,6 +162,38 @@ def group_name(run: Record) -> str:
         return re.sub(r"/(seed)?[-=_ ]?\d+$", "", run.instance) or run.problem
     changes = ", ".join(f"{key}={value}" for key, value in sorted(source.overrides.items()))
     return f"{source.preset} ({changes})" if changes else source.preset
+
+
+def _group_names(runs: Sequence[Record]) -> Callable[[Record], str]:
+    """Return how instances are grouped: as `group_name` says, apart where they share a name."""
+    hashes = defaultdict(set)
+    for run in runs:
+        hashes[run.problem, group_name(run), run.instance].add(run.sha256)
+
+    def name(run: Record) -> str:
+        text = group_name(run)
+        shared = run.instance and len(hashes[run.problem, text, run.instance]) > 1
+        return f"{run.instance} {run.sha256[:8]}" if shared else text
+
+    return name
+
+
+def twins(runs: Sequence[Record]) -> tuple[str, ...]:
+    """Return a line for each name that several instances have, with the beginnings of their hashes.
+
+    Presets with other parameters say so themselves: that their instances share names is no news.
+    """
+    places: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+    for run in runs:
+        made = "" if run.source.preset is None else group_name(run)
+        own = places[run.problem, run.instance]
+        own[run.sha256] = made or own.get(run.sha256, "")
+    return tuple(
+        f"{name or 'an instance without a name'}: {len(own)} instances have this name and are kept "
+        f"apart: sha256 {', '.join(sha256[:8] for sha256 in own)}"
+        for (_, name), own in places.items()
+        if len(own) > 1 and ("" in own.values() or len(set(own.values())) < len(own))
+    )
 
 
 def _instance_names(runs: Sequence[Record]) -> Callable[[Record], str]:

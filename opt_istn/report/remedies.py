@@ -13,6 +13,10 @@ PROOF = (
     "what is claimed or agreed gets a proof that strangers check by "
     "`opt-istn certify RUNS.jsonl --certificates DIR`"
 )
+LONGER = (
+    "a certificate proves less than is claimed: once its file in DIR is deleted, `opt-istn certify "
+    "RUNS.jsonl --certificates DIR` may prove more, if its `--time-limit` is longer than before"
+)
 
 
 def lacking(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
@@ -20,8 +24,12 @@ def lacking(known: Iterable[InstanceSummary]) -> tuple[str, ...]:
     every = list(known)
     unbound = any(one.best_bound is None and one.standing == Standing.OPEN for one in every)
     unproven = any(
-        one.standing in (Standing.CLAIMED, Standing.AGREED) and registry.has_prover(one.problem)
+        one.standing in (Standing.CLAIMED, Standing.AGREED)
+        and one.partial is None
+        and registry.has_prover(one.problem)
         for one in every
     )
-    found = (*((BOUND,) if unbound else ()), *((PROOF,) if unproven else ()))
+    short = any(one.partial is not None for one in every)
+    lacks = ((BOUND, unbound), (PROOF, unproven), (LONGER, short))
+    found = [text for text, lacking in lacks if lacking]
     return tuple(f"{text[:1].upper()}{text[1:]}." for text in found)

@@ -128,6 +128,7 @@ def table_of(
         columns=columns.columns_of(rows, renamed.values(), against, cite=cite),
         rows=tuple(rows),
         notes=(*_notes(rows, against), *((CITED,) if cite else ()), *_remedies(every)),
+        twins=groups.twins([run for series in every for run in series.runs]),
     )
 
 

@@ -36,6 +36,22 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True)
+class Partial:
+    """A certificate that proves less than is claimed of its instance.
+
+    Parameters
+    ----------
+    certificate
+        SHA-256 of its file.
+    bound
+        What it proves: no plan costs less, in the problem's integer unit.
+    """
+
+    certificate: str
+    bound: int
+
+
+@dataclass(frozen=True)
 class InstanceSummary:
     """What is known about one instance.
 
@@ -59,6 +75,10 @@ class InstanceSummary:
         A line about every claim in dispute.
     certificate
         SHA-256 of the certificate behind `status`, or behind `best_bound`; None if there is none.
+    solvers
+        Ids of the solvers behind `status`, or behind `best_bound`, in alphabetical order.
+    partial
+        Where `certificate` is None: the best of those that prove less; None if there is none.
     """
 
     problem: str
@@ -72,6 +92,8 @@ class InstanceSummary:
     proofs: tuple[str, ...]
     disputes: tuple[str, ...]
     certificate: str | None = None
+    solvers: tuple[str, ...] = ()
+    partial: Partial | None = None
 
     @property
     def certified(self) -> bool:
@@ -141,6 +163,8 @@ def _summary(runs: Sequence[Record], against: Mapping[int, _Against]) -> Instanc
     bound = max((run.bound for run in believed if run.bound is not None), default=None)
     status = _status(believed, cost, bound)
     proving = [run for run in believed if _proves(run, status, cost)]
+    behind = proving or [run for run in believed if bound is not None and run.bound == bound]
+    certificate = min((run.certificate for run in behind if run.certificate), default=None)
     cores = {_core(run) for run in proving} - {""}
     disputes = [(runs[i], found.reason) for i, found in against.items() if not found.refuted]
     disputed, first = bool(disputes), runs[0]
@@ -155,13 +179,20 @@ def _summary(runs: Sequence[Record], against: Mapping[int, _Against]) -> Instanc
         cores=tuple(sorted(cores)),
         proofs=tuple(sorted({run.proof for run in proving if run.proof})),
         disputes=tuple(f"{_who(run)} {reason}" for run, reason in disputes[:_MAX_DISPUTES]),
-        certificate=_certificate(proving or [run for run in believed if run.bound == bound]),
+        certificate=certificate,  # the first by hash where there are several
+        solvers=tuple(sorted({run.solver for run in behind})),
+        partial=None if certificate else _partial(believed),
     )
 
 
-def _certificate(runs: Sequence[Record]) -> str | None:
-    """Return the certificate that some runs name, the first by hash where they name several."""
-    return min((run.certificate for run in runs if run.certificate), default=None)
+def _partial(runs: Sequence[Record]) -> Partial | None:
+    """Return the certificate of some runs that proves the most, the first by hash of equals."""
+    found = [
+        Partial(run.certificate, run.bound)
+        for run in runs
+        if run.certificate and run.bound is not None
+    ]
+    return min(found, key=lambda one: (-one.bound, one.certificate), default=None)
 
 
 def _standing(

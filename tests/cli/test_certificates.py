@@ -4,11 +4,15 @@ import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opt_istn import registry
+from opt_istn import problems, registry
 from opt_istn.evidence import certificates
+from opt_istn.evidence.search import Given
+from opt_istn.library import cite, lookup
+from opt_istn.version import full_version
 from tests.planted import OPTIMUM, best_plan, long_plan, tiny
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -169,3 +173,102 @@ def test_compare_exits_with_3_if_a_certificate_is_lacking(
     code, out, err = cli("compare", "tiny.json", *words)
     assert (code, "1 instance: 0 certified" in out) == (3, True)
     assert "no certificate: no bound was found in time" in err
+
+
+def test_an_installed_certificate_is_taken_instead_of_a_search(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What settles an instance of the library is found by hash; both commands say from where."""
+    name = "jutap-tiny-0"
+    monkeypatch.setattr(registry, "prover", lambda _: pytest.fail("it was proven again"))
+    assert cli("library", "get", name, "-o", "got")[0] == 0
+    cli("compare", "jutap-tiny", "--solvers", "jutap.straight", "-o", "runs.jsonl")
+    code, out, _ = cli("certify", "runs.jsonl", "--certificates", "certs", "--json")
+    said = json.loads(out)
+    assert (code, said["status"], said["bound"]) == (0, "optimal", said["cost"])
+    assert said["from"] == f"the installed library, entry {name}"
+    assert said["certificate"] == certificates.file_sha256(f"got/{name}.cert.json.gz")
+    assert cli("verify", "runs.jsonl", "--certificates", "certs")[0] == 0
+    prove = ("prove", f"got/{name}.json.gz", "-o", "own.cert.json.gz", "--plan-output", "own.json")
+    code, out, _ = cli(*prove, "--json")
+    said = json.loads(out)
+    assert (code, said["optimal"], said["from"]) == (
+        0,
+        True,
+        f"the installed library, entry {name}",
+    )
+    assert cli("verify", f"got/{name}.json.gz", "own.cert.json.gz", "own.json")[0] == 0
+    assert not Path("own.cert.json.gz.search").exists()
+
+
+def _weaker(less: int) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(_text("tiny.cert.json.gz"))
+    return {**document, "claim": {"bound": OPTIMUM - less}}
+
+
+@pytest.mark.parametrize(("given", "proven"), [(5, 9), (5, 1), (5, None), (None, 9)])
+def test_the_certificate_that_proves_more_is_taken(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, given: int | None, proven: int | None
+) -> None:
+    """A bound that is given and settles nothing is exchanged for a better one found in time."""
+    kept = None if given is None else Given(_weaker(given), None, "a shelf")
+    made = None if proven is None else _weaker(proven)
+    monkeypatch.setattr(lookup, "given", lambda _: kept)
+    monkeypatch.setattr(registry, "prover", lambda _: lambda *_: (made, None))
+    best = min(less for less in (given, proven) if less is not None)
+    whence = "a shelf" if best == given else ""
+    code, out, _ = cli("prove", "tiny.json", "-o", "own.json", "--json")
+    said = json.loads(out)
+    assert (code, said["bound"], said.get("from", "")) == (0, OPTIMUM - best, whence)
+    cli("compare", "tiny.json", "--solvers", "tests.planted:Honest", "-o", "runs.jsonl")
+    certify = ("certify", "runs.jsonl", "--certificates", "certs", "--json")
+    said = json.loads(cli(*certify)[1])
+    assert (said["bound"], said["from"]) == (OPTIMUM - best, whence)
+    monkeypatch.setattr(lookup, "given", lambda _: Given(_weaker(0), None, "another shelf"))
+    said = json.loads(cli(*certify)[1])
+    assert (said["bound"], said["from"]) == (OPTIMUM, "another shelf"), "what is kept proves less"
+
+
+def test_a_bound_of_ones_own_is_cited(cli: Cli) -> None:
+    """Alone, with the best plan, with a worse one; BibTeX and the sentence name one version."""
+    files = ("tiny.json", "tiny.cert.json.gz")
+    sha256 = certificates.file_sha256(files[1])
+    value = f"${OPTIMUM / 1e6:.6f}$"
+    for plan, said in (
+        ((), f"has no plan that costs less than {value} (certificate"),
+        (("best.json",), f"has the optimal cost {value} (certified: certificate"),
+        (("long.json",), f"and none costs less than {value} (bounded: certificate"),
+    ):
+        code, out, err = cli("cite", *files, *plan)
+        assert (code, err) == (0, "")
+        bib, sentence = out.split("\n\n")
+        assert said in sentence
+        assert sha256 in bib
+        assert sha256[:16] in sentence
+        assert "author" not in bib, "nobody but its prover knows who that is"
+        version = f"opt-istn {cite.tex(full_version())}"
+        assert version in bib
+        assert version in sentence
+        assert f"\\cite{{{bib.partition('{')[2].partition(',')[0]}}}." in sentence
+    Path("high.json").write_text(json.dumps(_weaker(-1)))
+    assert cli("cite", "tiny.json", "high.json")[0] == 4
+    code, out, err = cli("cite", "tiny.json")
+    assert (code, out) == (2, "")
+    assert err == "opt-istn: tiny.json: expected its certificate after an instance\n"
+
+
+def test_an_instance_changed_by_hand_is_told_when_it_is_cited(cli: Cli) -> None:
+    """Both hashes of a name, and the hash that preset and seed of its origin give."""
+    cli("generate", "jutap-tiny", "--seed", "0", "-o", "a.json")
+    document = json.loads(Path("a.json").read_text())
+    document["cost"]["geo_stay"] += 1
+    Path("b.json").write_text(json.dumps(document))
+    cli("compare", "a.json", "b.json", "--solvers", "jutap.value-iteration", "-o", "runs.jsonl")
+    code, out, err = cli("cite", "runs.jsonl")
+    a, b = (problems.read_instance(path).sha256[:8] for path in ("a.json", "b.json"))
+    assert (code, out.count("Instance "), "Over " in out) == (0, 2, False)
+    assert f"2 instances have this name and are kept apart: sha256 {a}, {b}" in err
+    assert (
+        f"b.json: sha256 {b} is not what its origin, jutap-tiny with seed 0, generates: {a}" in err
+    )
+    assert "a.json: sha256" not in err

@@ -35,7 +35,7 @@ SEEDS, LONG = range(100), range(2)  # whose records are verified; a certificate 
 GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/certificates.md": (
         *("Certificates: bounds that a stranger can check", "The file"),
-        *("Beside records", "The library"),
+        *("Beside records", "What is installed comes first", "The library"),
     ),
     "docs/decisions/README.md": ("Decisions",),
     "docs/decisions/certificates.md": ("Certificates of our own",),
@@ -45,7 +45,7 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/own-agent.md": ("An agent of stable-baselines3", "For the referee"),
     "docs/tutorials/bound.md": (
         *("A bound with its certificate", "Certificates of a whole comparison"),
-        *("Certificates that are installed", "The sentence"),
+        *("Certificates that are installed", "What `cite` says of records", "The sentence"),
     ),
     "docs/commands.md": ("Proofs",),
     "docs/reliability.md": ("Who decides what", "What is not promised"),

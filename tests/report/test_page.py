@@ -101,7 +101,7 @@ def test_page_holds_everything(whole: Page) -> None:
     ]
     assert "2 agreed (two different cores)" in made.text
     assert f"sha256 {'00000000' * 8}" in made.text
-    assert "has the optimum 100, proven independently by CP-SAT and jutap passes" in made.text
+    assert "has the optimum 100, proven independently by jutap.cpsat and jutap.labels" in made.text
     assert "a processor" in made.text
     rows = made.source.split("<details>")[-1]
     assert rows.count("<tr class") == len(comparison())
@@ -137,7 +137,7 @@ def test_a_report_has_its_own_title(tmp_path: Path, page: Any) -> None:
 
 
 def test_a_certificate_is_cited(page: Any) -> None:
-    """Where there is a certificate, its hash is cited rather than the cores."""
+    """Where there is a certificate, its hash is cited rather than the solvers."""
     runs = [changed(run, certificate="c" * 64) if run.bound == 100 else run for run in comparison()]
     text = page(runs).text
     assert f"has the optimum 100, proven by a certificate (sha256 {'c' * 64})" in text

@@ -152,6 +152,9 @@ class Series:
         What is known of each instance, by hash.
     instances
         Hashes of all instances of the group.
+    whole
+        Name of the group that this one is a part of, and how many instances that has; None if this
+        one is whole.
     """
 
     group: str
@@ -159,6 +162,7 @@ class Series:
     runs: tuple[Record, ...]
     known: Mapping[str, Known]
     instances: tuple[str, ...]
+    whole: tuple[str, int] | None = None
 
     @cached_property
     def covered(self) -> frozenset[str]:
@@ -185,6 +189,11 @@ class Series:
         """What the solver declares to know when it decides."""
         return next((run.knows for run in self.runs if run.knows), "")
 
+    @property
+    def certifies(self) -> bool:
+        """Whether these are records of certificates rather than runs of a solver."""
+        return all(run.certificate for run in self.runs)
+
     @cached_property
     def failed(self) -> list[Record]:
         """Runs that crashed, were killed or are refuted."""
@@ -205,12 +214,25 @@ class Series:
         """Runs whose outcome is the instance's proven one, whoever proved it."""
         return [run for run in self.runs if is_solved(run, self.known[run.sha256].summary)]
 
+    @cached_property
+    def empty(self) -> list[Record]:
+        """Runs without a plan, on instances that are not proven to have none."""
+        known = self.known
+        return [
+            run
+            for run in self.runs
+            if not has_plan(run) and not is_solved(run, known[run.sha256].summary)
+        ]
+
     @property
     def answered(self) -> float:
         """Share of runs that have a plan, or whose proven outcome is that there is none to have."""
-        known = self.known
-        told = (has_plan(run) or is_solved(run, known[run.sha256].summary) for run in self.runs)
-        return sum(told) / len(self.runs)
+        return (len(self.runs) - len(self.empty)) / len(self.runs)
+
+    @property
+    def charged(self) -> int:
+        """Number of runs without a plan that are charged the reference."""
+        return sum(not has_plan(run) for run, _, _ in self._charged)
 
     @cached_property
     def agreed(self) -> list[Record]:

@@ -55,7 +55,8 @@ def write_page(records: Iterable[Record], path: str | Path, seed: int = 0, title
         html.section("runs", "All runs", *backing.details(runs, known)),
     ]
     told = [
-        *_disputes(table.disputes),
+        *_listed("Disputed claims", table.disputes, "disputes"),
+        *_listed("Shared names", table.twins, "twins"),
         *_incidents("Failed runs", table.failures, "failures"),
         *_incidents("Runs without a plan", table.without_plan, "empty"),
     ]
@@ -95,10 +96,10 @@ def _scope(every: Sequence[Series], runs: Sequence[Record]) -> str:
     return f"{solvers} solvers on {count} group{'' if count == 1 else 's'} of instances{when}."
 
 
-def _disputes(lines: Sequence[str]) -> list[Node]:
+def _listed(title: str, lines: Sequence[str], class_: str) -> list[Node]:
     if not lines:
         return []
-    head = node("h2", f"Disputed claims: {len(lines)}", id="disputes")
+    head = node("h2", f"{title}: {len(lines)}", id=class_)
     return [node("section", head, html.listing(lines), class_="failures")]
 
 

@@ -47,7 +47,7 @@ def bounds(every: Sequence[Series], runs: Sequence[Record]) -> list[Node]:
             "p",
             "A value is certified by an accepted certificate, agreed if engines of two different "
             "cores end at the same integer, claimed if only one does. Cite the instance by its "
-            "hash, the integer, and the cores.",
+            "hash, the integer, and the solvers.",
         ),
         *(node("p", told) for told in lacking(known.values())),
         node("p", _units(runs), class_="dim"),
@@ -78,7 +78,7 @@ def _citation(summary: InstanceSummary, runs: Sequence[Record]) -> str:
     version = next((run.packages.get("opt-istn") for run in runs if run.packages), None)
     commit = next((run.commit for run in runs if run.commit), "")
     made = " ".join(part for part in (version, f"commit {commit[:12]}" if commit else "") if part)
-    proof = f"independently by {' and '.join(summary.cores)}"
+    proof = f"independently by {' and '.join(summary.solvers)}"
     if summary.certified:
         known = (run.certificate for run in runs if run.sha256 == summary.sha256)
         proof = f"by a certificate (sha256 {', '.join(sorted(set(filter(None, known))))})"

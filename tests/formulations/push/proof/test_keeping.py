@@ -249,7 +249,11 @@ def test_a_finished_search_leaves_no_torn_file(tmp_path: Path) -> None:
 def test_the_command_is_killed_and_goes_on(tmp_path: Path) -> None:
     """Users that are done stay as they are; the one that was open is gone on with."""
     generate(PRESETS["push-paper"], 0, "paper").write(tmp_path / "i.json")
-    command = [sys.executable, "-m", "opt_istn", "prove", "i.json", "-o", "c.json"]
+    program = (
+        "from opt_istn.library import lookup; lookup.given = lambda _: None; "  # it has this proof
+        "from opt_istn.cli import main; raise SystemExit(main(['prove', 'i.json', '-o', 'c.json']))"
+    )
+    command = [sys.executable, "-c", program]
     folder = tmp_path / "c.json.search"
     process = subprocess.Popen(command, cwd=tmp_path, start_new_session=True)
     while not (folder / "user-2.json.gz").exists():
