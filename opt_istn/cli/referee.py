@@ -156,7 +156,7 @@ def bundle(
     from opt_istn.evidence import bundle as bundling
     from opt_istn.runs import ledger
 
-    targets.check(targets.Target("--output", out), inputs=files)
+    targets.check(targets.Target("--output", out, targets.ARCHIVE), inputs=files)
     records = ledger.read_all(files)  # once: a file may be a pipe
     clusters.tell(records)
     made = asdict(bundling.write(records, out, folder, files))

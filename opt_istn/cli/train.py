@@ -74,7 +74,8 @@ def train(
         raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
     read = [source, *targets.named(agent, *(set_ or []))]
     own = _own(out, seed, seeds, shard)
-    targets.check(*(targets.Target("--output", str(p)) for p in own.values()), inputs=read)
+    goals = [targets.Target("--output", str(path), targets.ARCHIVE) for path in own.values()]
+    targets.check(*goals, inputs=read)
     _expect_room(f"{out}.checkpoint")
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)

@@ -15,9 +15,11 @@ from typing import NamedTuple
 from opt_istn.files import InputError, placing
 
 RECORDS, INSTANCE, PLAN, CERTIFICATE = "records", "an instance", "a plan", "a certificate"
+ARCHIVE = "an agent or another archive"  # agents and bundles are zip files
 _BEGINNING = 1 << 16  # bytes that are looked at
 _FORMAT = re.compile(rb'"format"\s*:\s*"([a-z/-]+)"')
 _OURS = "opt-istn/"
+_ZIP = b"PK\x03\x04"
 _NAMES = {f"{_OURS}run": RECORDS, f"{_OURS}certificate": CERTIFICATE}
 
 
@@ -82,7 +84,10 @@ def named(*texts: str) -> Iterator[str]:
 
 def kind_of(path: str | Path) -> str:
     """Return what a file of ours holds; empty for other files, and what cannot be read."""
-    match = _FORMAT.search(_beginning(path))
+    data = _beginning(path)
+    if data.startswith(_ZIP):
+        return ARCHIVE
+    match = _FORMAT.search(data)
     if match is None:
         return ""
     name = match[1].decode()
@@ -99,14 +104,15 @@ def kind_of(path: str | Path) -> str:
 
 
 def _beginning(path: str | Path) -> bytes:
-    """Return the first bytes, decompressed, of a file of text; nothing of another."""
+    """Return the first bytes, decompressed, of an archive or of a document; nothing of another."""
     try:
         with open(path, "rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             data = (gzip.GzipFile(fileobj=raw) if packed else raw).read1(_BEGINNING)
     except (OSError, EOFError, zlib.error):
         return b""
-    return data if data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{") else b""
+    document = data.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{")
+    return data if document or data.startswith(_ZIP) else b""
 
 
 def _same(one: str, other: str) -> bool:

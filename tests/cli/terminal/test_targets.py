@@ -17,6 +17,7 @@ from opt_istn.files import InputError
 from tests.planted import tiny
 
 RUNS = b'{"format":"opt-istn/run","version":2}\n' * 2
+AGENT = Path(__file__).parents[2] / "golden" / "dqn.pt"
 CERTIFICATE = b'{\n "format": "opt-istn/certificate",\n "version": 1\n}\n'
 COMMANDS = {  # what each writes to {out}, from tiny.json and runs.jsonl
     "generate": "generate jutap-tiny --seed 0 -o {out}",
@@ -61,13 +62,14 @@ def _refused(command: str, out: str, capsys: pytest.CaptureFixture[str]) -> str:
 def test_no_command_writes_over_what_it_does_not_write(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An instance, records, packed too, and a certificate stay unless their like is written."""
+    """Records, packed too, an agent and other files stay unless their like is written."""
     shutil.copy("tiny.json", "other.json")
+    shutil.copy(AGENT, "other.pt")
     Path("packed.gz").write_bytes(gzip.compress(RUNS))
     held = {"other.json": "instance", "tiny.cert.json": "certificate"}
-    held |= dict.fromkeys(("runs.jsonl", "packed.gz"), "records")
+    held |= dict.fromkeys(("runs.jsonl", "packed.gz"), "records") | {"other.pt": "archive"}
     own = {"generate": "instance", "compare": "records", "prove": "certificate"}
-    own["solve --certificate"] = "certificate"
+    own |= {"solve --certificate": "certificate", "train": "archive", "bundle": "archive"}
     for out, kind in held.items():
         if own.get(name) != kind:
             _refused(COMMANDS[name], out, capsys)
