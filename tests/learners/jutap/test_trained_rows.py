@@ -37,7 +37,8 @@ SEEDS = range(3)
 
 
 def from_start(cell: int) -> Instance:
-    return replace(MAP, start=cell, start_link=int(MAP.strongest[cell]))
+    name = f"tiny-from-{cell}"  # instances that share one are kept apart
+    return replace(MAP, name=name, start=cell, start_link=int(MAP.strongest[cell]))
 
 
 STARTS = [cell for cell in range(MAP.num_cells) if cell != MAP.end]
