@@ -12,6 +12,7 @@ from opt_istn.report.columns import Table
 from opt_istn.report.groups import group_name
 from opt_istn.report.table import gap_table, render
 from opt_istn.runs import ledger
+from opt_istn.runs.audit import summarise
 from opt_istn.runs.ledger import Record
 
 HERE = Path(__file__).parent
@@ -33,6 +34,27 @@ def page(
     table = render(gap_table(runs, against=against), "markdown")
     parts = (f"# {title}\n", f"{words}\n", table, *((more,) if more else ()))
     return "\n".join((*parts, f"## Runs\n\n{provenance(runs)}\n"))
+
+
+def mark(runs: Sequence[Record], records: Path) -> str:
+    """Return a comment that counts what records say of their instances, for the tests."""
+    found = summarise(runs)
+    counts = {
+        "certified": sum(x.certified for x in found),
+        "agreed": sum(x.agreed for x in found),
+    }
+    root = HERE.parent
+    where = (records.relative_to(root) if records.is_relative_to(root) else records).as_posix()
+    told = "; ".join(f"{word}: {count} of {len(found)}" for word, count in counts.items())
+    return f"<!-- runs: {where}; {told} -->"
+
+
+def marked(text: str, comment: str) -> str:
+    """Return a page with the comment of `mark` after each block that speaks of proofs."""
+    blocks = text.split("\n\n")
+    speak = [re.search(r"certif|\bagreed\b", block, re.I) for block in blocks]
+    shown = [f"{b}\n\n{comment}" if s else b for b, s in zip(blocks, speak, strict=True)]
+    return "\n\n".join(shown)
 
 
 def keep(path: Path, runs: Sequence[Record]) -> None:

@@ -212,14 +212,7 @@ def _line(*cells: object) -> str:
 
 def page(runs: list[Record], records: Path) -> str:
     """Return the page; comments count what the records say of their instances, for the tests."""
-    found = summarise(runs)
-    counts = {
-        "certified": sum(x.certified for x in found),
-        "agreed": sum(x.agreed for x in found),
-    }
-    where = records.relative_to(pages.HERE.parent).as_posix()
-    told = "; ".join(f"{word}: {count} of {len(found)}" for word, count in counts.items())
-    mark = f"<!-- runs: {where}; {told} -->"
+    mark = pages.mark(runs, records)
     words = (
         "Written by `python -m bench.proven.hard`: one user, one thread. A row's last columns\n"
         "say what the instance's outcome rests on, and with which sources, when and beside what\n"

@@ -290,7 +290,8 @@ def main() -> int:
 def kept_page(plan: Plan) -> str:
     """Return the page of what is kept."""
     trainings = [json.loads(line) for line in plan.trainings.read_text().splitlines()]
-    return page(ledger.read(plan.records), trainings)
+    records = list(ledger.read(plan.records))
+    return pages.marked(page(records, trainings), pages.mark(records, plan.records))
 
 
 def _silent(share: float, text: str) -> None:
