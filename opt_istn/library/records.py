@@ -1,7 +1,7 @@
 """What a paper prints of records: sentences about instances and means, the software's BibTeX."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from opt_istn.files import InputError
 from opt_istn.library.cite import amount, said, short, tex
@@ -30,6 +30,7 @@ def sentences(runs: Sequence[Record], path: str = "") -> list[str]:
     rows: dict[str, list[Row]] = {}
     for series in _series(runs, "instance"):
         rows.setdefault(series.instances[0], []).append(columns.row_of(series, seed=0))
+    versions = {run.certificate: run.packages.get("opt-istn", "") for run in runs}
     found = []
     for known in summarise(runs):
         if known.standing == Standing.DISPUTED or not _told(known):
@@ -39,7 +40,7 @@ def sentences(runs: Sequence[Record], path: str = "") -> list[str]:
         value = said(known.problem, known.status, known.best_cost, known.best_bound)
         reached = "; ".join(_reached(own, "above that bound"))
         more = f"; {reached}" if reached else ""
-        found.append(f"{name} {value} ({_basis(known)}){more}~\\cite{{{KEY}}}.")
+        found.append(f"{name} {value} ({_basis(known, versions)}){more}~\\cite{{{KEY}}}.")
     if not found:
         raise InputError("", f"expected a plan and a bound of an instance; {BOUND}", path)
     return found
@@ -95,11 +96,22 @@ def _told(known: InstanceSummary) -> bool:
     return whole or known.status in (Status.INFEASIBLE, Status.UNBOUNDED)
 
 
-def _basis(known: InstanceSummary) -> str:
-    """Return what the value of an instance rests on: solvers by their ids, certificates."""
-    verifier = f"accepted by the verifier of opt-istn {tex(full_version())}"
+def _basis(known: InstanceSummary, versions: Mapping[str | None, str]) -> str:
+    """Return what the value of an instance rests on: solvers by their ids, certificates.
+
+    Parameters
+    ----------
+    versions
+        Of opt-istn by certificate, as records tell it: here no certificate is checked.
+    """
+
+    def verifier(certificate: str) -> str:
+        version = versions.get(certificate)
+        return f"accepted by the verifier of opt-istn{f' {tex(version)}' if version else ''}"
+
     if known.certificate:
-        return f"{known.standing}: certificate {short(known.certificate)}, {verifier}"
+        told = f"certificate {short(known.certificate)}, {verifier(known.certificate)}"
+        return f"{known.standing}: {told}"
     solvers = [f"\\texttt{{{tex(solver)}}}" for solver in known.solvers]
     if known.standing == Standing.AGREED:
         word = f"proven by {' and '.join(solvers)}"
@@ -109,7 +121,7 @@ def _basis(known: InstanceSummary) -> str:
         return f"{known.standing}: no certificate, {word}"
     least = amount(known.problem, known.partial.bound)
     proof = f"certificate {short(known.partial.certificate)} proves at least {least}"
-    return f"{known.standing}: {word}; {proof}, {verifier}"
+    return f"{known.standing}: {word}; {proof}, {verifier(known.partial.certificate)}"
 
 
 def _reached(rows: Sequence[Row], above: str) -> list[str]:

@@ -15,10 +15,10 @@ import msgspec
 
 from opt_istn import files
 from opt_istn.files import InputError
+from opt_istn.files.lines import next_line, opened
 from opt_istn.runs import stamps
 from opt_istn.runs.cores import core_of
 from opt_istn.runs.folders import files_of
-from opt_istn.runs.lines import next_line, opened
 from opt_istn.runs.thinner import Thinner
 from opt_istn.solver import Status
 

@@ -36,7 +36,7 @@ def entries(incomplete: str) -> list[str]:
     """Return the entries of the installed library whose name begins so."""
     from opt_istn.library import shelf
 
-    return _begun(incomplete, (x.name for x in shelf.Library(shelf.INSTALLED).entries()))
+    return _begun(incomplete, (x.name for x in shelf.Library().entries()))
 
 
 def _files(incomplete: str) -> list[str]:

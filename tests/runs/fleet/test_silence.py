@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -92,14 +92,20 @@ def test_an_executor_that_is_out_of_reach_ends_the_comparison(source: Source) ->
 
 
 class Slow(ThreadPoolExecutor):
-    """Takes its time, and knows what it does."""
+    """Takes its time, and knows what it does.
+
+    Calls are done in turn: one that overtakes the first, which brings the instance, is sent again.
+    """
 
     sent = asked = 0
+    last: Future[Any] | None = None
 
     def submit(self, call: Any, /, *given: Any, **named: Any) -> Future[Any]:
-        """Do a call, later."""
+        """Do a call, later and after the one before it."""
         self.sent += 1
-        return super().submit(lambda: (time.sleep(2), call(*given, **named))[1])
+        before = [] if self.last is None else [self.last]
+        self.last = super().submit(lambda: (time.sleep(2), wait(before), call(*given, **named))[2])
+        return self.last
 
     def unknown_runs(self, _: list[Future[Any]]) -> list[Future[Any]]:
         """Return nothing: all is known."""
