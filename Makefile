@@ -1,6 +1,8 @@
 # Two commands need nothing before them: `make demo` and `make test`. Both make their own .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# Hundreds of processes of the tests would compile the sources anew, whatever the machine's habit.
+export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := opt_istn formulations learners bench tests docs examples hatch_build.py
 

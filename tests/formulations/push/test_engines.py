@@ -129,7 +129,7 @@ def middling(seed: int) -> Instance:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(x, marks=pytest.mark.slow) for x in (1, 2))])
 def test_strong_engines_agree_beyond_brute_force(seed):
     """Interval models in Pyomo, as matrices and on CP-SAT prove the same integer."""
     instance = middling(seed)

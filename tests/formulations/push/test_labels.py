@@ -43,10 +43,14 @@ def search(instance: Instance, seed: int = 0) -> UserSearch:
     return UserSearch(instance.user(0), np.random.default_rng(seed), Budget())
 
 
+MORE = pytest.param(range(2, 12), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("seeds", [range(2), MORE])
 @pytest.mark.parametrize("places", [1, 2, 3, 4, 5, 7])
-def test_agrees_with_highs(places: int) -> None:
+def test_agrees_with_highs(places: int, seeds: range) -> None:
     """On users of middle size label setting and HiGHS prove the same integer."""
-    for seed in range(5):
+    for seed in seeds:
         instance = crowded(seed, places)
         found, other = Labels().solve(instance, Budget(), 0), Highs().solve(instance, Budget(), 0)
         assert found.status == other.status == Status.OPTIMAL
