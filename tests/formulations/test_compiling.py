@@ -162,7 +162,7 @@ def test_what_a_kernel_is_made_of_compiles_it_anew(two_files: Path) -> None:
     assert kept.count("caller.both") == 2  # one for each order of the fields
 
 
-@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+@pytest.mark.parametrize("kind", ["nbi", pytest.param("nbc", marks=pytest.mark.slow)])
 def test_a_kept_kernel_that_cannot_be_read_is_compiled_again(two_files: Path, kind: str) -> None:
     """A file that a loss of power left empty, or that names what is gone, is as good as none."""
     for content in (b"", b"\x80\x05cnowhere\nNothing\n."):

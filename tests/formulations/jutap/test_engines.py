@@ -299,10 +299,11 @@ def test_threads_may_change_between_runs() -> None:
     assert {claims.status for claims in found} == {Status.OPTIMAL}
 
 
+@pytest.mark.parametrize("seeds", [range(1), pytest.param(range(1, 9), marks=pytest.mark.slow)])
 @pytest.mark.parametrize("limit", [{"time_s": 1e-6}, {"work": 1}])
-def test_limits_leave_only_true_claims(limit: dict[str, Any]) -> None:
+def test_limits_leave_only_true_claims(limit: dict[str, Any], seeds: range) -> None:
     """Stopped early, an engine claims no more than bounds and plans that hold."""
-    for seed in range(2):
+    for seed in seeds:
         rng = np.random.default_rng([19, seed])
         instance = random_jutap(rng, grid=8, num_mbs=4, budget="binding")
         optimum = solve(Labels(), instance).cost

@@ -76,7 +76,7 @@ def shuffled(instance: Instance) -> Instance:
     return replace(instance, requests=rows[first])
 
 
-LONG = ("maac", "gumbel", "multi-modal", "user")
+LONG = ("maac", "gumbel", "multi-modal", "user", "joint")
 
 
 @pytest.mark.parametrize(
