@@ -197,7 +197,7 @@ def test_glossary_is_there() -> None:
 def test_committed_records_stand(path: Path) -> None:
     """Instances, plans and certificates are what is recorded; failures stay failures.
 
-    Seeds beyond the first are for `make torture`.
+    Seeds beyond the first few are for `make torture`.
     """
     _verify(path, LONG if path.with_suffix("").is_dir() else FEW)
 

@@ -104,7 +104,7 @@ def test_all_engines_equal_brute_force(make, block):
 @pytest.mark.slow
 @pytest.mark.parametrize("make", [tiny, crowded])
 def test_engines_equal_brute_force_on_more(make):
-    """So they do on twice as many instances, those that take long on each."""
+    """So they do on more than three times as many instances, those that take long on each."""
     against_brute_force(make, range(300), every=1)
 
 
