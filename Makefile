@@ -4,9 +4,10 @@ BIN := .venv/bin
 # Hundreds of processes of the tests would compile the sources anew, whatever the machine's habit.
 export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+ENGINES := tests/identity tests/verifier tests/physics tests/test_reference.py tests/test_api.py
 SOURCES := opt_istn formulations learners bench tests docs examples hatch_build.py
 
-.PHONY: demo test lint docs figures bench bench-smoke identity torture clean
+.PHONY: demo test lint docs figures bench bench-smoke identity pythons torture clean
 
 demo: .venv/.learn
 	mkdir -p out
@@ -53,6 +54,17 @@ figures: .venv/.learn
 identity: .venv/.lowest .venv/.newest
 	.venv/lowest/bin/python -m pytest -q --confcutdir=tests/identity tests/identity $(IDENTITY)
 	.venv/newest/bin/python -m pytest -q --confcutdir=tests/identity tests/identity $(IDENTITY)
+
+# The newer Pythons that the first page names, each where the machine has it: engines, verifier and
+# every identity, with the extra `exact` installed anew. `make -j2 pythons` takes both at once.
+pythons: python-3.12 python-3.13
+python-3.%:
+	@python=$$(ls -d $$(command -v python3.$*) $$HOME/.pyenv/versions/3.$*.*/bin/python3.$* 2>&- | \
+	  while read -r path; do if "$$path" -c "" 2>&-; then echo "$$path"; break; fi; done); \
+	if [ -z "$$python" ]; then echo "Python 3.$*: not on this machine, so not tested"; exit 0; fi; \
+	echo "Python 3.$*: $$python" && set -ex && "$$python" -m venv --clear .venv/3.$* && \
+	.venv/3.$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  ".[exact]" pytest hypothesis && .venv/3.$*/bin/python -m pytest -q -p no:cacheprovider $(ENGINES)
 
 # What takes hours: kills, broken inputs and liars, the slow tests, the coverage of all intervals
 # that are printed, time limits, mutations, and the identity of every preset and seed.

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from opt_istn.solver import Solver as Solver
     from opt_istn.solver import Status as Status
 
+__all__ = [
+    *("generate", "read_instance", "read_plan", "make", "evaluate", "compare", "read_runs"),
+    *("Budget", "Claims", "Solver", "Status", "InputError"),
+]
 _PLACES = {
     **dict.fromkeys(("compare", "evaluate", "generate", "make"), "opt_istn.api"),
     **dict.fromkeys(("read_instance", "read_plan", "read_runs"), "opt_istn.api"),

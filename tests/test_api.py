@@ -25,6 +25,12 @@ def test_every_public_name_is_there_and_listed() -> None:
         _ = opt_istn.nothing_like_it  # type: ignore[attr-defined]
 
 
+def test_a_star_imports_what_is_public_and_no_more() -> None:
+    found: dict[str, object] = {}
+    exec("from opt_istn import *", found)
+    assert set(found) - {"__builtins__"} == PUBLIC
+
+
 def test_importing_the_package_imports_nothing_beyond_the_standard_library() -> None:
     lines = "import sys; old = set(sys.modules); import opt_istn; new = set(sys.modules) - old\n"
     lines += "known = sys.stdlib_module_names | {'opt_istn'}\n"

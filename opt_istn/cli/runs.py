@@ -254,7 +254,8 @@ def table(
     by: Literal["group", "instance"] = "instance" if by_instance or cite else "group"
     records = ledger.read_all(files, plans=False)
     clusters.tell(records)
-    _print_table(records, format_, by, against, raw=raw, cite=cite)
+    if records or format_ in ("csv", "json"):
+        _print_table(records, format_, by, against, raw=raw, cite=cite)
     return None
 
 

@@ -1,6 +1,7 @@
 """The command `starts`: the gap of solvers from every START."""
 
-import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from opt_istn.cli.terminal import completing, output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
+    from opt_istn.jutap.starts import Judged
     from opt_istn.problems import Instance
 
 
@@ -43,7 +45,10 @@ def starts(
         str,
         typer.Option("-o", "--output", metavar="FIGURE", help="Map of the last solver's gaps."),
     ] = "",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the solvers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="First seed of the solvers.")] = 0,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="How many seeds; {seed} in a file's name is each in turn.")
+    ] = 1,
     time_limit: Annotated[
         float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds of a solver for a START.")
     ] = 10.0,
@@ -54,7 +59,10 @@ def starts(
 
     A policy (`jutap.dqn`, `jutap.sb3`, `jutap.onnx`, `jutap.policy` and their like) is followed
     from all STARTs side by side; any other solver solves the instance anew from each of them.
-    Energy budgets are left out. Solvers run in this process, without hard limits.
+    Energy budgets are left out. Solvers run in this process, without hard limits. Mean, median and
+    90th percentile of the gap are over the STARTs from which END is reached, each the mean over
+    seeds; the mean has the range of its seeds, from 5 on a 95 % interval. The figure shows the
+    first seed.
     """
     from opt_istn import problems
 
@@ -72,14 +80,15 @@ def starts(
     last: tuple[str, Any] | None = None
     rows = []
     for each in asked:
-        found = _judged(loaded, each, seed, time_limit)
-        for reference, judged in found.items():
-            rows.append(_row(each.text, reference, judged))
-        last = next(iter(found.items()))
+        flown = [_judged(loaded, each, seed + k, time_limit) for k in range(seeds)]
+        for reference in flown[0]:
+            rows.append(_row(each.text, reference, [found[reference] for found in flown]))
+        last = next(iter(flown[0].items()))
     if json:
         output.as_json(rows)
     else:
-        output.as_table([_shown(row) for row in rows], tuple(rows[0]))
+        shown = [_shown(row) for row in rows]
+        output.as_table([tuple(row.values()) for row in shown], tuple(shown[0]))
     if out and last is not None:
         pictures: Any = problem.pictures()
         draw: Any = import_module(f"{pictures.__package__}.starts")
@@ -114,17 +123,37 @@ def _judged(instance: "Instance", asked: _Asked, seed: int, time_s: float) -> di
     return against
 
 
-def _row(solver: str, reference: str, judged: Any) -> dict[str, Any]:
-    gap = judged.reached_gap
-    return {
+def _row(solver: str, reference: str, flown: "Sequence[Judged]") -> dict[str, Any]:
+    """Return a row; a seed of which no flight reaches END leaves all seeds without a gap."""
+    import numpy as np
+
+    from opt_istn.report.numbers import intervals
+
+    gaps = [judged.gap[judged.reached] for judged in flown]
+    row: dict[str, Any] = {
         "solver": solver,
-        "starts": len(judged.cell),
-        "reach_end": int(judged.reached.sum()),
-        "mean_gap": None if math.isnan(gap) else gap,
+        "starts": len(flown[0].cell),
+        "seeds": len(flown),
+        "reach_end": sum(len(gap) for gap in gaps) / len(gaps),
+        **dict.fromkeys(("mean_gap", "low", "high", "median_gap", "p90_gap")),
         "reference": reference,
     }
+    if all(map(len, gaps)):
+        means = [float(gap.mean()) for gap in gaps]
+        row["mean_gap"] = statistics.fmean(means)
+        if around := intervals.one_way(means, seed=0):
+            row |= {"low": around.low, "high": around.high}
+        for name, q in (("median_gap", 50), ("p90_gap", 90)):
+            row[name] = statistics.fmean(float(np.percentile(gap, q)) for gap in gaps)
+    return row
 
 
-def _shown(row: dict[str, Any]) -> tuple[Any, ...]:
-    gap = row["mean_gap"]
-    return tuple((row | {"mean_gap": None if gap is None else f"{100 * gap:.3f} %"}).values())
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in ("solver", "starts", "seeds")}
+    shown["reach_end"] = f"{row['reach_end']:.10g}"
+    ends = row["low"], row["high"]
+    for name in ("mean_gap", "median_gap", "p90_gap"):
+        shown[name] = None if row[name] is None else f"{100 * row[name]:.3f} %"
+    if None not in ends:
+        shown["mean_gap"] += f" [{100 * ends[0]:.3f}, {100 * ends[1]:.3f}]"
+    return shown | {"reference": row["reference"]}

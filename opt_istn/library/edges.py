@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from opt_istn import files, problems
+from opt_istn.files import InputError
 from opt_istn.jutap import graph
 from opt_istn.jutap.instance import Instance
 from opt_istn.library.shelf import Entry, Library
@@ -37,6 +38,7 @@ the graph has arcs of negative cost, `sha256` is that of the unpacked file.
 Given to all under CC0 1.0. A solver that returns less than the value, or more with a proof, is
 wrong; so is one that calls the value infeasible.
 """
+INDEX, HOW = "index.tsv", "README.md"
 _COLUMNS = ("name", "nodes", "arcs", "negative", "limit", "status", "value", "sha256")
 
 
@@ -49,9 +51,16 @@ def write(library: Library, entries: Iterable[Entry], folder: str | Path) -> Ite
     ------
     Path
         Each file, once it is there.
+
+    Raises
+    ------
+    InputError
+        If the folder has a table or a README of somebody else's.
     """
     out = Path(folder)
     rows = ["\t".join(_COLUMNS)]
+    for name, begin in ((INDEX, rows[0]), (HOW, README.splitlines()[0])):
+        _ours(out / name, begin)
     for entry in entries:
         if entry.problem != PROBLEM:
             continue
@@ -64,9 +73,15 @@ def write(library: Library, entries: Iterable[Entry], folder: str | Path) -> Ite
         known = (entry.status, _value(entry), hashlib.sha256(text.encode()).hexdigest())
         rows.append("\t".join(map(str, (entry.name, *row, *known))))
         yield path
-    for name, content in (("index.tsv", "\n".join(rows) + "\n"), ("README.md", README)):
+    for name, content in ((INDEX, "\n".join(rows) + "\n"), (HOW, README)):
         files.write_bytes(out / name, content.encode())
         yield out / name
+
+
+def _ours(path: Path, begin: str) -> None:
+    """Check that a file is absent or begins like ours, before it is written over."""
+    if path.is_file() and not path.read_bytes().startswith(begin.encode()):
+        raise InputError("", "expected a folder without one of somebody else's", str(path))
 
 
 def _graph(instance: Instance) -> tuple[str, tuple[int, int, str, int | str]]:

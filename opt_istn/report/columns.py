@@ -228,7 +228,7 @@ def columns_of(
         _scaled(rows, "left_least_percent", "at least", 1.0, "quality" * bounded, digits=2),
         *_spread_columns("gap", "gap %", "left_out_cost"),
         *map(_plain, ("gap_iqm_percent", "gap_left_out", "left_out_cost"), ("", "", "")),
-        *_spread_columns("difference", f"minus {against}"),
+        *_spread_columns("difference", f"minus {against}" if against else "difference"),
         _plain("proved", "proved", "quality"),
         _plain("solved", "solved", "quality"),
         _plain("confirmed", "confirmed", "quality"),

@@ -255,7 +255,12 @@ def test_what_is_not_there_yet_has_no_records(capsys: pytest.CaptureFixture[str]
     for name in ("1.jsonl", "2.jsonl"):
         Path("runs", name).touch()
     assert main(["table", "runs"]) == 0
-    assert "no records: nothing has ended yet, or the files are empty" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "no records: nothing has ended yet, or the files are empty" in said.err
+    assert not said.out
+    assert main(["table", "runs", "--format", "json"]) == 0
+    assert json.loads(told := capsys.readouterr().out)["rows"] == []
+    assert "None" not in told
 
 
 def test_records_of_different_versions_are_told(capsys: pytest.CaptureFixture[str]) -> None:

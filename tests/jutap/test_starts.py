@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from formulations.jutap.heuristics import Greedy
+from formulations.jutap.heuristics import Greedy, RandomWalk
 from formulations.jutap.value_iteration import ValueIteration
 from opt_istn import Budget, generate
 from opt_istn.cli import main
@@ -87,6 +87,28 @@ def test_the_command_names_every_reference(
     assert FULL in told.out
     assert f"wrote {figure}" in told.err
     assert figure.stat().st_size > 1000
+
+
+def test_seeds_are_averaged_and_told_with_their_range(
+    tmp_path: Path, instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Over seeds, mean, median and percentile are means of those of each seed."""
+    path = str(tmp_path / "map.json")
+    instance.write(path)
+    flown = [judge_solver(instance, RandomWalk(), seed, BUDGET) for seed in (3, 4, 5)]
+    gaps = [judged.gap[judged.reached] for judged in flown]
+    words = ["starts", path, "--solvers", "random", "--seed", "3", "--seeds", "3"]
+    assert main([*words, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    means = [gap.mean() for gap in gaps]
+    assert len(set(means)) == 3
+    assert (row["seeds"], row["reach_end"]) == (3, np.mean([len(gap) for gap in gaps]))
+    assert row["mean_gap"] == pytest.approx(np.mean(means))
+    assert (row["low"], row["high"]) == pytest.approx((min(means), max(means)))
+    assert row["median_gap"] == pytest.approx(np.mean([np.median(gap) for gap in gaps]))
+    assert row["p90_gap"] == pytest.approx(np.mean([np.percentile(gap, 90) for gap in gaps]))
+    assert main(words) == 0
+    assert f"{100 * min(means):.3f}, {100 * max(means):.3f}]" in capsys.readouterr().out
 
 
 def test_a_policy_that_fails_is_named_with_its_line(

@@ -31,6 +31,21 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
     return [row for row in table if int(row["arcs"]) <= SMALL]
 
 
+@pytest.mark.parametrize("name", [edges.INDEX, edges.HOW])
+def test_files_of_somebody_else_are_not_written_over(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A README or table of the folder's owner stays; ours is replaced by ours."""
+    words = ["library", "arcs", "jutap-tiny-0", "-o", str(tmp_path)]
+    (tmp_path / name).write_text("mine\n")
+    assert main(words) == 2
+    assert f"{name}: expected a folder without one" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "mine\n"
+    (tmp_path / name).unlink()
+    assert [main(words), main(words)] == [0, 0]
+
+
 def parse(text: str) -> tuple[dict[str, str], list[tuple[int, int, int, int]]]:
     """Read a file as its README says."""
     lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
