@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from opt_istn import Budget, evaluate, generate, make
+from formulations.push.mip import highs
+from opt_istn import Budget, Status, evaluate, generate, make
 
 ENGINES = [
     *(("jutap-tiny", f"jutap.{name}", {}) for name in ("labels", "cpsat", "pyomo", "scip")),
@@ -38,6 +39,24 @@ def test_engines_report_what_is_so(preset: str, solver: str, parameters: dict[st
     if preset == "push-tiny":
         assert told[-1] == claims.cost
         assert told == sorted(told, reverse=True)
+
+
+@pytest.mark.parametrize("rows", [True, False])
+def test_the_plan_to_start_from_bounds_nothing(rows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HiGHS completes its start by a search of its own, whose bound is the start's cost."""
+    monkeypatch.setattr(highs, "annealed", lambda task: ())
+    instance, heard = (
+        generate("push-paper", seed=0, num_users=1),
+        list[tuple[Any, int | None, int | None]](),
+    )
+    budget = Budget(time_s=60, listener=lambda *said: heard.append(said))
+    claims = make("push.highs", rows=rows).solve(instance, budget, seed=0)
+    assert claims.status == Status.OPTIMAL
+    optimum = evaluate(instance, claims.plan).cost
+    told = [bound for _, bound, _ in heard if bound is not None]
+    assert told
+    assert max(told) <= optimum
+    assert any((cost or 0) > optimum for _, _, cost in heard)
 
 
 def test_what_solves_another_instance_reports_nothing_of_it() -> None:

@@ -89,15 +89,23 @@ class Highs:
 
 
 def _report(engine: highspy.Highs, task: Task, program: Program, pushes: users.Pushes) -> None:
-    """Tell of the plan to start from, and have the engine tell of better ones."""
+    """Tell of the plan to start from, and have the engine tell of better ones.
+
+    Before its own search HiGHS completes that plan by another one in which all claims are fixed. It
+    tells of both alike, but the bound of the first is the plan's own cost and holds for no other
+    plan: only what comes with a better plan is a bound.
+    """
     if task.budget.listener is None:
         return
     task.budget.report(pushes, None)
+    begun_us = users.delay_us(task.problem, pushes)
 
     def improved(event: Any) -> None:
-        found = np.array(event.data_out.mip_solution)
-        bound = highs_engine.round_up(event.data_out.mip_dual_bound, task.problem.base_us)
-        task.budget.report(_chosen(program, found), bound)
+        found = _chosen(program, np.array(event.data_out.mip_solution))
+        bound = None
+        if users.delay_us(task.problem, found) < begun_us:
+            bound = highs_engine.round_up(event.data_out.mip_dual_bound, task.problem.base_us)
+        task.budget.report(found, bound)
 
     engine.cbMipImprovingSolution.subscribe(improved)
 
