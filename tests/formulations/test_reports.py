@@ -44,7 +44,7 @@ def test_engines_report_what_is_so(preset: str, solver: str, parameters: dict[st
 @pytest.mark.parametrize("rows", [True, False])
 def test_the_plan_to_start_from_bounds_nothing(rows: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """HiGHS completes its start by a search of its own, whose bound is the start's cost."""
-    monkeypatch.setattr(highs, "annealed", lambda task: ())
+    monkeypatch.setattr(highs, "annealed", lambda _: ())
     instance, heard = (
         generate("push-paper", seed=0, num_users=1),
         list[tuple[Any, int | None, int | None]](),
@@ -52,7 +52,7 @@ def test_the_plan_to_start_from_bounds_nothing(rows: bool, monkeypatch: pytest.M
     budget = Budget(time_s=60, listener=lambda *said: heard.append(said))
     claims = make("push.highs", rows=rows).solve(instance, budget, seed=0)
     assert claims.status == Status.OPTIMAL
-    optimum = evaluate(instance, claims.plan).cost
+    optimum: Any = evaluate(instance, claims.plan).cost
     told = [bound for _, bound, _ in heard if bound is not None]
     assert told
     assert max(told) <= optimum
