@@ -48,22 +48,6 @@ _DAMAGED = (
 )
 
 
-class _Header(msgspec.Struct):
-    format: str
-    version: int
-    method: str
-    problem: str
-    config: dict[str, Any]
-    trained_on: dict[str, Any]
-    seed: int
-    state: dict[str, Any]
-    history: list[dict[str, Any]]
-    packages: dict[str, str]
-    counts: dict[str, int] = msgspec.field(default_factory=dict)
-    measured: dict[str, list[float]] = msgspec.field(default_factory=dict)
-    contract: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Agent:
     """A trained agent.
@@ -102,6 +86,17 @@ class Agent:
     counts: dict[str, int] = field(default_factory=dict)
     measured: dict[str, list[float]] = field(default_factory=dict)
     contract: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header(Agent):
+    """All that a file holds; every version says of an agent how and by what it was trained."""
+
+    format: str
+    version: int
+    problem: str
+    history: list[dict[str, Any]]
+    packages: dict[str, str]
 
 
 class FromFile:

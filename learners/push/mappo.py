@@ -35,7 +35,7 @@ from learners.push.networks.vision import Images
 from learners.push.stage.batch import counterfactuals
 from learners.push.stage.scene import Episode, perform
 from learners.push.stage.view import Sight, part_of
-from learners.push.training import PLAY, ActorTrainer, Observed, PushCourse, explained
+from learners.push.training import PLAY, ActorTrainer, PushCourse, explained
 from learners.training import BY_PROFILE, by_profile, timed
 from opt_istn.files import InputError
 from opt_istn.training import Task
@@ -64,10 +64,6 @@ class Mappo(ActorTrainer):
     ----------
     profile
         ``fair``, the project's own, or ``paper``: the paper's Table 2.
-    time_s
-        Seconds of training, drawing included; 300 if `steps` are not given.
-    steps
-        Rollouts instead of seconds: a training that repeats exactly.
     reward_credit
         Whose delay a head is credited with: ``shared``, of all users, ``user``, of its own, or
         ``head``: what its choice saved.
@@ -92,20 +88,11 @@ class Mappo(ActorTrainer):
         Learning rates of Adam.
     decay
         Whether the learning rates fall linearly to 0.
-    hidden
-        Width of all layers.
     """
 
-    profile: Literal["fair", "paper"] = "fair"
-    time_s: float = BY_PROFILE
-    steps: int | None = None
     reward_credit: Credit = BY_PROFILE
     reward_log: bool = BY_PROFILE
     ratio: Literal["per_head", "joint"] = BY_PROFILE
-    state: Observed = BY_PROFILE
-    links: bool = False
-    images: Images = "none"
-    backbone: str = ""
     episodes: int = BY_PROFILE
     epochs: int = BY_PROFILE
     minibatches: int = BY_PROFILE
@@ -120,9 +107,6 @@ class Mappo(ActorTrainer):
     actor_rate: float = BY_PROFILE
     critic_rate: float = BY_PROFILE
     decay: bool = BY_PROFILE
-    hidden: int = BY_PROFILE
-    redraws: int = BY_PROFILE
-    device: str = "cpu"
 
     method: ClassVar[str] = "push.mappo"
 

@@ -15,6 +15,7 @@ Preferences differ between users, so the layers that read attributes and images 
 each user added to the common ones, zero at first.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import cast
 
@@ -170,7 +171,9 @@ class Actor(nn.Module):
         self.shape, choices = shape, shape.slots + 1
         self.features = HeadEncoder(shape, rng)
         self.trunk = nets.Mlp(3 * shape.width, shape.width, 1, rng)
-        self.head = nets.FactoredHead(shape.width, 1, choices, rng)
+        last = nets.linear(shape.width, choices, rng)
+        nn.init.orthogonal_(last.weight, nets.GAIN_POLICY, generator=rng)  # a second time: seeds
+        self.head = nn.Sequential(OrderedDict(layer=last))  # and files keep what they stand for
         self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
 
     def forward(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
@@ -220,7 +223,7 @@ class Actor(nn.Module):
         feature = self.features(sight, remembered)
         number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
         company = nets.pooled(feature, sight.mine, number)
-        logits: Tensor = self.head(nets.beside(self.trunk, feature, company, sight.mine))[:, 0]
+        logits: Tensor = self.head(nets.beside(self.trunk, feature, company, sight.mine))
         if self.shape.own:
             row = sight.user * self.shape.own + sight.own
             logits = logits + self.own.flatten(0, 1).index_select(0, row)

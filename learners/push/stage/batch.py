@@ -69,29 +69,6 @@ class Batch(NamedTuple):
         return allowed
 
 
-def batch_of(
-    weight: IntArray,
-    release: IntArray,
-    roi: NDArray[np.bool],
-    cache_size: IntArray,
-    link_up: NDArray[np.bool],
-) -> Batch:
-    """Return the problems of an instance's users, a head for each content in the user's region.
-
-    Parameters
-    ----------
-    weight
-        Delay saved by having content f in u's cache in slot t, microseconds, shape (M, F, T).
-    release, roi, cache_size, link_up
-        As in `Instance`.
-    """
-    user, content = np.nonzero(roi)
-    zero = np.zeros((len(user), 1), dtype=np.int64)
-    saved = np.concatenate([zero, np.cumsum(weight[user, content], axis=1)], axis=1)
-    start = np.concatenate([[0], np.cumsum(roi.sum(axis=1))]).astype(np.int64)
-    return Batch(start, cache_size.astype(np.int64), release[content], saved, link_up)
-
-
 def joined(batches: Sequence[Batch]) -> Batch:
     """Return several batches of the same T as one."""
     ends = np.cumsum([0, *(x.start[-1] for x in batches)])

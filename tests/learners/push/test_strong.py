@@ -21,7 +21,7 @@ from learners.push.planner import (
     load,
 )
 from learners.push.stage import batch as push_batch
-from learners.push.stage.draws import Drawer, LawSaving, memorised, together
+from learners.push.stage.draws import Drawer, LawSaving, memorised, problems_of, together
 from opt_istn import Budget, Status, registry
 from opt_istn.push.belief import Sight, expected_saving_us
 from opt_istn.push.evaluate import evaluate
@@ -152,9 +152,9 @@ def test_plays_as_it_is_trained(tmp_path: Path, share: float) -> None:
     play(instance, policy, 0)
     weight = policy.weight
     problems = drawer.problems(drawn, LawSaving(drawer.world))
-    batch = push_batch.batch_of(
+    batch = problems_of(
         weight, instance.release, instance.roi, instance.cache_size, instance.link_up
-    )
+    ).batch
     problems = problems._replace(batch=batch)
     never = np.full(len(batch.release), 18)
     decided = decide(problems, knowledge.unit_us, 6, chooser(planner, problems), 0, never)
