@@ -4,9 +4,9 @@ Both are written by `torch.save`, atomically, and read with ``weights_only=True`
 from a stranger can hold numbers and texts but no code. An agent says what it was trained on; to
 use it elsewhere has to be asked for.
 
-Version 2 of the file says besides how much it was trained (rollouts, steps of the environment and
-of the optimiser), what it saved untrained, last and at its best, what it observes, and whether its
-curve had come to a plateau. Files of version 1 are read for ever; of this they say nothing.
+Version 2 of the file says more: how much the agent was trained (rollouts, steps of the environment
+and of the optimiser), what it saved untrained, last and at its best, and what it observes. Files of
+version 1 are read for ever; of this they say nothing.
 """
 
 import hashlib

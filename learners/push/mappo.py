@@ -214,7 +214,7 @@ class Targets(NamedTuple):
     returns: Tensor
 
 
-class Seen(NamedTuple):
+class Rollout(NamedTuple):
     """What an update looks at.
 
     Parameters
@@ -265,18 +265,18 @@ class MappoCourse(PushCourse):
             for part in self._parts(seen, found, rng, known):
                 self._descend(*part)
 
-    def _seen(self, played: Episode, hidden: list[Tensor]) -> Seen:
+    def _seen(self, played: Episode, hidden: list[Tensor]) -> Rollout:
         """Return what was seen and remembered in a rollout."""
         sight = Sight(*(x.to(self.config.device) for x in played.sight))
         kept = torch.stack(hidden) if hidden else torch.zeros(0, 2, played.opening.shape[1], 0)
-        return Seen(sight, torch.from_numpy(played.opening), kept)
+        return Rollout(sight, torch.from_numpy(played.opening), kept)
 
-    def _log_probs(self, seen: Seen) -> Tensor:
+    def _log_probs(self, seen: Rollout) -> Tensor:
         """Return the log-probabilities of all choices of all heads, shape (n, T + 1)."""
         log_probs: Tensor = self.actor(seen.sight, self.actor.recall(*seen))
         return log_probs
 
-    def _targets(self, played: Episode, seen: Seen) -> Targets:
+    def _targets(self, played: Episode, seen: Rollout) -> Targets:
         """Return choices, advantages and returns of a rollout."""
         action = torch.from_numpy(played.after).to(self.config.device)
         with torch.no_grad():
@@ -308,7 +308,7 @@ class MappoCourse(PushCourse):
             return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
         return torch.from_numpy((-delay / unit).astype(np.float32))
 
-    def _values(self, seen: Seen) -> Tensor:
+    def _values(self, seen: Rollout) -> Tensor:
         """Return the critic's normalised values of what `_rewards` rewards."""
         if self.config.reward_credit == "head":
             return self.critic.of_heads(seen.sight)
@@ -326,8 +326,8 @@ class MappoCourse(PushCourse):
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
     def _parts(
-        self, seen: Seen, found: Targets, rng: np.random.Generator, known: dict[Any, Any]
-    ) -> Iterator[tuple[Seen, Targets]]:
+        self, seen: Rollout, found: Targets, rng: np.random.Generator, known: dict[Any, Any]
+    ) -> Iterator[tuple[Rollout, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 
         A minibatch is all that happened in some instances, drawn anew in every epoch. Minibatches
@@ -343,7 +343,7 @@ class MappoCourse(PushCourse):
                 known[key] = self._part(seen, found, torch.tensor(key))
             yield known[key]
 
-    def _part(self, seen: Seen, found: Targets, chosen: Tensor) -> tuple[Seen, Targets]:
+    def _part(self, seen: Rollout, found: Targets, chosen: Tensor) -> tuple[Rollout, Targets]:
         """Return what was seen in the instances that are chosen, and targets."""
         users = self.scenes.num_users
         mine = torch.isin(torch.arange(seen.opening.shape[1]) // users, chosen)
@@ -355,9 +355,9 @@ class MappoCourse(PushCourse):
             of = mine if self.config.reward_credit == "user" else mine[::users]
             targets += [x[:, of] for x in found[3:]]
         hidden = seen.hidden[:, :, mine.to(seen.hidden.device)]
-        return Seen(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
+        return Rollout(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
 
-    def _descend(self, seen: Seen, found: Targets) -> None:
+    def _descend(self, seen: Rollout, found: Targets) -> None:
         """Take one step of the actor and one of the critic."""
         config = self.config
         log_probs = self._log_probs(seen)

@@ -2,14 +2,15 @@
 
 The paper fuses four parts for every decision: an MLP over attributes and satellite caches, an LSTM
 over a user's caches, added to it, and, in the multi-modal agent, features of the image through a
-gated attention. It does not say how contents are told apart; here every head, a content for a
-user, has features of its own by the same weights, and sees the mean and the maximum of those that
-its agent decides on for the same user at the same time. A decision is independent of the order of
-the contents, and no more parameters are needed for more of them.
+gated attention. It does not say how contents are told apart. Here every head, a content for a
+user, has features of its own, made by the same weights. It also sees their mean and maximum over
+the heads that its agent decides on for the same user at the same time. So a decision does not
+depend on the order of the contents, and more contents need no more parameters.
 
-The LSTM goes through the episode slot by slot, from zeros, and its output in a slot is the feature
-of the user's cache (``recurrent``); trained in chunks of some slots, each from the hidden state it
-had when it was played. Without it, the LSTM sees two snapshots, of one slot before and now.
+With ``recurrent`` the LSTM goes through the episode slot by slot, from zeros, and its output in a
+slot is the feature of the user's cache. It is trained in chunks of some slots, each from the hidden
+state that it had when it was played. Without it, the LSTM sees two snapshots, of one slot before
+and of now.
 
 Preferences differ between users, so the layers that read attributes and images have weights of
 each user added to the common ones, zero at first.

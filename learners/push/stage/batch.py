@@ -1,8 +1,8 @@
 """Many PUSH plans at once, compiled: what they save, and what every other choice would have saved.
 
 Users share nothing and requests do not react to pushes, so a plan can be replayed with one push
-moved, and the difference of the two delays is exactly what that head of the policy is responsible
-for, evictions of others included. With the insertions of a user in order, q_0, q_1, .. in slots
+moved. The difference of the two delays is exactly what that head of the policy is responsible for,
+evictions of others included. With the insertions of a user in order, q_0, q_1, .. in slots
 S_0 <= S_1 <= .. (S_k = T past the last), content q_j lives in [S_j, S_{j+L}). One more insertion at
 place p in slot s
 

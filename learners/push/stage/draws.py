@@ -78,10 +78,10 @@ class LawSaving:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        law, sight = world.law.demand, every_kind(world)
-        number, users = len(sight.chance), len(law.payload)
+        law, belief = world.law.demand, every_kind(world)
+        number, users = len(belief.chance), len(law.payload)
         everywhere, at_once = np.ones((users, number), dtype=bool), np.zeros(number, dtype=np.int64)
-        saving = expected_saving_us(world, sight, at_once, everywhere)
+        saving = expected_saving_us(world, belief, at_once, everywhere)
         tables = (law.payload, law.resolution, law.level, law.image)
         self._kinds = saving.reshape(users, *(x.shape[1] for x in tables), -1)
 
