@@ -14,7 +14,6 @@ from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.jutap.starts import Judged
     from opt_istn.problems import Instance
 
 
@@ -124,7 +123,7 @@ def _judged(instance: "Instance", asked: _Asked, seed: int, time_s: float) -> di
     return against
 
 
-def _row(solver: str, reference: str, flown: "Sequence[Judged]") -> dict[str, Any]:
+def _row(solver: str, reference: str, flown: Sequence[Any]) -> dict[str, Any]:
     """Return a row; a seed of which no flight reaches END leaves all seeds without a gap."""
     import numpy as np
 
