@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from bench.trained.status import interval, progress
 from learners.agent import Agent
-from learners.plateau import MINIMUM, OTHERS, find_plateau, interval, progress
+from learners.plateau import MINIMUM, OTHERS, find_plateau
 
 METHOD = "push.mappo"
 ENOUGH = MINIMUM[METHOD]
