@@ -1,16 +1,26 @@
-"""How far a training got: the plateau rule, and solvers that tell records of it.
+"""How far a training got: the plateau rule, and the status of an agent derived from its files.
 
 A training has come to its *plateau* when the last third of its curve brings less than 1 %: its best
 smoothed saving less that of the two thirds before. Before a minimum of steps (of the optimiser, or
 of the environment where a table is learned) a flat line is no plateau. Curves are measured on
 instances that are neither trained nor judged on, those of JUTAP on STARTs of the one map that is
 learned.
+
+An agent's status follows from the files of its seeds:
+
+``undertrained``
+    a seed has not come to its plateau;
+``no gain``
+    all have, and the interval of what they save more than untrained includes 0;
+``trained``
+    all have, and it lies above 0.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from learners.agent import Agent, FromFile, of_seed, sha256
 from learners.training import COUNTED
@@ -30,6 +40,9 @@ OTHERS = 1_000
 TABLES = frozenset({"jutap.qlearning"})  # methods without an optimiser
 GAIN = 0.01
 _SMOOTH = 3  # rows of a curve that are averaged
+
+Status = Literal["undertrained", "no gain", "trained"]
+Weights = Literal["last", "best"]
 
 
 @dataclass(frozen=True)
@@ -128,6 +141,67 @@ class Trained(FromFile):
     def remember(self, found: Agent, weights: str) -> None:
         """Keep how far an agent was trained whose weights are to play."""
         object.__setattr__(self, "_steps", steps_of(found, weights))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What training an agent with several seeds came to.
+
+    Parameters
+    ----------
+    status
+        See the module.
+    gain
+        Mean of what it saves more than its own untrained network on the curve's instances.
+    low, high
+        95 % interval of that over seeds, or with one seed over instances; NaN if there is but one
+        number.
+    why
+        Of each seed, why it has or has not come to its plateau.
+    """
+
+    status: Status
+    gain: float
+    low: float
+    high: float
+    why: tuple[str, ...]
+
+
+def progress(agents: Sequence[Agent], weights: Weights = "last") -> Progress:
+    """Derive an agent's status from the files of its seeds.
+
+    Files of version 1 say nothing of what the untrained network saved: they are `undertrained`.
+    A single number, of one seed on one instance, has no interval; less than 1 % counts as no gain.
+
+    Parameters
+    ----------
+    weights
+        Which weights are compared with the untrained ones.
+    """
+    found = [find_plateau(x.method, x.history) for x in agents]
+    why = tuple(x.why for x in found)
+    if not agents or not all(weights in x.measured for x in agents):
+        return Progress("undertrained", math.nan, math.nan, math.nan, why)
+    pairs = [zip(x.measured[weights], x.measured["untrained"], strict=True) for x in agents]
+    by_seed = [[a - b for a, b in pair] for pair in pairs]
+    numbers = [sum(x) / len(x) for x in by_seed] if len(by_seed) > 1 else by_seed[0]
+    gain, low, high = interval(numbers)
+    if not all(x.reached for x in found):
+        return Progress("undertrained", gain, low, high, why)
+    better = gain >= GAIN if math.isnan(low) else low > 0
+    return Progress("trained" if better else "no gain", gain, low, high, why)
+
+
+def interval(numbers: Sequence[float]) -> tuple[float, float, float]:
+    """Return mean and 95 % t interval; NaN ends for a single number."""
+    from scipy import stats  # agents that play need none of it
+
+    count, mean = len(numbers), sum(numbers) / len(numbers)
+    if count < 2:
+        return mean, math.nan, math.nan
+    spread = math.sqrt(sum((x - mean) ** 2 for x in numbers) / (count - 1) / count)
+    half = float(stats.t.ppf(0.975, count - 1)) * spread
+    return mean, mean - half, mean + half
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

@@ -27,10 +27,9 @@ from typing import Any
 
 import torch
 
-from bench.trained.status import progress
 from learners import agent
 from learners.agent import Agent
-from learners.plateau import find_plateau
+from learners.plateau import find_plateau, progress
 from opt_istn import files, registry
 from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate

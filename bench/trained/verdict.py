@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.trained.memorise import CURVES, trained_by
-from bench.trained.status import Progress, interval, progress
 from learners.agent import Agent
-from learners.plateau import find_plateau
+from learners.plateau import Progress, find_plateau, interval, progress
 
 ABSENT = "\N{EN DASH}"
 PAPER_S = {"mappo": 0.1321, "mmappo": 0.0865, "maac": 0.1876}  # mean delays of its Fig. 5b

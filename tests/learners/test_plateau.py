@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from bench.trained.status import interval, progress
 from learners.agent import Agent
-from learners.plateau import MINIMUM, OTHERS, find_plateau
+from learners.plateau import MINIMUM, OTHERS, find_plateau, interval, progress
 
 METHOD = "push.mappo"
 ENOUGH = MINIMUM[METHOD]
