@@ -136,7 +136,7 @@ def executor() -> None:
         _through(pool, 10_000)
 
 
-def _answered(told: Record, _: object, task: compare.Task, *__: object) -> Record:
+def _answered(told: Record, _: object, task: compare.RunTask, *__: object) -> Record:
     """Do as if a run were done."""
     return msgspec.structs.replace(told, seed=task.seed)
 

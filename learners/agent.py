@@ -4,9 +4,9 @@ Both are written by `torch.save`, atomically, and read with ``weights_only=True`
 from a stranger can hold numbers and texts but no code. An agent says what it was trained on; to
 use it elsewhere has to be asked for.
 
-Version 2 of the file says besides how much it was trained (rollouts, steps of the environment and
-of the optimiser), what it saved untrained, last and at its best, what it observes, and whether its
-curve had come to a plateau. Files of version 1 are read for ever; of this they say nothing.
+Version 2 of the file says more: how much the agent was trained (rollouts, steps of the environment
+and of the optimiser), what it saved untrained, last and at its best, and what it observes. Files of
+version 1 are read for ever; of this they say nothing.
 """
 
 import hashlib
@@ -48,22 +48,6 @@ _DAMAGED = (
 )
 
 
-class _Header(msgspec.Struct):
-    format: str
-    version: int
-    method: str
-    problem: str
-    config: dict[str, Any]
-    trained_on: dict[str, Any]
-    seed: int
-    state: dict[str, Any]
-    history: list[dict[str, Any]]
-    packages: dict[str, str]
-    counts: dict[str, int] = msgspec.field(default_factory=dict)
-    measured: dict[str, list[float]] = msgspec.field(default_factory=dict)
-    contract: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
 @dataclass(frozen=True)
 class Agent:
     """A trained agent.
@@ -102,6 +86,17 @@ class Agent:
     counts: dict[str, int] = field(default_factory=dict)
     measured: dict[str, list[float]] = field(default_factory=dict)
     contract: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Header(Agent):
+    """All that a file holds; every version says of an agent how and by what it was trained."""
+
+    format: str
+    version: int
+    problem: str
+    history: list[dict[str, Any]]
+    packages: dict[str, str]
 
 
 class FromFile:

@@ -315,38 +315,6 @@ def beside(mlp: Mlp, feature: Tensor, company: Tensor, group: Tensor) -> Tensor:
     return result
 
 
-class FactoredHead(nn.Module):
-    """Logits of all heads by one matrix product: many times faster than one layer per head.
-
-    Each head's block is orthogonal by itself, as if it were a layer of its own.
-
-    Parameters
-    ----------
-    inputs
-        Numbers per row.
-    heads, choices
-        H and A.
-    rng
-        Source of the weights.
-    gain
-        Scale of the weights.
-    """
-
-    def __init__(
-        self, inputs: int, heads: int, choices: int, rng: Generator, gain: float = GAIN_POLICY
-    ) -> None:
-        super().__init__()
-        self.shape = (heads, choices)
-        self.layer = linear(inputs, heads * choices, rng)
-        for block in self.layer.weight.detach().view(heads, choices, inputs):
-            nn.init.orthogonal_(block, gain, generator=rng)
-
-    def forward(self, feature: Tensor) -> Tensor:
-        """Return logits, shape (..., H, A), of a feature (..., inputs)."""
-        logits: Tensor = self.layer(feature)
-        return logits.view(*logits.shape[:-1], *self.shape)
-
-
 def masked_log_probs(logits: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return log-probabilities, shape (..., H, A): -inf where `mask` forbids.
 

@@ -1,11 +1,10 @@
 """How far a training got: the plateau rule, and the status of an agent derived from its files.
 
-A training has come to its *plateau* when, after a stated minimum of steps of the optimiser (of the
-environment where a table is learned, which has none), the last third of its curve brings less than
-1 % more than what was there before it: the curve's best smoothed saving of the last third against
-that of the two thirds before. Curves are measured on instances that are neither trained nor judged
-on, those of JUTAP on STARTs of the one map that is learned. A flat line before the minimum is no
-plateau.
+A training has come to its *plateau* when the last third of its curve brings less than 1 %: its best
+smoothed saving less that of the two thirds before. Before a minimum of steps (of the optimiser, or
+of the environment where a table is learned) a flat line is no plateau. Curves are measured on
+instances that are neither trained nor judged on, those of JUTAP on STARTs of the one map that is
+learned.
 
 An agent's status follows from the files of its seeds:
 
@@ -22,8 +21,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
-
-from scipy import stats
 
 from learners.agent import Agent, FromFile, of_seed, sha256
 from learners.training import COUNTED
@@ -197,6 +194,8 @@ def progress(agents: Sequence[Agent], weights: Weights = "last") -> Progress:
 
 def interval(numbers: Sequence[float]) -> tuple[float, float, float]:
     """Return mean and 95 % t interval; NaN ends for a single number."""
+    from scipy import stats  # agents that play need none of it
+
     count, mean = len(numbers), sum(numbers) / len(numbers)
     if count < 2:
         return mean, math.nan, math.nan

@@ -22,7 +22,7 @@ import msgspec
 
 from bench.proven.hard import Cell
 from formulations.push.proof.leaves import Tree
-from formulations.push.proof.prove import Task, prove, prove_task, tasks_of
+from formulations.push.proof.prove import ProofTask, prove, prove_task, tasks_of
 from opt_istn import Budget, files, generate, verifier
 from opt_istn.evidence import certificates
 from opt_istn.push.instance import Instance
@@ -102,7 +102,7 @@ def _closed(row: Row) -> bool:
     return row.cost_us == row.bound_us
 
 
-def _prove(name: str, seconds: float, commit: str, task: Task) -> Row:
+def _prove(name: str, seconds: float, commit: str, task: ProofTask) -> Row:
     """Prove a user for some seconds of the processor, and check what that gives."""
     began = time.process_time()
     proof = prove_task(task, lambda: time.process_time() - began >= seconds)

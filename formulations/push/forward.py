@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from formulations.push.labels import solver
 from formulations.push.labels.dense import MAX_STATES, MAX_US, NARROW_US, integers
 from formulations.push.labels.solver import UserSearch
-from formulations.push.users import Task, UserResult, relaxed_bound, solve
+from formulations.push.users import UserResult, UserTask, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.solver import Budget, Claims
 
@@ -66,7 +66,7 @@ class Forward:
         return solve(instance, _solve_task, budget, seed, PROOF)
 
 
-def _solve_task(task: Task) -> UserResult:
+def _solve_task(task: UserTask) -> UserResult:
     problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
     search = UserSearch(problem, rng, task.budget)
     prices = np.maximum(solver.tuple_prices(search), 0)

@@ -36,6 +36,9 @@ from opt_istn.push.instance import IntArray, UserProblem
 from opt_istn.push.random import random_push
 from opt_istn.solver import Budget
 
+Mask = NDArray[np.bool]
+Draws = NDArray[np.float64]
+
 LARGE = 1000  # pushes from which on these moves beat restarts
 _STEPS = 24_000_000  # in all, where no clock ends them before
 # heat of each annealing and its part of steps or time: the first is long, the others go on from
@@ -206,11 +209,11 @@ class _State:
 
     def run(
         self,
-        draws: NDArray[np.float64],
+        draws: Draws,
         movable: IntArray,
         ptr: IntArray,
         options: IntArray,
-        may: NDArray[np.bool],
+        may: Mask,
         hot: float,
         cold: float,
     ) -> None:
@@ -244,12 +247,14 @@ def _place(order: IntArray, when: IntArray, used: int, f: int, slot: int) -> int
 
 
 @compiled
-def _take(saved, places, order, when, used, f, slot):  # type: ignore[no-untyped-def] # a kernel
+def _take(
+    saved: IntArray, places: int, order: IntArray, when: IntArray, used: int, f: int, slot: int
+) -> int:
     """Take content f out of a slot; return what that saves."""
     i = _place(order, when, used, f, slot)
     never = saved.shape[1] - 1
     end = when[i + places] if i + places < used else never
-    gain = saved[f, slot] - saved[f, end]
+    gain: int = saved[f, slot] - saved[f, end]
     for j in range(max(0, i - places), min(i, used - places)):
         later = when[j + places + 1] if j + places + 1 < used else never
         gain += saved[order[j], later] - saved[order[j], when[j + places]]
@@ -259,7 +264,9 @@ def _take(saved, places, order, when, used, f, slot):  # type: ignore[no-untyped
 
 
 @compiled
-def _put(saved, places, order, when, used, f, slot):  # type: ignore[no-untyped-def] # a kernel
+def _put(
+    saved: IntArray, places: int, order: IntArray, when: IntArray, used: int, f: int, slot: int
+) -> int:
     """Insert content f in a slot; return what that saves."""
     i = _place(order, when, used, f, slot)
     never = saved.shape[1] - 1
@@ -268,7 +275,7 @@ def _put(saved, places, order, when, used, f, slot):  # type: ignore[no-untyped-
     order[i], when[i] = f, slot
     used += 1
     end = when[i + places] if i + places < used else never
-    gain = saved[f, end] - saved[f, slot]
+    gain: int = saved[f, end] - saved[f, slot]
     for j in range(max(0, i - places), min(i, used - places)):
         later = when[j + places + 1] if j + places + 1 < used else never
         gain += saved[order[j], when[j + places]] - saved[order[j], later]
@@ -276,7 +283,10 @@ def _put(saved, places, order, when, used, f, slot):  # type: ignore[no-untyped-
 
 
 @compiled
-def _change(saved, places, plan, order, when, used, f, slot):  # type: ignore[no-untyped-def]
+def _change(
+    saved: IntArray, places: int, plan: IntArray, order: IntArray, when: IntArray, used: int,
+    f: int, slot: int,
+) -> tuple[int, int]:  # fmt: skip
     """Push content f in another slot, T for never; return what that saves, and the insertions."""
     gain, never = 0, saved.shape[1] - 1
     if plan[f] < never:
@@ -290,7 +300,9 @@ def _change(saved, places, plan, order, when, used, f, slot):  # type: ignore[no
 
 
 @compiled
-def _choose(plan, movable, ptr, options, may, draw):  # type: ignore[no-untyped-def] # a kernel
+def _choose(
+    plan: IntArray, movable: IntArray, ptr: IntArray, options: IntArray, may: Mask, draw: Draws
+) -> tuple[int, int, int, int]:
     """Return two contents and their new slots; a content with its old slot stays."""
     f = movable[int(draw[1] * len(movable))]
     g = movable[int(draw[2] * len(movable))]
@@ -310,10 +322,11 @@ def _choose(plan, movable, ptr, options, may, draw):  # type: ignore[no-untyped-
 
 
 @compiled
-def _walk(  # type: ignore[no-untyped-def] # a kernel
-    saved, places, plan, order, when, used, value, best, best_value,
-    movable, ptr, options, may, draws, hot, cold,
-):  # fmt: skip
+def _walk(
+    saved: IntArray, places: int, plan: IntArray, order: IntArray, when: IntArray, used: int,
+    value: int, best: IntArray, best_value: int, movable: IntArray, ptr: IntArray,
+    options: IntArray, may: Mask, draws: Draws, hot: float, cold: float,
+) -> tuple[int, int, int]:  # fmt: skip
     steps = len(draws)
     for i in range(steps):
         f, to_f, g, to_g = _choose(plan, movable, ptr, options, may, draws[i])

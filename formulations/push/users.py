@@ -30,7 +30,7 @@ Pushes = tuple[tuple[int, int], ...]  # (index in UserProblem.content, slot), an
 
 
 @dataclass(frozen=True)
-class Task:
+class UserTask:
     """One user's problem and what may be spent on it.
 
     Parameters
@@ -73,7 +73,7 @@ class UserResult:
     counts: Mapping[str, int | float] = field(default_factory=dict)
 
 
-Method = Callable[[Task], UserResult]
+Method = Callable[[UserTask], UserResult]
 
 
 @dataclass
@@ -216,7 +216,7 @@ def _tasks(
     seed: int,
     state: _State,
     workers: int,
-) -> Iterator[Task]:
+) -> Iterator[UserTask]:
     """Yield a task for each user with something to gain, while time and work are left."""
     for position, user in enumerate(gainful):
         left = len(gainful) - position
@@ -231,10 +231,12 @@ def _tasks(
         listener = partial(_report, instance, state, budget, problems[user], user)
         told = None if budget.listener is None else listener
         share = replace(budget, time_s=time_s, work=work, listener=told)
-        yield Task(user, problems[user], share.start(), seed)
+        yield UserTask(user, problems[user], share.start(), seed)
 
 
-def _done(tasks: Iterator[Task], method: Method, workers: int) -> Iterator[tuple[Task, UserResult]]:
+def _done(
+    tasks: Iterator[UserTask], method: Method, workers: int
+) -> Iterator[tuple[UserTask, UserResult]]:
     """Yield tasks with their results, `workers` at a time; a task is taken when it can begin."""
     if workers == 1:
         yield from ((task, method(task)) for task in tasks)
@@ -247,7 +249,7 @@ def _done(tasks: Iterator[Task], method: Method, workers: int) -> Iterator[tuple
                 running |= {pool.submit(method, task): task for task in islice(tasks, 1)}
 
 
-def _record(state: _State, task: Task, result: UserResult) -> None:
+def _record(state: _State, task: UserTask, result: UserResult) -> None:
     """Add one user's result; the delay is replayed, not taken from the engine."""
     problem, user = task.problem, task.user
     cost = delay_us(problem, result.pushes)

@@ -13,7 +13,7 @@ import copy
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Generator, Tensor, nn
@@ -209,20 +209,15 @@ def with_classes(net: MobileNet, num_classes: int, rng: Generator) -> MobileNet:
     return result
 
 
-def sar_stem(net: MobileNet, merge: Literal["mean", "sum"] = "mean") -> MobileNet:
+def sar_stem(net: MobileNet) -> MobileNet:
     """Return a copy of an optical network that takes images of one channel.
 
-    Parameters
-    ----------
-    merge
-        How the kernels of the three colours become one. ``mean`` is the push paper's (section
-        5.1); it feeds the statistics of the following layer a third of what they were made for.
-        ``sum`` gives what the optical network gives for the image repeated in three channels.
+    Its kernels are means over the three colours, as in the push paper (section 5.1): the
+    statistics of the following layer are fed a third of what they were made for.
     """
     result = copy.deepcopy(net)
     stem = result.get_parameter(_STEM)
-    kernel = stem.detach()
-    kernel = kernel.mean(1, keepdim=True) if merge == "mean" else kernel.sum(1, keepdim=True)
+    kernel = stem.detach().mean(1, keepdim=True)
     convolution = nn.Conv2d(
         1, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False, device="meta"
     ).to_empty(device="cpu")

@@ -42,7 +42,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Trained:
+class Score:
     """What came of training.
 
     Parameters
@@ -71,7 +71,7 @@ def train_classifier(
     settings: Schedule,
     rng: np.random.Generator,
     report: Report = _silent,
-) -> Trained:
+) -> Score:
     """Train `net`, in place, to tell classes apart; leave it in evaluation mode.
 
     Layers that are frozen stay as they are. `chips` and `labels` have equal length; `report` is
@@ -93,7 +93,7 @@ def train_classifier(
         torch.manual_seed(int(rng.integers(2**62)))
         losses = tuple(_fit(net, chips, labels, kept, settings, rng, report))
     hits = probabilities(chips[held_out], net).argmax(1) == labels[held_out]
-    return Trained(float(hits.mean()), losses, num_held_out)
+    return Score(float(hits.mean()), losses, num_held_out)
 
 
 def pretrain(
@@ -103,7 +103,7 @@ def pretrain(
     rng: np.random.Generator,
     pixels: int = 64,
     report: Report = _silent,
-) -> Trained:
+) -> Score:
     """Train `net`, in place, on drawn chips of the modality that its channels say."""
     modality: Modality = "sar" if net.channels == 1 else "optical"
     labels = rng.integers(len(CLASSES), size=num_chips)

@@ -7,7 +7,7 @@ there.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -84,6 +84,5 @@ class PolicyFile(Foreign):
 
 def observation_of(env: PushEnv) -> dict[str, tuple[int, ...]]:
     """Return the parts of what an agent sees, and their shapes."""
-    x = env.sizes
-    parts = {name: shape for name, shape in (x.own() | x.shared()).items() if np.prod(shape) > 0}
-    return {**parts, "action_mask": (x.heads, x.slots + 1)}
+    space: Any = env.observation_space(env.possible_agents[0])
+    return {name: part.shape for name, part in space.items()}

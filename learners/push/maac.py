@@ -30,10 +30,9 @@ from learners import nets
 from learners.push.actor import Choosing
 from learners.push.networks.attention import AttentionCritic, Crowd
 from learners.push.networks.nets import HeadEncoder, Shape
-from learners.push.networks.vision import Images
 from learners.push.stage.scene import Episode, Scene, again, perform
 from learners.push.stage.view import Sight, home_width
-from learners.push.training import PLAY, REPLAY, ActorTrainer, Observed, PushCourse, explained
+from learners.push.training import PLAY, REPLAY, ActorTrainer, PushCourse, explained
 from learners.training import BY_PROFILE, by_profile, timed
 from opt_istn.files import InputError
 from opt_istn.training import Task
@@ -67,10 +66,6 @@ class Maac(ActorTrainer):
     profile
         ``fair``, the project's own, or ``paper``: the reference implementation's, for the paper
         prints no values for this agent.
-    time_s
-        Seconds of training, drawing included; 300 if `steps` are not given.
-    steps
-        Rounds of playing and learning instead of seconds: a training that repeats.
     reward_log
         Whether the reward is the paper's -log2(1 + delay) of a slot.
     actor_grad
@@ -86,19 +81,12 @@ class Maac(ActorTrainer):
         of the reward against the entropy.
     actor_rate, critic_rate
         Learning rates of Adam.
-    hidden, attend
-        Width of all layers, and attention heads.
+    attend
+        Attention heads.
     """
 
-    profile: Literal["fair", "paper"] = "fair"
-    time_s: float = BY_PROFILE
-    steps: int | None = None
     reward_log: bool = BY_PROFILE
     actor_grad: Literal["score", "gumbel_st"] = "score"
-    state: Observed = BY_PROFILE
-    links: bool = False
-    images: Images = "none"
-    backbone: str = ""
     episodes: int = BY_PROFILE
     updates: int = BY_PROFILE
     replay: int = BY_PROFILE
@@ -107,10 +95,8 @@ class Maac(ActorTrainer):
     scale: float = 100.0
     actor_rate: float = 1e-3
     critic_rate: float = 1e-3
-    hidden: int = BY_PROFILE
     attend: int = 4
     redraws: int = 4
-    device: str = "cpu"
 
     method: ClassVar[str] = "push.maac"
 

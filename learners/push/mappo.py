@@ -35,7 +35,7 @@ from learners.push.networks.vision import Images
 from learners.push.stage.batch import counterfactuals
 from learners.push.stage.scene import Episode, perform
 from learners.push.stage.view import Sight, part_of
-from learners.push.training import PLAY, ActorTrainer, Observed, PushCourse, explained
+from learners.push.training import PLAY, ActorTrainer, PushCourse, explained
 from learners.training import BY_PROFILE, by_profile, timed
 from opt_istn.files import InputError
 from opt_istn.training import Task
@@ -64,10 +64,6 @@ class Mappo(ActorTrainer):
     ----------
     profile
         ``fair``, the project's own, or ``paper``: the paper's Table 2.
-    time_s
-        Seconds of training, drawing included; 300 if `steps` are not given.
-    steps
-        Rollouts instead of seconds: a training that repeats exactly.
     reward_credit
         Whose delay a head is credited with: ``shared``, of all users, ``user``, of its own, or
         ``head``: what its choice saved.
@@ -92,20 +88,11 @@ class Mappo(ActorTrainer):
         Learning rates of Adam.
     decay
         Whether the learning rates fall linearly to 0.
-    hidden
-        Width of all layers.
     """
 
-    profile: Literal["fair", "paper"] = "fair"
-    time_s: float = BY_PROFILE
-    steps: int | None = None
     reward_credit: Credit = BY_PROFILE
     reward_log: bool = BY_PROFILE
     ratio: Literal["per_head", "joint"] = BY_PROFILE
-    state: Observed = BY_PROFILE
-    links: bool = False
-    images: Images = "none"
-    backbone: str = ""
     episodes: int = BY_PROFILE
     epochs: int = BY_PROFILE
     minibatches: int = BY_PROFILE
@@ -120,9 +107,6 @@ class Mappo(ActorTrainer):
     actor_rate: float = BY_PROFILE
     critic_rate: float = BY_PROFILE
     decay: bool = BY_PROFILE
-    hidden: int = BY_PROFILE
-    redraws: int = BY_PROFILE
-    device: str = "cpu"
 
     method: ClassVar[str] = "push.mappo"
 
@@ -230,7 +214,7 @@ class Targets(NamedTuple):
     returns: Tensor
 
 
-class Seen(NamedTuple):
+class Rollout(NamedTuple):
     """What an update looks at.
 
     Parameters
@@ -281,18 +265,18 @@ class MappoCourse(PushCourse):
             for part in self._parts(seen, found, rng, known):
                 self._descend(*part)
 
-    def _seen(self, played: Episode, hidden: list[Tensor]) -> Seen:
+    def _seen(self, played: Episode, hidden: list[Tensor]) -> Rollout:
         """Return what was seen and remembered in a rollout."""
         sight = Sight(*(x.to(self.config.device) for x in played.sight))
         kept = torch.stack(hidden) if hidden else torch.zeros(0, 2, played.opening.shape[1], 0)
-        return Seen(sight, torch.from_numpy(played.opening), kept)
+        return Rollout(sight, torch.from_numpy(played.opening), kept)
 
-    def _log_probs(self, seen: Seen) -> Tensor:
+    def _log_probs(self, seen: Rollout) -> Tensor:
         """Return the log-probabilities of all choices of all heads, shape (n, T + 1)."""
         log_probs: Tensor = self.actor(seen.sight, self.actor.recall(*seen))
         return log_probs
 
-    def _targets(self, played: Episode, seen: Seen) -> Targets:
+    def _targets(self, played: Episode, seen: Rollout) -> Targets:
         """Return choices, advantages and returns of a rollout."""
         action = torch.from_numpy(played.after).to(self.config.device)
         with torch.no_grad():
@@ -324,7 +308,7 @@ class MappoCourse(PushCourse):
             return torch.from_numpy(-np.log2(1 + delay / 1e6).astype(np.float32))
         return torch.from_numpy((-delay / unit).astype(np.float32))
 
-    def _values(self, seen: Seen) -> Tensor:
+    def _values(self, seen: Rollout) -> Tensor:
         """Return the critic's normalised values of what `_rewards` rewards."""
         if self.config.reward_credit == "head":
             return self.critic.of_heads(seen.sight)
@@ -342,8 +326,8 @@ class MappoCourse(PushCourse):
         return torch.from_numpy(batch.release[played.heads]), torch.from_numpy(owner)
 
     def _parts(
-        self, seen: Seen, found: Targets, rng: np.random.Generator, known: dict[Any, Any]
-    ) -> Iterator[tuple[Seen, Targets]]:
+        self, seen: Rollout, found: Targets, rng: np.random.Generator, known: dict[Any, Any]
+    ) -> Iterator[tuple[Rollout, Targets]]:
         """Yield the minibatches of an epoch: what is seen, and targets.
 
         A minibatch is all that happened in some instances, drawn anew in every epoch. Minibatches
@@ -359,7 +343,7 @@ class MappoCourse(PushCourse):
                 known[key] = self._part(seen, found, torch.tensor(key))
             yield known[key]
 
-    def _part(self, seen: Seen, found: Targets, chosen: Tensor) -> tuple[Seen, Targets]:
+    def _part(self, seen: Rollout, found: Targets, chosen: Tensor) -> tuple[Rollout, Targets]:
         """Return what was seen in the instances that are chosen, and targets."""
         users = self.scenes.num_users
         mine = torch.isin(torch.arange(seen.opening.shape[1]) // users, chosen)
@@ -371,9 +355,9 @@ class MappoCourse(PushCourse):
             of = mine if self.config.reward_credit == "user" else mine[::users]
             targets += [x[:, of] for x in found[3:]]
         hidden = seen.hidden[:, :, mine.to(seen.hidden.device)]
-        return Seen(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
+        return Rollout(part, place[seen.opening[:, mine]], hidden), Targets(*targets)
 
-    def _descend(self, seen: Seen, found: Targets) -> None:
+    def _descend(self, seen: Rollout, found: Targets) -> None:
         """Take one step of the actor and one of the critic."""
         config = self.config
         log_probs = self._log_probs(seen)

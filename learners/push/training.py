@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,7 @@ from learners.push.stage.batch import Yardstick
 from learners.push.stage.scene import perform
 from learners.push.stage.view import columns
 from learners.training import (
+    BY_PROFILE,
     COUNT,
     POSITIVE,
     RATE,
@@ -81,11 +83,18 @@ class PushTrainer(ABC):
         return training.train(self.course(task, seed), out, report)
 
 
+@dataclass(frozen=True)
 class ActorTrainer(PushTrainer):
     """A trainer of one of the paper's agents.
 
     Parameters
     ----------
+    profile
+        ``fair``, the project's own, or ``paper``.
+    time_s
+        Seconds of training, drawing included; 300 if `steps` are not given.
+    steps
+        Rounds of playing and learning instead of seconds: a training that repeats exactly.
     state
         ``own``, or ``paper``: besides, contents' numbers, both ends of their footprints and their
         cluster's caches place by place.
@@ -96,21 +105,26 @@ class ActorTrainer(PushTrainer):
         What is seen of images, see `learners.push.networks.vision`.
     backbone
         File of ``push.backbone``, for ``images = pixels``.
+    hidden
+        Width of all layers.
     redraws
         How often births get other attributes and images before new ones are drawn.
     device
         Where networks are trained, such as ``cpu`` or ``cuda``.
     """
 
+    profile: Literal["fair", "paper"] = "fair"
+    time_s: float = BY_PROFILE
+    steps: int | None = None
+    state: Observed = BY_PROFILE
+    links: bool = False
+    images: Images = "none"
+    backbone: str = ""
+    hidden: int = BY_PROFILE
+    redraws: int = BY_PROFILE
+    device: str = "cpu"
+
     method: ClassVar[str]
-    time_s: float
-    steps: int | None
-    images: Images
-    backbone: str
-    redraws: int
-    hidden: int
-    state: Observed
-    links: bool
 
 
 class PushCourse(Rounds):
@@ -159,8 +173,7 @@ class PushCourse(Rounds):
         contract = agent.contract(columns(self.shape.whole, self.shape.links))
         about = agent.described(self.task)
         config: dict[str, Any] = {
-            x.name: getattr(self.config, x.name)
-            for x in dataclasses.fields(self.config)  # type: ignore[arg-type]
+            x.name: getattr(self.config, x.name) for x in dataclasses.fields(self.config)
         }
         state: dict[str, Any] = {"actor": copy.deepcopy(self.actor).cpu().state_dict()}
         state |= {"shape": dataclasses.asdict(self.shape), "images": self.config.images}

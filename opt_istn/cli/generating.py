@@ -21,15 +21,18 @@ def register(app: typer.Typer) -> None:
     app.command()(generate)
 
 
+Preset = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET",
+        help="Name of a preset; see `opt-istn presets`.",
+        autocompletion=completing.presets,
+    ),
+]
+
+
 def generate(
-    preset: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRESET",
-            help="Name of a preset; see `opt-istn presets`.",
-            autocompletion=completing.presets,
-        ),
-    ],
+    preset: Preset,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all randomness in the scenario.")],
     out: Annotated[
         str,
@@ -58,11 +61,7 @@ def generate(
     label = name or problems.name_of(preset, seed, common)
     if each:
         made = _each(preset, seed, label, common, each, quiet=json)
-        output.made_folder(out)
-        paths = [str(Path(out) / f"{one.name}.json") for one in made]
-        goals = [targets.Target("--output", path, targets.INSTANCE) for path in paths]
-        targets.check(*goals, inputs=read)
-        rows = [_row(one, path) for one, path in zip(made, paths, strict=True)]
+        rows = _into(out, made, read)
     else:
         rows = [_row(_made(preset, seed, label, common, quiet=json), out)]
     if json:
@@ -82,6 +81,15 @@ def _made(
     scenario = problem.scenario(preset, settings)
     with output.progress(f"generating {name}", quiet=quiet) as advance:
         return problem.generate(scenario, seed, name, advance)
+
+
+def _into(folder: str, made: "list[Instance]", read: list[str]) -> list[dict[str, Any]]:
+    """Write instances into a folder, over none of the files that were read; return their rows."""
+    output.made_folder(folder)
+    paths = [str(Path(folder) / f"{one.name}.json") for one in made]
+    goals = [targets.Target("--output", path, targets.INSTANCE) for path in paths]
+    targets.check(*goals, inputs=read)
+    return [_row(one, path) for one, path in zip(made, paths, strict=True)]
 
 
 def _row(instance: "Instance", path: str) -> dict[str, Any]:

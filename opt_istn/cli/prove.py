@@ -13,11 +13,14 @@ from opt_istn.files import InputError, placing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from opt_istn.evidence.certificates import Proven
     from opt_istn.evidence.certify import Certified
+    from opt_istn.evidence.search import Found
     from opt_istn.problems import Document, Instance
     from opt_istn.runs.ledger import Record
+    from opt_istn.solver import Budget
 
 Seconds = Annotated[
     float | None, typer.Option(min=0, metavar="SECONDS", help="Wall-clock seconds to search.")
@@ -53,11 +56,9 @@ def prove(
     With -o a long search is kept in the folder CERT.search until it has met the best plan: killed,
     or out of time, and started again, it goes on.
     """
-    from opt_istn import files, problems, verifier
+    from opt_istn import problems
     from opt_istn.cli import runs
-    from opt_istn.evidence import search
-    from opt_istn.evidence.certificates import forget, is_kept, search_of
-    from opt_istn.library import lookup
+    from opt_istn.evidence.certificates import is_kept, search_of
 
     targets.check(
         targets.Target("--output", out, targets.CERTIFICATE),
@@ -68,35 +69,62 @@ def prove(
     known = _feasible(loaded, plan) if plan else None
     budget = runs.allowed(time_limit, None, None, jobs)
     keep = search_of(out) if out else None
-    try:
-        with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
-            proof = search.best_proof(loaded, budget, known, lookup.given, keep)
-        found = {} if proof is None else _said(loaded, proof.proven, proof.plan)
-    except verifier.Refused as refused:
-        source = out or "the certificate just made"
-        raise InputError("certificate", f"refused: {refused}", source) from None
+    proof, found = _searched(loaded, known, budget, keep, out or "the certificate just made")
     if proof is None:
         output.complain(f"{instance}: no bound was found in time")
         return 3
-    if out:
-        files.write_document(out, proof.certificate)
-    if plan_out and proof.plan is not None:
-        proof.plan.write(plan_out)
-    if proof.whence:
-        found["from"] = proof.whence
     is_open = "bound" in found and not found.get("optimal")
-    if not is_open:
-        forget(keep)
+    written = _written(proof, out, plan_out, None if is_open else keep)
     if json:
         output.as_json(found)
         return 0
-    kept = str(keep) if is_kept(keep) else ""
+    kept = [str(keep)] if is_kept(keep) else []
     _print_found(found, loaded.problem)
-    output.wrote(*filter(None, (out, plan_out if proof.plan is not None else "", kept)))
+    output.wrote(*written, *kept)
     if is_open:
         how = "the same command with more time goes on" if kept else "it takes more time"
         output.complain(f"{instance}: bound proven, optimum not; {how}")
     return 0
+
+
+def _searched(
+    instance: "Instance",
+    known: "Document | None",
+    budget: "Budget",
+    keep: "Path | None",
+    source: str,
+) -> tuple["Found | None", dict[str, Any]]:
+    """Return the best proof, and what it says; an interrupt tells of what is kept."""
+    from opt_istn import verifier
+    from opt_istn.evidence import search
+    from opt_istn.evidence.certificates import is_kept
+    from opt_istn.library import lookup
+
+    try:
+        with _interruptible(lambda: f"the search is kept in {keep}" if is_kept(keep) else ""):
+            proof = search.best_proof(instance, budget, known, lookup.given, keep)
+        found = {} if proof is None else _said(instance, proof.proven, proof.plan)
+    except verifier.Refused as refused:
+        raise InputError("certificate", f"refused: {refused}", source) from None
+    if proof is not None and proof.whence:
+        found["from"] = proof.whence
+    return proof, found
+
+
+def _written(proof: "Found", out: str, plan_out: str, spent: "Path | None") -> list[str]:
+    """Write the certificate and the plan, delete a search that is at its end; return the files."""
+    from opt_istn import files
+    from opt_istn.evidence.certificates import forget
+
+    written = []
+    if out:
+        files.write_document(out, proof.certificate)
+        written.append(out)
+    if plan_out and proof.plan is not None:
+        proof.plan.write(plan_out)
+        written.append(plan_out)
+    forget(spent)
+    return written
 
 
 def _feasible(instance: "Instance", path: str) -> "Document":

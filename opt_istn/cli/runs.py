@@ -48,6 +48,9 @@ Sources = Annotated[
         autocompletion=completing.presets,
     ),
 ]
+Solver = Annotated[
+    str, typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=completing.solvers)
+]
 Solvers = Annotated[
     str,
     typer.Option(
@@ -68,6 +71,9 @@ Records = Annotated[
         help="File of records; if there is one, it is added to.",
     ),
 ]
+Certificate = Annotated[
+    str, typer.Option(metavar="FILE", help="Prove a certificate, too; the time limit holds anew.")
+]
 Certificates = Annotated[
     str, typer.Option(metavar="DIR", help="Certify the instances, too, as `opt-istn certify` does.")
 ]
@@ -81,10 +87,7 @@ def register(app: typer.Typer) -> None:
 
 def solve(
     instance: InstanceFile,
-    solver: Annotated[
-        str,
-        typer.Option(help="Solver id; see `opt-istn solvers`.", autocompletion=completing.solvers),
-    ],
+    solver: Solver,
     set_: Settings = None,
     time_limit: TimeLimit = None,
     work: Work = None,
@@ -95,10 +98,7 @@ def solve(
     out: Annotated[
         str, typer.Option("-o", "--output", metavar="PLAN", help="Where the plan goes.")
     ] = "",
-    certificate: Annotated[
-        str,
-        typer.Option(metavar="FILE", help="Prove a certificate, too; the time limit holds anew."),
-    ] = "",
+    certificate: Certificate = "",
     *,
     json: Json = False,
 ) -> int:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opt_istn.cli.instances import InstanceFile, Json
-from opt_istn.cli.runs import allowed
-from opt_istn.cli.terminal import completing, output, targets
+from opt_istn.cli.runs import Solvers, allowed
+from opt_istn.cli.terminal import output, targets
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.jutap.starts import Judged
     from opt_istn.problems import Instance
 
 
@@ -34,13 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def starts(
     instance: InstanceFile,
-    solvers: Annotated[
-        str,
-        typer.Option(
-            help="Solver ids, separated by commas; parameters as id@key=value@...",
-            autocompletion=completing.several_solvers,
-        ),
-    ],
+    solvers: Solvers,
     out: Annotated[
         str,
         typer.Option("-o", "--output", metavar="FIGURE", help="Map of the last solver's gaps."),
@@ -73,8 +66,7 @@ def starts(
 
         canvas.suffix(out)
     loaded = problems.read_instance(instance)
-    problem = problems.get(loaded.problem)
-    if problem.starts() is None:
+    if problems.get(loaded.problem).starts() is None:
         raise InputError("", f"expected an instance with STARTs, found {loaded.problem}", instance)
     asked = [_parsed(text.strip()) for text in solvers.split(",")]
     last: tuple[str, Any] | None = None
@@ -90,10 +82,18 @@ def starts(
         shown = [_shown(row) for row in rows]
         output.as_table([tuple(row.values()) for row in shown], tuple(shown[0]))
     if out and last is not None:
-        pictures: Any = problem.pictures()
-        draw: Any = import_module(f"{pictures.__package__}.starts")
-        canvas.save(draw.starts_figure(loaded, last[1], last[0]), out)
-        output.wrote(out)
+        _draw(loaded, *last, out)
+
+
+def _draw(instance: "Instance", reference: str, judged: Any, out: str) -> None:
+    """Write the map of a solver's gaps to a reference."""
+    from opt_istn import problems
+    from opt_istn.pictures import canvas
+
+    pictures: Any = problems.get(instance.problem).pictures()
+    draw: Any = import_module(f"{pictures.__package__}.starts")
+    canvas.save(draw.starts_figure(instance, judged, reference), out)
+    output.wrote(out)
 
 
 def _parsed(text: str) -> _Asked:
@@ -123,7 +123,7 @@ def _judged(instance: "Instance", asked: _Asked, seed: int, time_s: float) -> di
     return against
 
 
-def _row(solver: str, reference: str, flown: "Sequence[Judged]") -> dict[str, Any]:
+def _row(solver: str, reference: str, flown: Sequence[Any]) -> dict[str, Any]:
     """Return a row; a seed of which no flight reaches END leaves all seeds without a gap."""
     import numpy as np
 

@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 _LINE_S = 15.0  # between two lines of progress where no bar can be drawn
 
+Agent = Annotated[
+    str,
+    typer.Argument(help="Agent; parameters as id@key=value@...", autocompletion=completing.agents),
+]
+TaskSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="INSTANCE|PRESET", help="What to train on.", autocompletion=completing.presets
+    ),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Where to train, such as cuda or cuda:{worker}; agents that can say so."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command of this module to `app`."""
@@ -30,20 +45,8 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    agent: Annotated[
-        str,
-        typer.Argument(
-            help="Agent; parameters as id@key=value@...", autocompletion=completing.agents
-        ),
-    ],
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="INSTANCE|PRESET",
-            help="What to train on.",
-            autocompletion=completing.presets,
-        ),
-    ],
+    agent: Agent,
+    source: TaskSource,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the training, the first one.")],
     out: Annotated[
         str, typer.Option("-o", "--output", metavar="AGENT_FILE", help="{seed} is filled in.")
@@ -55,10 +58,7 @@ def train(
     instance_seed: Annotated[
         int | None, typer.Option(min=0, help="Train on this one instance of the preset.")
     ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(help="Where to train, such as cuda or cuda:{worker}; agents that can say so."),
-    ] = None,
+    device: Device = None,
     shard: clusters.Part = "",
     set_: Settings = None,
     *,
@@ -70,13 +70,8 @@ def train(
     trains its part of the seeds; {worker} is filled in with the number of the process, from 0 to
     the number of jobs less 1.
     """
-    if placing.is_there(out) and not placing.is_file(out):
-        raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
-    read = [source, *targets.named(agent, *(set_ or []))]
     own = _own(out, seed, seeds, shard)
-    goals = [targets.Target("--output", str(path), targets.ARCHIVE) for path in own.values()]
-    targets.check(*goals, inputs=read)
-    _expect_room(f"{out}.checkpoint")
+    _check(out, own, [source, *targets.named(agent, *(set_ or []))])
     name, *parameters = agent.split("@")
     task = _task(source, output.settings(set_ or []), instance_seed)
     if device is not None:
@@ -99,6 +94,15 @@ def _own(out: str, seed: int, seeds: int, shard: str) -> dict[int, Path]:
     part, every = clusters.part(shard), range(seed, seed + seeds)
     mine = every if part is None else every[part.index - 1 :: part.count]
     return {s: Path(out.replace("{seed}", str(s))) for s in mine}
+
+
+def _check(out: str, own: dict[int, Path], read: list[str]) -> None:
+    """Check that agent files can be written, their checkpoint too, and are none that are read."""
+    if placing.is_there(out) and not placing.is_file(out):
+        raise InputError("--output", "expected a regular file: a checkpoint lies beside it", out)
+    goals = [targets.Target("--output", str(path), targets.ARCHIVE) for path in own.values()]
+    targets.check(*goals, inputs=read)
+    _expect_room(f"{out}.checkpoint")
 
 
 def _expect_room(path: str) -> None:

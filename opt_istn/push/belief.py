@@ -25,7 +25,7 @@ _CLEAR = 1e-3  # least noise reckoned with, so that the code of its class is no 
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Belief:
     """What a policy sees of some contents.
 
     Parameters
@@ -40,11 +40,11 @@ class Sight:
     chance: Array
 
 
-def see(world: World, observation: Observation, contents: Sequence[int]) -> Sight:
+def see(world: World, observation: Observation, contents: Sequence[int]) -> Belief:
     """Return what is seen of some of the contents known."""
     rows = [_with_class(observation.attributes[f], 0) for f in contents]
     traits = demand.features(rows).without_images()
-    return Sight(traits, class_probability(world, observation.codes[list(contents)]))
+    return Belief(traits, class_probability(world, observation.codes[list(contents)]))
 
 
 def class_probability(world: World, codes: Array) -> Array:
@@ -65,7 +65,7 @@ def class_probability(world: World, codes: Array) -> Array:
 
 
 def expected_saving_us(
-    world: World, sight: Sight, release: IntArray, roi: NDArray[np.bool]
+    world: World, belief: Belief, release: IntArray, roi: NDArray[np.bool]
 ) -> Array:
     """Return the delay that having a content cached in a slot saves on average, shape (M, n, T).
 
@@ -76,14 +76,14 @@ def expected_saving_us(
     """
     law, slots = world.law, world.scenario.num_slots
     asked = np.zeros((*roi.shape, slots))
-    for number, chance in enumerate(sight.chance.T):
+    for number, chance in enumerate(belief.chance.T):
         some = np.flatnonzero(chance > 1e-9)
         if len(some) == 0:
             continue
         guess = Features(
-            sight.traits.payload[some],
-            sight.traits.resolution[some],
-            sight.traits.level[some],
+            belief.traits.payload[some],
+            belief.traits.resolution[some],
+            belief.traits.level[some],
             np.full(len(some), number),
         )
         given = demand.request_probability(law.demand, guess, release[some], roi[:, some], slots)
@@ -116,23 +116,23 @@ def link_factor(world: World, observation: Observation) -> Array:
     return factor
 
 
-def affinity(world: World, sight: Sight) -> Array:
+def affinity(world: World, belief: Belief) -> Array:
     """Return z[u, f], the preference of users for contents, averaged over classes, (M, n)."""
-    law, traits = world.law.demand, sight.traits
+    law, traits = world.law.demand, belief.traits
     share = law.image_share
     visible = law.payload[:, traits.payload] + law.resolution[:, traits.resolution]
     visible = visible + law.level[:, traits.level]
-    z: Array = np.sqrt((1 - share) / 3) * visible + np.sqrt(share) * (law.image @ sight.chance.T)
+    z: Array = np.sqrt((1 - share) / 3) * visible + np.sqrt(share) * (law.image @ belief.chance.T)
     return z
 
 
-def every_kind(world: World) -> Sight:
+def every_kind(world: World) -> Belief:
     """Return one content of each kind there is: all attributes with all classes."""
     law = world.law.demand
     sizes = [table.shape[1] for table in (law.payload, law.resolution, law.level, law.image)]
     grid = [axis.ravel() for axis in np.indices(sizes)]
     chance = np.eye(sizes[3])[grid[3]]
-    return Sight(replace(Features(*grid), image_class=None), chance)
+    return Belief(replace(Features(*grid), image_class=None), chance)
 
 
 def _with_class(attributes: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -24,11 +24,11 @@ from opt_istn.runs.fleet.status import Board
 from opt_istn.runs.ledger import Record, Source
 from opt_istn.runs.nursery import worker
 from opt_istn.runs.nursery.child import Description
-from opt_istn.runs.single import Task, check_source, describe, judged, limits, load, run_one
+from opt_istn.runs.single import RunTask, check_source, describe, judged, limits, load, run_one
 from opt_istn.runs.stamps import Stamp
 from opt_istn.solver import Budget, Status
 
-__all__ = ["Choice", "Comparison", "Task", "compare", "describe", "judged", "load", "run_one"]
+__all__ = ["Choice", "Comparison", "RunTask", "compare", "describe", "judged", "load", "run_one"]
 
 MAX_SEEDS, MAX_RUNS = 10**9, 10**15
 _TOGETHER = 256  # records that are written at once where they were in the file before
@@ -115,13 +115,13 @@ class Comparison:
             for solver in self._solvers[problem]
         )
 
-    def tasks(self) -> Iterator[Task]:
+    def tasks(self) -> Iterator[RunTask]:
         """Yield the runs, instance by instance; there may be more than fit into memory."""
         for source, problem in self._sources:
             for one in self._seeded(source):
                 for solver in self._solvers[problem]:
                     for seed in self._seeds_of(one, solver):
-                        yield Task(one, solver, seed)
+                        yield RunTask(one, solver, seed)
 
     def _seeded(self, source: Source) -> Iterator[Source]:
         """Yield the instances of a source: the file, or the preset's with each seed."""
@@ -210,7 +210,7 @@ class Comparison:
                     yield from kept()
                 file.append(*later)
 
-    def _new_tasks(self, shard: Shard | None) -> Iterator[tuple[Instance, Task]]:
+    def _new_tasks(self, shard: Shard | None) -> Iterator[tuple[Instance, RunTask]]:
         """Yield the tasks of a shard with their instances; a run asked for twice comes once."""
         begun: set[bytes] = set()
         source, instance = None, None
@@ -222,7 +222,7 @@ class Comparison:
                 begun.add(key)
                 yield instance, task
 
-    def _key(self, instance: Instance, task: Task) -> str:
+    def _key(self, instance: Instance, task: RunTask) -> str:
         solver = task.solver
         allowed = limits(self.budget)
         return ledger.run_key(instance.sha256, solver.solver, solver.parameters, task.seed, allowed)
@@ -270,7 +270,7 @@ def compare(
     return comparison.run(path, jobs, executor, shard=shard, retry_failed=retry_failed)
 
 
-def _words(instance: Instance, task: Task) -> str:
+def _words(instance: Instance, task: RunTask) -> str:
     """Return what a run is, as a line about it begins."""
     solver = names.called(task.solver.solver, task.solver.parameters)
     return f"{solver} seed {task.seed} on {instance.name}"

@@ -12,6 +12,7 @@ import msgspec
 
 from opt_istn import files, problems
 from opt_istn.files import InputError
+from opt_istn.problems import Instance
 from opt_istn.runs import appender, environment
 from opt_istn.runs.compare import judged, load
 from opt_istn.runs.ledger import Limits, Record, Source
@@ -58,11 +59,6 @@ def add(
         raise InputError("seconds", f"expected a number of at least 0, found {seconds}")
     source = Source(file=instance_file)
     instance = load(source)
-    plan = problems.read_plan(plan_file, instance.problem)
-    try:
-        evaluation = problems.get(instance.problem).evaluate(instance, plan)
-    except InputError as error:
-        raise InputError(error.field, error.expected, plan_file) from None
     blank = Record(
         problem=instance.problem,
         instance=instance.name,
@@ -80,13 +76,22 @@ def add(
         extra={"external": {"plan": plan_file}},
         **_here(),
     )
-    status = Status.NO_PLAN if evaluation.violations else Status.FEASIBLE
-    document = msgspec.Raw(msgspec.json.encode(plan.document()))
-    claims = RawClaims(status, document, None, None, "", (), {})
-    record = judged(blank, instance, Outcome(claims))
+    record = judged(blank, instance, Outcome(_claims(instance, plan_file)))
     with appender.appending(path) as file:
         file.append(record)
     return record
+
+
+def _claims(instance: Instance, plan_file: str) -> RawClaims:
+    """Return what a plan file claims: a plan, and no plan if it is not feasible."""
+    plan = problems.read_plan(plan_file, instance.problem)
+    try:
+        evaluation = problems.get(instance.problem).evaluate(instance, plan)
+    except InputError as error:
+        raise InputError(error.field, error.expected, plan_file) from None
+    status = Status.NO_PLAN if evaluation.violations else Status.FEASIBLE
+    document = msgspec.Raw(msgspec.json.encode(plan.document()))
+    return RawClaims(status, document, None, None, "", (), {})
 
 
 def _here() -> dict[str, Any]:

@@ -22,7 +22,7 @@ from opt_istn.solver import Budget, Status
 
 
 @dataclass(frozen=True)
-class Task:
+class RunTask:
     """One run of a comparison; its instance is loaded when its turn comes.
 
     Parameters
@@ -78,11 +78,11 @@ def run_one(
     """
     check_source(source)
     solver = describe(solver_id, instance.problem, parameters, startup_s)
-    return run_task(instance, Task(source, solver, seed), budget, startup_s)
+    return run_task(instance, RunTask(source, solver, seed), budget, startup_s)
 
 
 def run_task(
-    instance: Instance, task: Task, budget: Budget, startup_s: float | None = None
+    instance: Instance, task: RunTask, budget: Budget, startup_s: float | None = None
 ) -> Record:
     """Run a solver that is described already; see `run_one`."""
     started = _now()
@@ -90,14 +90,14 @@ def run_task(
     return judged(_blank(instance, task, budget, outcome, started), instance, outcome)
 
 
-def lost(instance: Instance, task: Task, budget: Budget, error: str) -> Record:
+def lost(instance: Instance, task: RunTask, budget: Budget, error: str) -> Record:
     """Return the record of a run of which nothing came back, from a machine that is not ours."""
     outcome = Outcome(failure=Failure.CRASHED, error=error)
     return judged(_blank(instance, task, budget, outcome, _now()), instance, outcome)
 
 
 def _blank(
-    instance: Instance, task: Task, budget: Budget, outcome: Outcome, started: str
+    instance: Instance, task: RunTask, budget: Budget, outcome: Outcome, started: str
 ) -> Record:
     """Return the record of a run before anything is judged."""
     solver = task.solver

@@ -169,19 +169,20 @@ def test_parameters_from_texts() -> None:
     [
         ("kapa", "1", "did you mean 'kappa'"),
         ("grid", "many", "expected int, found 'many'"),
-        ("geo", "perhaps", "expected true or false"),
-        ("kappa", "nan", "expected a finite number"),
-        ("kappa", "-1", "expected a positive number or none"),
-        ("w1", "-0.1", "expected a number >= 0"),
+        ("geo", "perhaps", "expected bool, found 'perhaps'"),
+        ("kappa", "nan", "expected float > 0.0, found 'nan'"),
+        ("kappa", "-1", "expected float > 0.0, found '-1'"),
+        ("cell_m", "inf", "expected a finite number"),
+        ("w1", "-0.1", "expected float >= 0.0"),
         ("reward", "shaped", "expected one of objective, paper"),
         ("altitude_m", "400", "at most 300 m"),
-        ("grid", "0", "expected a positive number"),
+        ("grid", "0", "expected int >= 1"),
         ("start", "625", "expected a cell 0..624"),
-        ("load", "2", "expected a share 0..1"),
-        ("num_mbs", "10001", "expected at most 10000"),
-        ("num_mbs", "0", "expected a positive number"),
-        ("mbs_rows", "0", "expected a positive number"),
-        ("site_lat_deg", "91", "expected a latitude -90..90"),
+        ("load", "2", "expected float <= 1.0"),
+        ("num_mbs", "10001", "expected int <= 10000"),
+        ("num_mbs", "0", "expected int >= 1"),
+        ("mbs_rows", "0", "expected int >= 1"),
+        ("site_lat_deg", "91", "expected float <= 90.0"),
         ("geo_longitude_deg", "100", "expected a satellite above the site's horizon"),
     ],
 )
@@ -190,6 +191,13 @@ def test_wrong_parameters(key: str, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         from_parameters(Scenario(), {key: text})
     assert caught.value.field == key
+
+
+def test_parameters_may_be_numbers_of_numpy() -> None:
+    """A sweep by numpy gives the scenario that Python's numbers give."""
+    assert Scenario(kappa=np.float64(1.02), start=np.int64(3)) == Scenario(kappa=1.02, start=3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="expected float > 0"):
+        Scenario(cell_m=np.float64(-1))
 
 
 def test_negative_seed() -> None:

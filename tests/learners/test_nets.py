@@ -36,7 +36,6 @@ def test_linear_is_orthogonal():
         lambda rng: nets.AttributeMlp(5, 8, rng),
         lambda rng: nets.CacheMemory(5, 8, rng),
         lambda rng: nets.GatedFusion(8, 2, rng),
-        lambda rng: nets.FactoredHead(5, 4, 3, rng),
     ],
 )
 def test_weights_come_from_the_generator_alone(build):
@@ -119,18 +118,6 @@ def test_gates_see_both_modalities():
     base = fusion.weights((image, attributes))
     assert not torch.equal(base, fusion.weights((image + 5, attributes)))
     assert not torch.equal(base, fusion.weights((image, attributes + 5)))
-
-
-def test_factored_head_is_one_layer_per_head():
-    """The fused product equals a layer per head, each of orthogonal rows of length `gain`."""
-    head = nets.FactoredHead(16, 5, 3, seeded(), gain=0.5)
-    x = numbers(2, 4, 16)
-    found = head(x)
-    assert found.shape == (2, 4, 5, 3)
-    for h in range(5):
-        rows = head.layer.weight[3 * h : 3 * h + 3]
-        assert torch.allclose(rows @ rows.T, 0.25 * torch.eye(3), atol=1e-6)
-        assert torch.allclose(found[..., h, :], x @ rows.T, atol=1e-6)
 
 
 def test_masked_probabilities_by_hand():

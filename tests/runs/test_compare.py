@@ -288,7 +288,7 @@ def test_the_parent_s_effort_grows_with_the_runs(
     """Recording 2,000 runs on one instance, and reading them together, takes 2 s of CPU."""
     told = compare.run_one(tiny(), source, "tests.planted:Detour", {}, 0, Budget())
 
-    def run_task(_: Any, task: compare.Task, *__: Any) -> Record:
+    def run_task(_: Any, task: compare.RunTask, *__: Any) -> Record:
         return msgspec.structs.replace(told, seed=task.seed)
 
     monkeypatch.setattr(single, "run_task", run_task)

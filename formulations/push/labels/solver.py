@@ -3,9 +3,9 @@
 For each user:
 
 1. An incumbent by simulated annealing.
-2. A dense relaxation that forgets some pushes already made (by FIFO profiles or by content
-   tuples, see `dense`), unfolded into a diagram of what can still beat the incumbent, push-once
-   priced by a subgradient method (see `diagram`).
+2. A dense relaxation that forgets some pushes already made: by FIFO profiles or by content
+   tuples, see `dense`. It is unfolded into a diagram of what can still beat the incumbent, and a
+   subgradient method prices pushing a content twice (see `diagram`).
 3. While bound and incumbent differ: ask whether any plan is worth more than a threshold between
    the two. The diagram is pruned to such plans, priced again, and split on the contents that the
    best paths push twice, until it is empty (the threshold is a bound) or a better plan shows up.
@@ -38,7 +38,7 @@ from formulations.push.labels.diagram import Diagram, Path
 from formulations.push.labels.profile import make_layers
 from formulations.push.mip import lp
 from formulations.push.moves import anneal_on, touch
-from formulations.push.users import Pushes, Task, UserResult, relaxed_bound, solve
+from formulations.push.users import Pushes, UserResult, UserTask, relaxed_bound, solve
 from opt_istn.push.instance import Instance, IntArray, UserProblem
 from opt_istn.push.random import random_push
 from opt_istn.solver import Budget, Claims
@@ -96,7 +96,7 @@ def _touch(search: "UserSearch") -> None:
     touch()
 
 
-def _solve_task(task: Task) -> UserResult:
+def _solve_task(task: UserTask) -> UserResult:
     rng = np.random.default_rng([task.seed, task.user])
     search = UserSearch(task.problem, rng, task.budget)
     saved = solve_user(search)

@@ -19,7 +19,7 @@ from formulations.push import users
 from formulations.push.mip.intervals import Intervals, list_intervals, refusal
 from formulations.push.mip.starts import annealed, better, claimed
 from formulations.push.moves import touch
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
 
@@ -74,7 +74,7 @@ class CpSat:
         """Solve user by user, in integers."""
         return users.solve(instance, self._user, budget, seed, PROOF)
 
-    def _user(self, task: Task) -> UserResult:
+    def _user(self, task: UserTask) -> UserResult:
         pushes = annealed(task) if self.start else ()
         model = _build(task.problem, self.fifo, task.budget)
         if model is None:
@@ -167,7 +167,7 @@ def _add_profile(
 class _Progress(cp_model.CpSolverSolutionCallback):
     """Reports the plans that the engine meets, and its bounds."""
 
-    def __init__(self, model: _Model, task: Task) -> None:
+    def __init__(self, model: _Model, task: UserTask) -> None:
         super().__init__()
         self._model, self._task = model, task
 
@@ -184,7 +184,7 @@ class _Progress(cp_model.CpSolverSolutionCallback):
             self._task.budget.report(None, self._task.problem.base_us + math.ceil(bound - 0.01))
 
 
-def _run(model: _Model, task: Task, presolve: bool, pushes: users.Pushes) -> UserResult:
+def _run(model: _Model, task: UserTask, presolve: bool, pushes: users.Pushes) -> UserResult:
     """Solve the model; `pushes`, from which it starts, is the plan if the engine has none."""
     solver = cpsat_engine.engine(task.budget, task.seed, presolve)
     solver.parameters.linearization_level = 2

@@ -16,7 +16,7 @@ from formulations.push.mip.matrix import Program
 from formulations.push.mip.root import Root, tighten
 from formulations.push.mip.starts import LEAST_S, annealed, better, claimed
 from formulations.push.moves import touch
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 from formulations.quiet_highs import quiet_engine
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims
@@ -68,7 +68,7 @@ class Highs:
         highs_engine.check()
         return users.solve(instance, self._user, budget, seed, PROOF)
 
-    def _user(self, task: Task) -> UserResult:
+    def _user(self, task: UserTask) -> UserResult:
         build = matrix.profile if self.fifo == "profile" else matrix.big_m
         program, saved_us = build(task.problem), None
         pushes = annealed(task) if self.start else ()
@@ -88,7 +88,7 @@ class Highs:
             return _result(task, program, engine, pushes, saved_us)
 
 
-def _report(engine: highspy.Highs, task: Task, program: Program, pushes: users.Pushes) -> None:
+def _report(engine: highspy.Highs, task: UserTask, program: Program, pushes: users.Pushes) -> None:
     """Tell of the plan to start from, and have the engine tell of better ones.
 
     Before its own search HiGHS completes that plan by another one in which all claims are fixed. It
@@ -117,7 +117,7 @@ def _chosen(program: Program, values: NDArray[np.float64]) -> users.Pushes:
     return tuple(zip(x.content[chosen].tolist(), x.start[chosen].tolist(), strict=True))
 
 
-def root_of(task: Task, program: Program, pushes: users.Pushes) -> Root:
+def root_of(task: UserTask, program: Program, pushes: users.Pushes) -> Root:
     """Separate rows at the root, for a third of the time at most."""
     left = task.budget.left_s()
     share = Budget(None if left is None else max(_ROOT * left, LEAST_S)).start()
@@ -185,7 +185,7 @@ def refused(instance: Instance) -> str | None:
     return too_long(instance, highs_engine.LARGEST, "floats certify") or highs_engine.refusal()
 
 
-def _limit(engine: highspy.Highs, task: Task) -> None:
+def _limit(engine: highspy.Highs, task: UserTask) -> None:
     options: dict[str, Any] = {
         "threads": task.budget.threads,
         "random_seed": task.seed % _MAX_SEED,
@@ -202,7 +202,7 @@ def _limit(engine: highspy.Highs, task: Task) -> None:
 
 
 def _result(
-    task: Task,
+    task: UserTask,
     program: Program,
     engine: highspy.Highs,
     pushes: users.Pushes,

@@ -22,7 +22,7 @@ from formulations.push.mip.highs import PROOF, refused, root_of
 from formulations.push.mip.intervals import list_intervals, refusal
 from formulations.push.mip.starts import annealed
 from formulations.push.moves import touch
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.solver import Budget, Claims
 
@@ -105,7 +105,7 @@ class Interval(OnIntervals):
         highs_engine.check()
         return users.solve(instance, self._user, budget, seed, PROOF)
 
-    def _user(self, task: Task) -> UserResult:
+    def _user(self, task: UserTask) -> UserResult:
         problem = task.problem
 
         def model() -> pyo.ConcreteModel:
@@ -293,7 +293,7 @@ def _add_served(block: Any, claims: list[_Claim], watch: _Watch) -> None:
     block.SERVED = pyo.Constraint(block.REQUESTS, rule=watch(served))
 
 
-def pushes_of(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
+def pushes_of(model: pyo.ConcreteModel, task: UserTask) -> users.Pushes:
     """Read the pushes off the chosen claims."""
     index = {f: i for i, f in enumerate(task.problem.content.tolist())}
     return tuple((index[f], s) for f, s, e in model.CLAIMS if (model.z[f, s, e].value or 0.0) > 0.5)

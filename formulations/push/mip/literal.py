@@ -24,7 +24,7 @@ from formulations.highs_engine import in_time
 from formulations.push import users
 from formulations.push.mip import modelling
 from formulations.push.mip.highs import PROOF, refused
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 from opt_istn.push.instance import ABSENT, MODES, Instance
 from opt_istn.solver import Budget, Claims
 
@@ -80,7 +80,7 @@ class Literal:
         """Build and solve user by user, with both gaps at 0, and read the push slots off p."""
         highs_engine.check()
 
-        def method(task: Task) -> UserResult:
+        def method(task: UserTask) -> UserResult:
             model = partial(build, instance, task.user, task.budget)
             return modelling.solve(model, task, _pushes)
 
@@ -165,7 +165,7 @@ def _add_cache(block: Any, asked: list[list[int]], pushable: Any, size: int, wat
     block.FIFO_EVICTED = pyo.Constraint(block.R, block.T, rule=watch(evicted))
 
 
-def _pushes(model: pyo.ConcreteModel, task: Task) -> users.Pushes:
+def _pushes(model: pyo.ConcreteModel, task: UserTask) -> users.Pushes:
     """Read the push slots off p; a push that can save nothing is left out."""
     p = model.user[task.user].p
     num_slots = task.problem.weight.shape[1]

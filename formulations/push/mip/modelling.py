@@ -8,9 +8,9 @@ from pyomo.contrib.solver.common.results import TerminationCondition
 from formulations import highs_engine
 from formulations.highs_engine import Heard
 from formulations.push import users
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 
-Reader = Callable[[pyo.ConcreteModel, Task], users.Pushes]
+Reader = Callable[[pyo.ConcreteModel, UserTask], users.Pushes]
 
 _STOPPED = (
     TerminationCondition.convergenceCriteriaSatisfied,
@@ -19,7 +19,7 @@ _STOPPED = (
 )
 
 
-def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> UserResult:
+def solve(build: Callable[[], pyo.ConcreteModel], task: UserTask, read: Reader) -> UserResult:
     """Build the model of one user, solve it, and read the pushes off the best solution.
 
     Parameters
@@ -54,7 +54,7 @@ def solve(build: Callable[[], pyo.ConcreteModel], task: Task, read: Reader) -> U
 
 def hearing(
     model: pyo.ConcreteModel,
-    task: Task,
+    task: UserTask,
     read: Reader,
     round_up: Callable[[float | None], int | None],
 ) -> Heard:

@@ -12,7 +12,7 @@ from formulations.push import users
 from formulations.push.mip import modelling
 from formulations.push.mip.interval import OnIntervals, build_user, pushes_of
 from formulations.push.mip.intervals import refusal, too_long
-from formulations.push.users import Task, UserResult
+from formulations.push.users import UserResult, UserTask
 from opt_istn.push.instance import Instance
 from opt_istn.solver import Budget, Claims
 
@@ -38,7 +38,7 @@ class Scip(OnIntervals):
         return users.solve(instance, _user, budget, seed, scip_engine.PROOF)
 
 
-def _user(task: Task) -> UserResult:
+def _user(task: UserTask) -> UserResult:
     try:
         model = build_user(task.problem, task.budget)
         heard = modelling.hearing(model, task, pushes_of, scip_engine.round_up)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from formulations.push import users
 from formulations.push.mip.intervals import Intervals
 from formulations.push.moves import incumbent
-from formulations.push.users import Task
+from formulations.push.users import UserTask
 from opt_istn.push.evaluate import lifetimes
 from opt_istn.push.instance import UserProblem
 from opt_istn.solver import Budget
@@ -15,7 +15,7 @@ _ROUNDS, _SHARE = 20, 0.1  # of annealing, and its part of the time at most
 LEAST_S = 1e-9  # a share of time is positive
 
 
-def annealed(task: Task) -> users.Pushes:
+def annealed(task: UserTask) -> users.Pushes:
     """Return the best of some annealed plans; they take a tenth of the time at most."""
     problem, rng = task.problem, np.random.default_rng([task.seed, task.user])
     bound, left = problem.base_us - users.relaxed_bound(problem), task.budget.left_s()

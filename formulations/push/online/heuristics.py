@@ -15,7 +15,7 @@ from formulations.push.anneal import saving
 from opt_istn.compiling import compiled
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import (
-    Sight,
+    Belief,
     affinity,
     every_kind,
     expected_saving_us,
@@ -85,15 +85,15 @@ class ThresholdPolicy:
 
     def act(self, observation: Observation) -> Pushes:
         """Score the newborn contents and push what is above the threshold and can be pushed."""
-        sight = see(self._world, observation, observation.newborn)
-        score = self.score(self._world, sight)
+        belief = see(self._world, observation, observation.newborn)
+        score = self.score(self._world, belief)
         if self._links:
             score = score + self._worth(observation)[:, list(observation.newborn)]
         liked = score >= self._least[:, None]
         self._liked = np.concatenate([self._liked, liked], axis=1)
         return pairs(self._liked & observation.pushable)
 
-    def score(self, world: World, sight: Sight) -> Array:
+    def score(self, world: World, belief: Belief) -> Array:
         """Return the scores of contents for users, shape (M, n)."""
         raise NotImplementedError
 
@@ -114,17 +114,17 @@ class ThresholdPolicy:
 class MatchPolicy(ThresholdPolicy):
     """Scores a content by the user's own preferences."""
 
-    def score(self, world: World, sight: Sight) -> Array:
+    def score(self, world: World, belief: Belief) -> Array:
         """Return the affinities z."""
-        return affinity(world, sight)
+        return affinity(world, belief)
 
 
 class PopularPolicy(ThresholdPolicy):
     """Scores a content by the delay it would save an average user."""
 
-    def score(self, world: World, sight: Sight) -> Array:
+    def score(self, world: World, belief: Belief) -> Array:
         """Return the mean over users of the expected saving of holding it from birth on."""
-        total = from_birth(world, sight).sum(axis=2)
+        total = from_birth(world, belief).sum(axis=2)
         return np.broadcast_to(total.mean(axis=0), total.shape)
 
 
@@ -169,9 +169,9 @@ class GreedyPolicy:
     def _add(self, observation: Observation) -> None:
         """Append the newborn contents, planned for no slot yet, and look at the links."""
         new = observation.newborn
-        sight = see(self._world, observation, new)
+        belief = see(self._world, observation, new)
         known = observation.release[list(new)], observation.roi[:, list(new)]
-        fresh = expected_saving_us(self._world, sight, *known)
+        fresh = expected_saving_us(self._world, belief, *known)
         never = np.full(fresh.shape[:2], self._context.num_slots)
         self._weight = np.concatenate([self._weight, fresh], axis=1)
         believed = self._weight
@@ -282,11 +282,11 @@ def pairs(chosen: np.ndarray[tuple[int, ...], np.dtype[np.bool]]) -> Pushes:
     return [(int(u), int(f)) for u, f in np.argwhere(chosen)]
 
 
-def from_birth(world: World, sight: Sight) -> Array:
+def from_birth(world: World, belief: Belief) -> Array:
     """Return what contents born in slot 0 in everybody's region save, shape (M, n, T)."""
-    number = len(sight.traits.level)
+    number = len(belief.traits.level)
     everywhere = np.ones((len(world.law.demand.payload), number), dtype=bool)
-    return expected_saving_us(world, sight, np.zeros(number, dtype=np.int64), everywhere)
+    return expected_saving_us(world, belief, np.zeros(number, dtype=np.int64), everywhere)
 
 
 def best_window(saved: Array, length: int) -> Array:

@@ -71,11 +71,11 @@ class RollingPolicy:
     def _add(self, observation: Observation) -> None:
         """Append the newborn contents, planned for no slot yet, and look at the links."""
         new = list(observation.newborn)
-        sight = see(self._world, observation, new)
+        belief = see(self._world, observation, new)
         known = observation.release[new], observation.roi[:, new]
-        weight = expected_saving_us(self._world, sight, *known)
+        weight = expected_saving_us(self._world, belief, *known)
         never = np.full(weight.shape[:2], self._context.num_slots)
-        good = from_birth(self._world, sight).sum(axis=2) >= self._least
+        good = from_birth(self._world, belief).sum(axis=2) >= self._least
         self._weight = np.concatenate([self._weight, weight], axis=1)
         if self._links:
             self._saved = accumulated(self._weight * link_factor(self._world, observation))

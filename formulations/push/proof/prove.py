@@ -31,7 +31,7 @@ _WRITING = 20  # between two writings, times as long as the last one took
 
 
 @dataclass(frozen=True)
-class Task:
+class ProofTask:
     """One user to prove.
 
     Parameters
@@ -117,7 +117,7 @@ def _unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def tasks_of(instance: Instance, plan: Plan | None, keep: str | Path | None) -> list[Task]:
+def tasks_of(instance: Instance, plan: Plan | None, keep: str | Path | None) -> list[ProofTask]:
     """Return the users of an instance."""
     if keep is not None:
         _make(keep)
@@ -130,7 +130,7 @@ def tasks_of(instance: Instance, plan: Plan | None, keep: str | Path | None) -> 
         problem = instance.user(u)
         known = None if plan is None else useful(problem, plan, u)
         path = None if keep is None else written.path_of(keep, u)
-        tasks.append(Task(fields, rows[u], problem, instance.sha256, u, known, path))
+        tasks.append(ProofTask(fields, rows[u], problem, instance.sha256, u, known, path))
     return tasks
 
 
@@ -152,7 +152,7 @@ def plan_of(instance: Instance, proofs: list[Proof]) -> Plan:
     return Plan(instance.sha256, tuple(sorted(push)))
 
 
-def _shared(task: Task, deadline: float | None, waiting: int) -> Proof:
+def _shared(task: ProofTask, deadline: float | None, waiting: int) -> Proof:
     """Prove a user in one of `waiting` equal parts of the time to the deadline."""
     now, end = time.monotonic(), deadline
     if end is not None:
@@ -160,7 +160,7 @@ def _shared(task: Task, deadline: float | None, waiting: int) -> Proof:
     return prove_task(task, lambda: end is not None and time.monotonic() >= end)
 
 
-def prove_task(task: Task, expired: Callable[[], bool]) -> Proof:
+def prove_task(task: ProofTask, expired: Callable[[], bool]) -> Proof:
     """Prove a user, or go on with what is kept of it."""
     began = time.process_time()
     kept = None if task.path is None else written.read(task.path, task.instance, task.user)
@@ -210,7 +210,7 @@ class _Keeper:
         Of the plan that the search began with.
     """
 
-    def __init__(self, task: Task, path: Path, search: Search, pushes: Pushes) -> None:
+    def __init__(self, task: ProofTask, path: Path, search: Search, pushes: Pushes) -> None:
         self.task, self.path, self.search, self.pushes = task, path, search, pushes
         self.written = self.took = 0.0
 

@@ -2,19 +2,21 @@
 
 The paper fuses four parts for every decision: an MLP over attributes and satellite caches, an LSTM
 over a user's caches, added to it, and, in the multi-modal agent, features of the image through a
-gated attention. It does not say how contents are told apart; here every head, a content for a
-user, has features of its own by the same weights, and sees the mean and the maximum of those that
-its agent decides on for the same user at the same time. A decision is independent of the order of
-the contents, and no more parameters are needed for more of them.
+gated attention. It does not say how contents are told apart. Here every head, a content for a
+user, has features of its own, made by the same weights. It also sees their mean and maximum over
+the heads that its agent decides on for the same user at the same time. So a decision does not
+depend on the order of the contents, and more contents need no more parameters.
 
-The LSTM goes through the episode slot by slot, from zeros, and its output in a slot is the feature
-of the user's cache (``recurrent``); trained in chunks of some slots, each from the hidden state it
-had when it was played. Without it, the LSTM sees two snapshots, of one slot before and now.
+With ``recurrent`` the LSTM goes through the episode slot by slot, from zeros, and its output in a
+slot is the feature of the user's cache. It is trained in chunks of some slots, each from the hidden
+state that it had when it was played. Without it, the LSTM sees two snapshots, of one slot before
+and of now.
 
 Preferences differ between users, so the layers that read attributes and images have weights of
 each user added to the common ones, zero at first.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import cast
 
@@ -170,7 +172,9 @@ class Actor(nn.Module):
         self.shape, choices = shape, shape.slots + 1
         self.features = HeadEncoder(shape, rng)
         self.trunk = nets.Mlp(3 * shape.width, shape.width, 1, rng)
-        self.head = nets.FactoredHead(shape.width, 1, choices, rng)
+        last = nets.linear(shape.width, choices, rng)
+        nn.init.orthogonal_(last.weight, nets.GAIN_POLICY, generator=rng)  # a second time: seeds
+        self.head = nn.Sequential(OrderedDict(layer=last))  # and files keep what they stand for
         self.own = nn.Parameter(torch.zeros(shape.users, shape.own, choices))
 
     def forward(self, sight: Sight, remembered: Tensor | None = None) -> Tensor:
@@ -220,7 +224,7 @@ class Actor(nn.Module):
         feature = self.features(sight, remembered)
         number = int(sight.mine.max()) + 1 if len(sight.mine) else 0
         company = nets.pooled(feature, sight.mine, number)
-        logits: Tensor = self.head(nets.beside(self.trunk, feature, company, sight.mine))[:, 0]
+        logits: Tensor = self.head(nets.beside(self.trunk, feature, company, sight.mine))
         if self.shape.own:
             row = sight.user * self.shape.own + sight.own
             logits = logits + self.own.flatten(0, 1).index_select(0, row)

@@ -1,8 +1,8 @@
 """Many PUSH plans at once, compiled: what they save, and what every other choice would have saved.
 
 Users share nothing and requests do not react to pushes, so a plan can be replayed with one push
-moved, and the difference of the two delays is exactly what that head of the policy is responsible
-for, evictions of others included. With the insertions of a user in order, q_0, q_1, .. in slots
+moved. The difference of the two delays is exactly what that head of the policy is responsible for,
+evictions of others included. With the insertions of a user in order, q_0, q_1, .. in slots
 S_0 <= S_1 <= .. (S_k = T past the last), content q_j lives in [S_j, S_{j+L}). One more insertion at
 place p in slot s
 
@@ -67,29 +67,6 @@ class Batch(NamedTuple):
         exists = np.arange(self.num_slots) >= self.release[:, None]
         allowed: NDArray[np.bool] = exists & self.link_up[self.problem]
         return allowed
-
-
-def batch_of(
-    weight: IntArray,
-    release: IntArray,
-    roi: NDArray[np.bool],
-    cache_size: IntArray,
-    link_up: NDArray[np.bool],
-) -> Batch:
-    """Return the problems of an instance's users, a head for each content in the user's region.
-
-    Parameters
-    ----------
-    weight
-        Delay saved by having content f in u's cache in slot t, microseconds, shape (M, F, T).
-    release, roi, cache_size, link_up
-        As in `Instance`.
-    """
-    user, content = np.nonzero(roi)
-    zero = np.zeros((len(user), 1), dtype=np.int64)
-    saved = np.concatenate([zero, np.cumsum(weight[user, content], axis=1)], axis=1)
-    start = np.concatenate([[0], np.cumsum(roi.sum(axis=1))]).astype(np.int64)
-    return Batch(start, cache_size.astype(np.int64), release[content], saved, link_up)
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from learners.push.stage.batch import Batch, batch_of, joined, realised
+from learners.push.stage.batch import Batch, joined, realised
 from opt_istn.physics.frames import Array
 from opt_istn.push.belief import class_probability, every_kind, expected_saving_us
 from opt_istn.push.instance import Instance, IntArray
@@ -78,10 +78,10 @@ class LawSaving:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        law, sight = world.law.demand, every_kind(world)
-        number, users = len(sight.chance), len(law.payload)
+        law, belief = world.law.demand, every_kind(world)
+        number, users = len(belief.chance), len(law.payload)
         everywhere, at_once = np.ones((users, number), dtype=bool), np.zeros(number, dtype=np.int64)
-        saving = expected_saving_us(world, sight, at_once, everywhere)
+        saving = expected_saving_us(world, belief, at_once, everywhere)
         tables = (law.payload, law.resolution, law.level, law.image)
         self._kinds = saving.reshape(users, *(x.shape[1] for x in tables), -1)
 
@@ -225,8 +225,10 @@ def problems_of(
 
     Parameters
     ----------
-    weight, release, roi, cache_size, link_up
-        As in `batch_of`.
+    weight
+        Delay saved by having content f in u's cache in slot t, microseconds, shape (M, F, T).
+    release, roi, cache_size, link_up
+        As in `Instance`.
     births
         Number of all births, if those given are the ones known so far.
     """
@@ -236,8 +238,12 @@ def problems_of(
     else:
         born = np.full(slots, len(release) / births)
     known = np.tile(born.astype(np.float32), (users, 1))
-    batch = batch_of(weight, release, roi, cache_size, link_up)
-    return Problems(batch, np.arange(users), known, np.nonzero(roi)[1])
+    user, content = np.nonzero(roi)
+    zero = np.zeros((len(user), 1), dtype=np.int64)
+    saved = np.concatenate([zero, np.cumsum(weight[user, content], axis=1)], axis=1)
+    start = np.concatenate([[0], np.cumsum(roi.sum(axis=1))]).astype(np.int64)
+    batch = Batch(start, cache_size.astype(np.int64), release[content], saved, link_up)
+    return Problems(batch, np.arange(users), known, content)
 
 
 def together(problems: list[Problems]) -> Problems:

@@ -6,13 +6,15 @@ and a beam of 0.4 degrees for GEO, corner to corner flight.
 """
 
 import math
-import types
 import typing
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from opt_istn.files import InputError, hashing
+from opt_istn.files.annotated import AtLeast0, Latitude, Positive, Share, checked, hints
 from opt_istn.files.words import meant
 from opt_istn.jutap.checks import MAX_GRID
 from opt_istn.jutap.instance import Association
@@ -22,28 +24,9 @@ from opt_istn.physics.antenna import Panel
 from opt_istn.physics.radio import Downlink, Interference
 
 MAX_MBS = 10_000
-_POSITIVE = (
-    "grid",
-    "cell_m",
-    "num_mbs",
-    "speed_m_s",
-    "mbs_rows",
-    "mbs_columns",
-    "mbs_frequency_ghz",
-    "mbs_bandwidth_hz",
-    "geo_frequency_ghz",
-    "geo_bandwidth_hz",
-    "geo_half_width_deg",
-)
-_NOT_NEGATIVE = (
-    "w1",
-    "w2",
-    "w3",
-    "separation_m",
-    "geo_polarisation_db",
-    "geo_gas_db",
-    "reserve_j",
-)
+Side = Annotated[int, msgspec.Meta(ge=1, le=MAX_GRID)]
+Stations = Annotated[int, msgspec.Meta(ge=1, le=MAX_MBS)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -56,44 +39,44 @@ class Scenario:
         If a parameter is out of range; names it.
     """
 
-    grid: int = 25  # N_G
-    cell_m: float = 120.0  # side of a cell; 25 of them make 3 km
-    num_mbs: int = 10  # N_B
-    separation_m: float = 500.0  # least distance between two MBSs
-    rural_share: float = 0.5  # probability of rural macro (mast 35 m) rather than urban (25 m)
+    grid: Side = 25  # N_G
+    cell_m: Positive = 120.0  # side of a cell; 25 of them make 3 km
+    num_mbs: Stations = 10  # N_B
+    separation_m: AtLeast0 = 500.0  # least distance between two MBSs
+    rural_share: Share = 0.5  # probability of rural macro (mast 35 m) rather than urban (25 m)
     altitude_m: float = 150.0  # h_UAV
-    speed_m_s: float = 30.0  # v
-    mbs_frequency_ghz: float = 2.545  # carrier
+    speed_m_s: Positive = 30.0  # v
+    mbs_frequency_ghz: Positive = 2.545  # carrier
     mbs_power_dbm: float = 43.0  # P_M
-    mbs_bandwidth_hz: float = 10e6  # B_M
-    mbs_rows: int = 8  # N_V of the array
-    mbs_columns: int = 8  # N_H of the array
+    mbs_bandwidth_hz: Positive = 10e6  # B_M
+    mbs_rows: Count = 8  # N_V of the array
+    mbs_columns: Count = 8  # N_H of the array
     mbs_element_gain_dbi: float = 8.0  # G_E,max
     mbs_down_tilt_deg: float = 10.0  # electrical
     mbs_floor_dbi: float = -30.0  # the array's nulls are filled up to this; more makes more holes
     interference: Interference = "facing"  # of each MBS the facing sector, or all three of all MBSs
-    load: float = 1.0  # share of the time an interfering MBS transmits
+    load: Share = 1.0  # share of the time an interfering MBS transmits
     sampled_los: bool = True  # draw line of sight per cell (certain above 100 m)
     shadowing: bool = False  # draw shadow fading per cell
     beta_db: float = -1.0  # SINR and SNR threshold
     geo: bool = True  # False is the terrestrial-only network
     geo_power_dbm: float = 30.0  # P_G
-    geo_frequency_ghz: float = 2.1  # carrier
-    geo_bandwidth_hz: float = 180e3  # B_G
+    geo_frequency_ghz: Positive = 2.1  # carrier
+    geo_bandwidth_hz: Positive = 180e3  # B_G
     geo_gain_dbi: float = 51.0  # of the beam, at its centre
-    geo_half_width_deg: float = 0.4  # half-power angle of the beam
-    geo_beam_lat_deg: float = 50.0  # centre of the beam
+    geo_half_width_deg: Positive = 0.4  # half-power angle of the beam
+    geo_beam_lat_deg: Latitude = 50.0  # centre of the beam
     geo_beam_lon_deg: float = -70.0  # centre of the beam
-    geo_polarisation_db: float = 3.0  # circular to linear
-    geo_gas_db: float = 0.078  # ITU-R P.676
+    geo_polarisation_db: AtLeast0 = 3.0  # circular to linear
+    geo_gas_db: AtLeast0 = 0.078  # ITU-R P.676
     geo_longitude_deg: float = -111.1  # Anik F2
-    site_lat_deg: float = 45.4  # Ottawa
+    site_lat_deg: Latitude = 45.4  # Ottawa
     site_lon_deg: float = -75.7  # Ottawa
     noise_dbm_hz: float = -173.9  # N_0
     user_gain_dbi: float = 0.0  # G_r
-    w1: float = 0.4  # weight of energy
-    w2: float = 0.2  # weight of handovers
-    w3: float = 0.4  # weight of disconnectivity
+    w1: AtLeast0 = 0.4  # weight of energy
+    w2: AtLeast0 = 0.2  # weight of handovers
+    w3: AtLeast0 = 0.4  # weight of disconnectivity
     eta_mbs_to_mbs: float = 1.0  # handover costs, equation (8)
     eta_geo_to_mbs: float = 1.0  # of coming back from GEO
     eta_mbs_to_geo: float = 5.0  # of going to GEO
@@ -103,45 +86,26 @@ class Scenario:
     hole_bonus: Literal["printed", "once", "none"] = "printed"  # how often reconnecting pays
     reward: Literal["objective", "paper"] = "objective"  # problem (4), or the reward (6)-(7)
     association: Association = "full"  # every link of a cell, or its strongest MBS alone and GEO
-    kappa: float | None = None  # energy budget over the energy of the straightest path
-    battery_j: float | None = None  # E_C; the budget is then at most E_C - E_S - 2 E(v, h_UAV)
-    reserve_j: float = 0.0  # E_S, the emergency reserve
+    kappa: Positive | None = None  # energy budget over the energy of the straightest path
+    battery_j: Positive | None = None  # E_C; the budget is then at most E_C - E_S - 2 E(v, h_UAV)
+    reserve_j: AtLeast0 = 0.0  # E_S, the emergency reserve
     start: int | None = None  # START cell; None is the south-west corner
     end: int | None = None  # END cell; None is the north-east corner
     stations: str = ""  # file of stations, see `measured`; empty: they are drawn
     radio_map: str = ""  # file of a radio map, see `measured`; empty: it is computed
 
     def __post_init__(self) -> None:
-        for name in _POSITIVE:
-            _expect(getattr(self, name) > 0, name, "expected a positive number")
-        for name in _NOT_NEGATIVE:
-            _expect(getattr(self, name) >= 0, name, "expected a number >= 0")
-        for item in fields(self):
-            value = getattr(self, item.name)
+        checked(Scenario, vars(self))
+        for name, value in vars(self).items():
             finite = not isinstance(value, float) or math.isfinite(value)
-            _expect(finite, item.name, f"expected a finite number, found {value}")
-        for name in ("load", "rural_share"):
-            _expect(0 <= getattr(self, name) <= 1, name, "expected a share 0..1")
-        for name, limit in (("grid", MAX_GRID), ("num_mbs", MAX_MBS)):
-            _expect(getattr(self, name) <= limit, name, f"expected at most {limit}")
-        for name in ("kappa", "battery_j"):
-            value = getattr(self, name)
-            _expect(value is None or value > 0, name, "expected a positive number or none")
+            _expect(finite, name, f"expected a finite number, found {value}")
         for name in ("start", "end"):
             cell = getattr(self, name)
             ok = cell is None or 0 <= cell < self.grid**2
             _expect(ok, name, f"expected a cell 0..{self.grid**2 - 1} or none")
-        for name, words in _choices().items():
-            ok = getattr(self, name) in words
-            _expect(ok, name, f"expected one of {', '.join(words)}")
-        self._check_places()
-
-    def _check_places(self) -> None:
         low, high = pathloss.LOWEST_AERIAL_M["uma"], pathloss.MAX_HEIGHT_M
         ok = low < self.altitude_m <= high
         _expect(ok, "altitude_m", f"expected above {low:g} and at most {high:g} m")
-        for name in ("site_lat_deg", "geo_beam_lat_deg"):
-            _expect(abs(getattr(self, name)) <= 90, name, "expected a latitude -90..90")
         seen = geo.elevation_deg(self.geo_longitude_deg, self.site_lat_deg, self.site_lon_deg, 0.0)
         rule = "expected a satellite above the site's horizon"
         _expect(seen > 0 or not self.geo, "geo_longitude_deg", f"{rule}, found {seen:.1f} degrees")
@@ -207,13 +171,15 @@ def from_parameters(base: Scenario, overrides: dict[str, str]) -> Scenario:
     InputError
         For an unknown key, or a text that is not of the parameter's type.
     """
-    hints = typing.get_type_hints(Scenario)
+    known = hints(Scenario)
     values: dict[str, Any] = {}
     for key, text in overrides.items():
-        if key not in hints:
-            raise InputError(key, f"unknown parameter; {meant(key, hints)}")
-        values[key] = _parse(key, text, hints[key])
-    return _settled(replace(base, **values), values)
+        if key not in known:
+            raise InputError(key, f"unknown parameter; {meant(key, known)}")
+        optional = type(None) in typing.get_args(known[key])
+        values[key] = None if optional and text.lower() == "none" else text
+    given = checked(Scenario, {**asdict(base), **values}, strict=False)
+    return _settled(Scenario(**given), values)
 
 
 def _settled(scenario: Scenario, given: Collection[str]) -> Scenario:
@@ -228,32 +194,6 @@ def _settled(scenario: Scenario, given: Collection[str]) -> Scenario:
         rule = f"expected {number}, as in {files}"
         raise InputError("num_mbs", f"{rule}, found {scenario.num_mbs}")
     return replace(scenario, num_mbs=number)
-
-
-def _choices() -> dict[str, tuple[str, ...]]:
-    """Return the allowed values of the fields that are one of a few words."""
-    hints = typing.get_type_hints(Scenario)
-    words = {name: hint for name, hint in hints.items() if typing.get_origin(hint) is Literal}
-    return {name: typing.get_args(hint) for name, hint in words.items()}
-
-
-def _parse(key: str, text: str, hint: Any) -> Any:
-    """Turn a text into a value of the parameter's type."""
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if type(None) in kinds and text.lower() == "none":
-        return None
-    if typing.get_origin(hint) is Literal:
-        return text
-    kind = kinds[0]
-    if kind is bool:
-        words = {"true": True, "1": True, "false": False, "0": False}
-        if text.lower() not in words:
-            raise InputError(key, f"expected true or false, found {text!r}")
-        return words[text.lower()]
-    try:
-        return kind(text)
-    except ValueError:
-        raise InputError(key, f"expected {kind.__name__}, found {text!r}") from None
 
 
 def _expect(ok: bool, name: str, expected: str) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from opt_istn.physics.frames import Array
 from opt_istn.pictures.canvas import PAGE_IN, SMALL, label
-from opt_istn.pictures.push.world import Lines, World, outlines, rectangles, redrawn, world_of
+from opt_istn.pictures.push.world import Lines, Snapshot, outlines, rectangles, redrawn, world_of
 from opt_istn.push.instance import Instance
 from opt_istn.push.plan import Plan
 
@@ -99,7 +99,7 @@ def map_figure(
     return figure
 
 
-def _title(instance: Instance, world: World, user: int | None, slot: int) -> str:
+def _title(instance: Instance, world: Snapshot, user: int | None, slot: int) -> str:
     who = "" if user is None else f", user {user}"
     moment = world.moment.replace("T", " ")[:19]
     return f"{label(instance.name, 44)}{who}, slot {slot}: {moment} UTC"
@@ -152,7 +152,7 @@ def _coastlines() -> Lines:
 
 
 def _draw_map(
-    axis: Axes, frame: _Frame, world: World, sorts: dict[str, NDArray[np.bool]], size: float
+    axis: Axes, frame: _Frame, world: Snapshot, sorts: dict[str, NDArray[np.bool]], size: float
 ) -> None:
     """Draw the world; `size` enlarges markers and lines."""
     for offset in (-360.0, 0.0, 360.0):  # a frame may lie across the date line
@@ -167,7 +167,7 @@ def _draw_map(
 
 
 def _draw_areas(
-    axis: Axes, world: World, sorts: dict[str, NDArray[np.bool]], offset: float, size: float
+    axis: Axes, world: Snapshot, sorts: dict[str, NDArray[np.bool]], offset: float, size: float
 ) -> None:
     for rank, (name, style) in enumerate(CONTENTS.items()):
         shapes = _moved(rectangles(world.footprints[sorts[name]]), offset)
@@ -178,7 +178,7 @@ def _draw_areas(
         axis.add_collection(LineCollection(edges, zorder=order, capstyle="projecting", **style))
 
 
-def _draw_links(axis: Axes, world: World, offset: float, size: float) -> None:
+def _draw_links(axis: Axes, world: Snapshot, offset: float, size: float) -> None:
     thick = size**0.5
     drawn: list[tuple[Lines, Style]] = [
         (world.links.get(sort, []), style) for sort, (_, style) in LINKS.items()
@@ -191,7 +191,7 @@ def _draw_links(axis: Axes, world: World, offset: float, size: float) -> None:
     axis.add_collection(LineCollection(_moved(world.access, offset), **sight))
 
 
-def _draw_points(axis: Axes, world: World, offset: float, size: float) -> None:
+def _draw_points(axis: Axes, world: Snapshot, offset: float, size: float) -> None:
     shift = np.array([offset, 0.0])
     for points, style in ((world.comm, _dot(COMM, size)), (world.remote, _dot(REMOTE, size))):
         axis.plot(*(points + shift).T, **style, zorder=3)
@@ -228,7 +228,7 @@ def _degrees(value: float, letters: str) -> str:
 
 
 def _draw_legend(
-    axis: Axes, world: World, sorts: dict[str, NDArray[np.bool]], users: NDArray[np.int64]
+    axis: Axes, world: Snapshot, sorts: dict[str, NDArray[np.bool]], users: NDArray[np.int64]
 ) -> None:
     """Explain beside the region what occurs in the maps."""
     entries: dict[str, Any] = {

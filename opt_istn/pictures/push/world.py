@@ -25,7 +25,7 @@ TRACK_POINTS = 2000  # but no more points than that
 
 
 @dataclass(frozen=True, eq=False)
-class World:
+class Snapshot:
     """One slot of an instance's world.
 
     Parameters
@@ -85,7 +85,7 @@ def redrawn(instance: Instance) -> Draw:
     return drawn
 
 
-def world_of(drawn: Draw, slot: int, users: IntArray) -> World:
+def world_of(drawn: Draw, slot: int, users: IntArray) -> Snapshot:
     """Return what is where in a slot.
 
     Parameters
@@ -101,7 +101,7 @@ def world_of(drawn: Draw, slot: int, users: IntArray) -> World:
     box, scenario, births = drawn.users.box_deg[users], drawn.scenario, drawn.births
     half = scenario.footprint_deg / 2
     lat, lon = births.lat_deg, births.lon_deg
-    return World(
+    return Snapshot(
         moment=utc(drawn.constellation, drawn.start_s + slot * scenario.slot_s),
         remote=_points(position_m[:p]),
         comm=_points(position_m[p:]),

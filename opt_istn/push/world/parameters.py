@@ -6,23 +6,19 @@ Walker phasing, elevation masks, users' places, outages, clusters and the whole 
 
 import math
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from opt_istn.files import InputError, explain
+from opt_istn.files import InputError
+from opt_istn.files.annotated import AtLeast0, Latitude, Positive, Share, checked
 from opt_istn.physics.orbits import Shell, minimum_separation_m
 from opt_istn.physics.space_links import Radio
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=10**6)]
 Natural = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-AtLeast0 = Annotated[float, msgspec.Meta(ge=0)]
 Altitude = Annotated[float, msgspec.Meta(ge=160e3, le=36e6)]
-Latitude = Annotated[float, msgspec.Meta(ge=-90, le=90)]
 Longitude = Annotated[float, msgspec.Meta(ge=-180, le=360)]
 Mask = Annotated[float, msgspec.Meta(ge=0, lt=90)]
 
@@ -145,7 +141,7 @@ class Scenario:
     trace: str = ""  # file of requests
 
     def __post_init__(self) -> None:
-        _validated(vars(self))
+        checked(Scenario, vars(self))
         for name, value in vars(self).items():
             _expect(not isinstance(value, float) or math.isfinite(value), name, "a finite number")
         _expect(self.north_deg > self.south_deg, "north_deg", "a value above south_deg")
@@ -206,34 +202,12 @@ def from_document(document: dict[str, Any]) -> Scenario:
     if missing:
         raise InputError("scenario", f"expected the parameter {min(missing)}: it was not generated")
     given = {name: document[name] for name in known & set(document)}
-    return Scenario(**_validated({**asdict(Scenario()), **given}))
+    return Scenario(**checked(Scenario, {**asdict(Scenario()), **given}))
 
 
 def parse(values: dict[str, Any]) -> Scenario:
     """Return a scenario from values that may be texts, such as ``"0.5"``."""
-    return Scenario(**_validated(values, strict=False))
-
-
-@cache
-def _schema() -> type[msgspec.Struct]:
-    return msgspec.defstruct("Parameters", list(_hints().items()))
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(Scenario, include_extras=True)
-
-
-def _validated(values: dict[str, Any], strict: bool = True) -> dict[str, Any]:
-    try:
-        checked = msgspec.convert(values, _schema(), strict=strict)
-    except msgspec.ValidationError as error:
-        path, expected = explain(error)
-        choices = get_args(_hints().get(path))
-        if expected.startswith("Invalid enum"):
-            expected = f"expected one of {', '.join(map(str, choices))}, found {values[path]!r}"
-        raise InputError(path, expected[0].lower() + expected[1:]) from None
-    return msgspec.structs.asdict(checked)
+    return Scenario(**checked(Scenario, values, strict=False))
 
 
 def _expect(ok: bool, name: str, expected: str) -> None:

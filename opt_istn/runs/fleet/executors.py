@@ -29,7 +29,7 @@ from opt_istn.runs.fleet import remote
 from opt_istn.runs.fleet.remote import Lacking, Parcel
 from opt_istn.runs.ledger import Record, run_key
 from opt_istn.runs.nursery import packing, worker
-from opt_istn.runs.single import Task
+from opt_istn.runs.single import RunTask
 from opt_istn.solver import Budget
 
 RETRIES = 2  # times that a lost run is sent again
@@ -60,7 +60,7 @@ class Sent:
     """
 
     instance: Instance
-    task: Task
+    task: RunTask
     began_s: float = field(default_factory=time.time)
     lost: int = 0
     number: int = 0
@@ -125,7 +125,7 @@ class Local(Site):
         """Whether a run has to come back before another one is handed out."""
         return len(self) >= self._jobs
 
-    def submit(self, instance: Instance, task: Task) -> None:
+    def submit(self, instance: Instance, task: RunTask) -> None:
         """Hand out a run."""
         future = self._pool.submit(single.run_task, instance, task, *self._limits)
         self._hand(Sent(instance, task), future)  # type: ignore[arg-type]
@@ -177,7 +177,7 @@ class Remote(Site):
         """Whether a run has to come back before another one is handed out."""
         return len(self) >= QUEUE or self._size >= ROOM
 
-    def submit(self, instance: Instance, task: Task) -> None:
+    def submit(self, instance: Instance, task: RunTask) -> None:
         """Hand out a run, with its instance if that was never sent."""
         self._send(Sent(instance, task), bring=instance.sha256 not in self._brought)
 
@@ -346,7 +346,7 @@ class Remote(Site):
         self._size += sent.size
         self._hand(sent, future)
 
-    def _submitted(self, parcel: Parcel, task: Task) -> Future[Record | Lacking] | None:
+    def _submitted(self, parcel: Parcel, task: RunTask) -> Future[Record | Lacking] | None:
         """Hand a run to the executor, or to a new one if that is broken."""
         for again in (False, True):
             try:

@@ -16,7 +16,7 @@ from opt_istn.problems import Instance
 from opt_istn.runs import single
 from opt_istn.runs.ledger import Record
 from opt_istn.runs.nursery import worker
-from opt_istn.runs.single import Task
+from opt_istn.runs.single import RunTask
 from opt_istn.solver import Budget
 
 KEPT = 4  # instances that stay on a worker; runs come instance by instance
@@ -41,7 +41,7 @@ _given_up: set[str] = set()
 
 
 def run(
-    parcel: Parcel, task: Task, budget: Budget, startup_s: float | None, whose: str
+    parcel: Parcel, task: RunTask, budget: Budget, startup_s: float | None, whose: str
 ) -> Record | Lacking:
     """Do a run here, if the instance is here.
 

@@ -9,7 +9,7 @@ from formulations.push.annealing import Anneal
 from formulations.push.labels.solver import Labels
 from formulations.push.mip.cpsat import CpSat
 from formulations.push.mip.starts import annealed, better
-from formulations.push.users import Task, delay_us
+from formulations.push.users import UserTask, delay_us
 from opt_istn import Budget, evaluate
 from opt_istn.push.instance import Instance
 from opt_istn.push.random import random_push
@@ -80,7 +80,7 @@ def test_cpsat_returns_the_hint_that_it_has() -> None:
     for seed in range(4):
         instance = drawn(seed, places=(3, 6))
         problem = instance.user(0)
-        task = Task(0, problem, Budget().start(), 0)
+        task = UserTask(0, problem, Budget().start(), 0)
         hint_us = delay_us(problem, annealed(task))
         claims = CpSat().solve(instance, Budget(work=1), 0)
         assert claims.cost <= hint_us < problem.base_us
@@ -91,5 +91,5 @@ def test_cpsat_returns_the_hint_that_it_has() -> None:
 def test_the_better_plan_is_kept() -> None:
     """Of two plans the one that costs less counts, whichever comes first."""
     problem = drawn(1).user(0)
-    good = annealed(Task(0, problem, Budget().start(), 0))
+    good = annealed(UserTask(0, problem, Budget().start(), 0))
     assert better(problem, good, ()) == better(problem, (), good) == good

@@ -267,19 +267,10 @@ def test_other_contents_are_refused(tmp_path, content):
         load_weights(tmp_path / "net.pth")
 
 
-def test_sum_stem_sees_what_the_optical_network_sees(net, images):
-    """A stem of summed kernels gives the optical network's output for grey in three channels."""
-    grey = images[:, :1]
-    found = sar_stem(net, "sum")(grey)
-    assert torch.allclose(found, net(grey.expand(-1, 3, -1, -1)), rtol=1e-4, atol=1e-5)
-
-
-def test_mean_stem_is_a_third_of_the_sum(net):
-    """The mean of the kernels is the paper's choice and the default; nothing else differs."""
-    mean, total = sar_stem(net).state_dict(), sar_stem(net, "sum").state_dict()
-    optical = net.state_dict()
+def test_sar_stem_is_the_mean_over_colours(net):
+    """A SAR stem has the mean of the kernels, the paper's choice; nothing else differs."""
+    mean, optical = sar_stem(net).state_dict(), net.state_dict()
     assert torch.allclose(mean[STEM], optical[STEM].mean(1, keepdim=True))
-    assert torch.allclose(3 * mean[STEM], total[STEM])
     assert list(mean) == list(optical)
     assert all(torch.equal(mean[name], optical[name]) for name in optical if name != STEM)
 

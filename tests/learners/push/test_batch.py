@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from learners.push.stage import batch as push_batch
-from learners.push.stage.batch import Batch, batch_of, realised
+from learners.push.stage.batch import Batch
+from learners.push.stage.draws import memorised
 from opt_istn import Budget, registry
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
@@ -17,8 +18,7 @@ from opt_istn.push.scenario import PRESETS, generate
 
 def problems(instance: Instance) -> Batch:
     """Return the batch of an instance's users."""
-    x = instance
-    return batch_of(realised(x), x.release, x.roi, x.cache_size, x.link_up)
+    return memorised(instance).batch
 
 
 def cost(instance: Instance, plan: IntArray) -> int:

@@ -70,7 +70,7 @@ def test_actor_and_critic_equal_plain_ones(images: bool) -> None:
     actor, critic = shaken(Actor(shape, rng)), shaken(Critic(shape, rng))
     feature = features(actor.features, sight, memory(actor.features, sight))
     company = pool(feature, sight.mine, int(sight.mine.max()) + 1)[sight.mine]
-    logits = actor.head(actor.trunk(torch.cat([feature, company], 1)))[:, 0]
+    logits = actor.head(actor.trunk(torch.cat([feature, company], 1)))
     remembered = memory(critic.features, sight)
     feature = features(critic.features, sight, remembered)
     company = pool(feature, sight.home, len(sight.state))

@@ -39,7 +39,7 @@ def logits(actor: Actor, sight: Sight, remembered: Tensor) -> Tensor:
     """Return the actor's logits, every layer on whole rows."""
     feature = features(actor.features, sight, remembered)
     company = pool(feature, sight.mine, int(sight.mine.max()) + 1)[sight.mine]
-    row = actor.head(actor.trunk(torch.cat([feature, company], 1)))[:, 0]
+    row = actor.head(actor.trunk(torch.cat([feature, company], 1)))
     return row + actor.own[sight.user, sight.own]
 
 

@@ -21,9 +21,9 @@ from learners.push.planner import (
     load,
 )
 from learners.push.stage import batch as push_batch
-from learners.push.stage.draws import Drawer, LawSaving, memorised, together
+from learners.push.stage.draws import Drawer, LawSaving, memorised, problems_of, together
 from opt_istn import Budget, Status, registry
-from opt_istn.push.belief import Sight, expected_saving_us
+from opt_istn.push.belief import Belief, expected_saving_us
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.expected import expected_cost, expected_instance
 from opt_istn.push.instance import Instance
@@ -152,9 +152,9 @@ def test_plays_as_it_is_trained(tmp_path: Path, share: float) -> None:
     play(instance, policy, 0)
     weight = policy.weight
     problems = drawer.problems(drawn, LawSaving(drawer.world))
-    batch = push_batch.batch_of(
+    batch = problems_of(
         weight, instance.release, instance.roi, instance.cache_size, instance.link_up
-    )
+    ).batch
     problems = problems._replace(batch=batch)
     never = np.full(len(batch.release), 18)
     decided = decide(problems, knowledge.unit_us, 6, chooser(planner, problems), 0, never)
@@ -186,10 +186,10 @@ def test_training_draws_follow_the_scenarios_law() -> None:
     x = generate(PAPER, 1, "x")
     seen = Recorded(Planner(6, 18, 4, 0, torch.Generator()), knowledge_of(LAW))
     play(x, seen, 0)
-    sight = Sight(
+    belief = Belief(
         features(x.contents).without_images(), np.eye(16)[features(x.contents).image_class]
     )
-    expected = expected_saving_us(drawer.world, sight, x.release, x.roi)
+    expected = expected_saving_us(drawer.world, belief, x.release, x.roi)
     assert np.abs(seen.weight * x.roi[:, :, None] - expected).mean() < 0.01 * expected.mean()
 
 

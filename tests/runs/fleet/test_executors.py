@@ -19,7 +19,7 @@ import pytest
 
 from opt_istn import Budget, InputError
 from opt_istn.runs import compare, ledger
-from opt_istn.runs.compare import Choice, Task
+from opt_istn.runs.compare import Choice, RunTask
 from opt_istn.runs.fleet import clusters, executors, remote
 from opt_istn.runs.fleet.shards import Shard
 from opt_istn.runs.ledger import Failure, Record, Source
@@ -63,7 +63,7 @@ def _said(runs: list[Record]) -> list[tuple[Any, ...]]:
 class Flaky(Executor):
     """Does the calls at once; some of them fail as if their worker had died."""
 
-    def __init__(self, fails: Callable[[int, Task], BaseException | None]) -> None:
+    def __init__(self, fails: Callable[[int, RunTask], BaseException | None]) -> None:
         self._fails, self._numbers = fails, itertools.count()
         self.brought: list[bool] = []
         self.cancelled: list[str] = []

@@ -27,7 +27,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
     source = Source(file=str(tmp_path / "tiny.json"))
     told = compare.run_one(tiny(), source, "tests.planted:Detour", {}, 0, compare.Budget())
 
-    def run_task(_: Any, task: compare.Task, *__: Any) -> Record:
+    def run_task(_: Any, task: compare.RunTask, *__: Any) -> Record:
         return msgspec.structs.replace(told, seed=task.seed, solver=task.solver.solver)
 
     monkeypatch.setattr(single, "run_task", run_task)
@@ -157,7 +157,7 @@ def test_a_file_of_a_preset_s_instance_counts_once(
     instance.write(tmp_path / "it.json")
     told = compare.run_one(instance, preset, "straight", {}, 0, compare.Budget())
 
-    def run_task(it: Any, task: compare.Task, *_: Any) -> Record:
+    def run_task(it: Any, task: compare.RunTask, *_: Any) -> Record:
         return msgspec.structs.replace(told, seed=task.seed, sha256=it.sha256)
 
     monkeypatch.setattr(single, "run_task", run_task)

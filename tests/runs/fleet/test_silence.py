@@ -10,7 +10,7 @@ import pytest
 
 from opt_istn import InputError
 from opt_istn.runs import compare, ledger
-from opt_istn.runs.compare import Choice, Task
+from opt_istn.runs.compare import Choice, RunTask
 from opt_istn.runs.fleet import clusters, executors, remote
 from opt_istn.runs.ledger import Failure, Record, Source
 from tests.planted import tiny
@@ -44,7 +44,7 @@ def _all_there(runs: list[Record]) -> bool:
 class Forgetful(Executor):
     """Does the calls at once; never answers for some, says so, or cannot be asked at all."""
 
-    def __init__(self, forgets: Callable[[int, Task], bool], *, reachable: bool = True) -> None:
+    def __init__(self, forgets: Callable[[int, RunTask], bool], *, reachable: bool = True) -> None:
         self._forgets, self._reachable = forgets, reachable
         self.sent = self.asked = 0
 
