@@ -27,6 +27,7 @@ from opt_istn import Budget, files, generate, verifier
 from opt_istn.evidence import certificates
 from opt_istn.push.instance import Instance
 from opt_istn.runs.ledger import Source
+from opt_istn.runs.nursery.processes import die_with_parent
 
 HERE = Path(__file__).parents[1]
 RECORDS, OUT = HERE / "proofs.jsonl", HERE.parent / "out" / "proofs"
@@ -90,7 +91,7 @@ def measure(instance: Instance, jobs: int, seconds: float) -> None:
     tasks = tasks_of(instance, None, folder)
     closed = [x for t in tasks if (x := known.get((t.instance, t.user))) and _closed(x)]
     todo = [t for t in tasks if t.user not in {row.user for row in closed}]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), die_with_parent) as pool:
         for row in pool.map(partial(_prove, instance.name, seconds, _commit()), todo):
             with open(RECORDS, "ab") as stream:
                 stream.write(msgspec.json.encode(row) + b"\n")

@@ -35,6 +35,7 @@ from opt_istn.problems import of_preset
 from opt_istn.runs import ledger
 from opt_istn.runs.compare import Choice, Comparison
 from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.nursery.processes import die_with_parent
 from opt_istn.training import Task
 
 PRESET = "jutap-paper"
@@ -276,7 +277,7 @@ def main() -> int:
     given = parser.parse_args()
     plan: Plan = given.plan
     plan.out.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(given.jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.jobs, get_context("spawn"), die_with_parent) as pool:
         for label, number in () if given.page else plan.each():
             seeds = range(plan.learners[label].seeds)
             for done in as_completed(pool.submit(train, plan, label, number, s) for s in seeds):

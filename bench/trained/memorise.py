@@ -34,6 +34,7 @@ from opt_istn import files, registry
 from opt_istn.problems import of_preset
 from opt_istn.push.evaluate import evaluate
 from opt_istn.push.instance import Instance
+from opt_istn.runs.nursery.processes import die_with_parent
 from opt_istn.solver import Budget
 from opt_istn.training import Task
 
@@ -251,7 +252,7 @@ def main() -> None:
     todo = list(jobs(given))
     for job in todo:
         job.out.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(given.jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(given.jobs, get_context("spawn"), die_with_parent) as pool:
         running = [pool.submit(train, job) for job in todo]
         for future in as_completed(running):
             print(future.result(), flush=True)

@@ -26,6 +26,7 @@ from opt_istn.problems import of_preset
 from opt_istn.runs import ledger
 from opt_istn.runs.compare import Choice, Comparison, load
 from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.nursery.processes import die_with_parent
 from opt_istn.training import Task
 
 OUT = pages.HERE.parent / "out"
@@ -172,7 +173,7 @@ def train_all(plan: Plan, jobs: int) -> None:
         task = Task("push", "push-paper-v2", scenario=scenario)
         trainer = registry.trainer("push.backbone", "push", {})
         trainer.train(task, 0, plan.out / BACKBONE, _silent)
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), die_with_parent) as pool:
         tasks = [
             pool.submit(train, plan, setting, label, seed)
             for seed in range(plan.seeds)

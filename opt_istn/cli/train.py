@@ -165,6 +165,9 @@ class _Worker:
 
 
 def _begin(numbers: "Queue[int]") -> None:
+    from opt_istn.runs.nursery import processes
+
+    processes.die_with_parent()
     _Worker.number = numbers.get()
 
 

@@ -24,6 +24,7 @@ from formulations.push.proof.written import Proof
 from opt_istn import files
 from opt_istn.push.instance import Instance, UserProblem
 from opt_istn.push.plan import Plan
+from opt_istn.runs.nursery.processes import die_with_parent
 from opt_istn.solver import Budget
 from opt_istn.verifier import User, requests_by_user
 
@@ -93,10 +94,10 @@ def _workers(number: int) -> Iterator[ProcessPoolExecutor]:
     """Yield processes that are ended at once if the proof is given up, as after an interrupt.
 
     They could not hear of it before HiGHS or a round of annealing returns. What they keep on disk
-    is whole at any time.
+    is whole at any time. If this process is killed, they are, too.
     """
     others, finished = set(active_children()), False
-    with ProcessPoolExecutor(number, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(number, get_context("spawn"), die_with_parent) as pool:
         try:
             yield pool
             finished = True

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from formulations.push.proof import prove as prove_module
@@ -243,6 +244,26 @@ def test_a_finished_search_leaves_no_torn_file(tmp_path: Path) -> None:
         path.write_bytes(b"")
     certificates.forget(tmp_path)
     assert [*tmp_path.iterdir()] == [other]
+
+
+def test_processes_of_a_proof_end_with_the_one_that_is_killed() -> None:
+    """Nobody searches on for whoever is gone, not even if it was killed without a word."""
+    program = (
+        "import os, signal, time; from formulations.push.proof.prove import _workers\n"
+        "with _workers(1) as pool:\n"
+        "    print(pool.submit(os.getpid).result(), flush=True); pool.submit(time.sleep, 100)\n"
+        "    time.sleep(0.2); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", program]
+    killed = subprocess.run(command, stdout=subprocess.PIPE, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    worker = int(killed.stdout)
+    for _ in range(100):
+        if not psutil.pid_exists(worker) or psutil.Process(worker).status() == "zombie":
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("it outlived who was killed")
 
 
 @pytest.mark.slow
