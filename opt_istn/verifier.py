@@ -24,7 +24,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -52,12 +52,12 @@ KNOWN = {  # fields that define an instance; one that is not here might change t
     },
 }
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+T = TypeVar("T")
 Document = dict[str, Any]
 Position = tuple[int, int]  # (slot, content) of a possible push
 Sum = dict[Any, int]
 Parts = list[tuple[int, Sum]]
-SAFE = 2**62  # below it a sum of two numbers fits into int64
-INF = 2**62
+SAFE = INF = 2**62  # below it a sum of two numbers fits into int64
 ONE = "one"  # the constant, among the variables of a sum
 STEPS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
 
@@ -82,8 +82,7 @@ def check(instance: Document, certificate: Document) -> Document:
     Refused
         If a condition fails.
     """
-    found: Document = _guarded(_check, instance, certificate)
-    return found
+    return _guarded(_check, instance, certificate)
 
 
 def cost_of(instance: Document, plan: Document) -> int:
@@ -94,8 +93,7 @@ def cost_of(instance: Document, plan: Document) -> int:
     Refused
         If the plan is not feasible.
     """
-    cost: int = _guarded(_cost_of, instance, plan)
-    return cost
+    return _guarded(_cost_of, instance, plan)
 
 
 def sha256(instance: Document) -> str:
@@ -113,7 +111,9 @@ def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
     try:
         with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-            return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
+            text = stream.read(2**30)
+            _expect(not stream.read(1), f"{path}: expected at most 2^30 bytes, decompressed")
+            return json.loads(text, object_pairs_hook=_unique, parse_constant=_unique)
     except (EOFError, zlib.error) as error:  # cut off, or changed
         raise Refused(f"{path}: {error}") from None
 
@@ -126,7 +126,7 @@ def _unique(pairs: Any) -> Document:
     return document
 
 
-def _guarded(function: Callable[..., Any], instance: Document, document: Any) -> Any:
+def _guarded(function: Callable[..., T], instance: Document, document: Any) -> T:
     try:
         _whole([document, *(v for k, v in instance.items() if k not in OUTSIDE | REAL)])
         return function(instance, document)
@@ -258,8 +258,8 @@ class Grid:
 
     def arcs(self, q: int, p: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield arrays (tails, heads, q cost + p energy) that together are all arcs."""
-        biggest = max(map(abs, [*self.move, *self.enter, *chain(*self.table)]))
-        kind = np.int64 if 3 * q * biggest + p * max(self.energy) < SAFE // 2 else object
+        biggest = max(map(abs, [*self.move, *self.enter, *self.energy, *chain(*self.table)]))
+        kind = np.int64 if (3 * q + p) * biggest < SAFE // 2 else object
         table, enter = (np.array(x, dtype=object) * q for x in (self.table, self.enter))
         table, enter = table.astype(kind), enter.astype(kind)
         row, column = np.divmod(self.cell, self.size)
