@@ -29,6 +29,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 OUTSIDE = {"name", "scenario", "origin", "battery", "extra"}  # of an instance; no hash covers them
+DEFAULTS = [("enter", None), ("hole_bonus", "printed"), ("miss_us", None)]
 REAL = {"cell_m", "slot_s", "contents"}  # of an instance; all else that counts is an integer
 FIELDS = {  # of a certificate, by kind, besides those that all have
     "potential": {"h", "dead"},
@@ -98,13 +99,16 @@ def cost_of(instance: Document, plan: Document) -> int:
 
 def sha256(instance: Document) -> str:
     """Return the hash of the problem: canonical JSON of the fields that define it."""
-    problem = {key: value for key, value in instance.items() if key not in OUTSIDE} | {"version": 1}
-    for name in {"cell_m", "slot_s"} & set(problem):
-        problem[name] = float(problem[name])
-    if problem.get("cost", {}).get("hole_bonus") == "printed":  # files of version 1 do not say it
-        problem["cost"] = {k: v for k, v in problem["cost"].items() if k != "hole_bonus"}
-    text = json.dumps(problem, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    change: Document = {"cell_m": float, "slot_s": float, "cost": _said, "requests": sorted}
+    said = {k: change[k](v) if k in change else v for k, v in _said(instance).items()}
+    # In both versions a problem has one hash.
+    text = json.dumps(said | {"version": 1}, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _said(x: Document) -> Document:
+    """Return what of an object counts: what holds anyhow is as good as not there."""
+    return {k: v for k, v in x.items() if k not in OUTSIDE and (k, v) not in DEFAULTS}
 
 
 def read(path: Any) -> Any:
@@ -708,7 +712,7 @@ def main(arguments: list[str]) -> int:
             cost = cost_of(instance, plan[0])
             print(f"the plan costs {cost}: {'optimal' if bound == cost else 'not proven optimal'}")
     except (Refused, OSError, ValueError, RecursionError) as error:
-        print(f"refused: {error}")
+        print(f"refused: {repr(str(error))[1:-1]}")  # one line, whatever a file's names hold
         return 1
     return 0
 
