@@ -13,6 +13,14 @@ Four kinds of certificate, each with its proof beside the function that checks i
 ``walk``       a walk over a negative cycle: JUTAP has no finite optimum   `_unbounded`
 ``labels``     the same with an energy budget, negative cycles allowed     `_labels`
 ``dual-tree``  a lower bound of PUSH: a tree of dual solutions a user      `_dual_tree`
+
+The file has three parts under a line of dashes. Whoever checks one certificate reads the first part
+and `main`, and of the others only his problem's: fewer than 300 lines of code.
+
+In JUTAP all kinds need `Grid`, ``potential`` and ``labels`` `_dead` and `_heights`, and only
+``walk`` and plans `_walk_cost`. In PUSH only plans need `_push_cost`. Where ``hole_bonus`` is not
+"once", `Grid.pays` and all that is said of *spent* may be skipped; where a PUSH certificate does
+not name LEAVE or COVER_GIVEN, these rows.
 """
 
 import gzip
