@@ -73,6 +73,9 @@ def prove(
             proof = search.best_proof(loaded, budget, known, lookup.given, keep)
         found = {} if proof is None else _said(loaded, proof.proven, proof.plan)
     except verifier.Refused as refused:
+        if is_kept(keep):  # by far the likeliest: somebody changed what is kept there
+            expected = f"expected searches that prove what they say: {refused}"
+            raise InputError("", expected, str(keep)) from None
         source = out or "the certificate just made"
         raise InputError("certificate", f"refused: {refused}", source) from None
     if proof is None:
