@@ -13,6 +13,14 @@ Four kinds of certificate, each with its proof beside the function that checks i
 ``walk``       a walk over a negative cycle: JUTAP has no finite optimum   `_unbounded`
 ``labels``     the same with an energy budget, negative cycles allowed     `_labels`
 ``dual-tree``  a lower bound of PUSH: a tree of dual solutions a user      `_dual_tree`
+
+The file has three parts under a line of dashes. Whoever checks one certificate reads the first part
+and `main`, and of the others only his problem's: fewer than 300 lines of code.
+
+In JUTAP all kinds need `Grid`, ``potential`` and ``labels`` `_dead` and `_heights`, and only
+``walk`` and plans `_walk_cost`. In PUSH only plans need `_push_cost`. Where ``hole_bonus`` is not
+"once", `Grid.pays` and all that is said of *spent* may be skipped; where a PUSH certificate does
+not name LEAVE or COVER_GIVEN, these rows.
 """
 
 import gzip
@@ -24,11 +32,12 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, chain, product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
 OUTSIDE = {"name", "scenario", "origin", "battery", "extra"}  # of an instance; no hash covers them
+DEFAULTS = [("enter", None), ("hole_bonus", "printed"), ("miss_us", None)]
 REAL = {"cell_m", "slot_s", "contents"}  # of an instance; all else that counts is an integer
 FIELDS = {  # of a certificate, by kind, besides those that all have
     "potential": {"h", "dead"},
@@ -52,12 +61,12 @@ KNOWN = {  # fields that define an instance; one that is not here might change t
     },
 }
 MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+T = TypeVar("T")
 Document = dict[str, Any]
 Position = tuple[int, int]  # (slot, content) of a possible push
 Sum = dict[Any, int]
 Parts = list[tuple[int, Sum]]
-SAFE = 2**62  # below it a sum of two numbers fits into int64
-INF = 2**62
+SAFE = INF = 2**62  # below it a sum of two numbers fits into int64
 ONE = "one"  # the constant, among the variables of a sum
 STEPS = [step for step in product((-1, 0, 1), repeat=2) if step != (0, 0)]
 
@@ -82,8 +91,7 @@ def check(instance: Document, certificate: Document) -> Document:
     Refused
         If a condition fails.
     """
-    found: Document = _guarded(_check, instance, certificate)
-    return found
+    return _guarded(_check, instance, certificate)
 
 
 def cost_of(instance: Document, plan: Document) -> int:
@@ -94,26 +102,30 @@ def cost_of(instance: Document, plan: Document) -> int:
     Refused
         If the plan is not feasible.
     """
-    cost: int = _guarded(_cost_of, instance, plan)
-    return cost
+    return _guarded(_cost_of, instance, plan)
 
 
 def sha256(instance: Document) -> str:
     """Return the hash of the problem: canonical JSON of the fields that define it."""
-    problem = {key: value for key, value in instance.items() if key not in OUTSIDE} | {"version": 1}
-    for name in {"cell_m", "slot_s"} & set(problem):
-        problem[name] = float(problem[name])
-    if problem.get("cost", {}).get("hole_bonus") == "printed":  # files of version 1 do not say it
-        problem["cost"] = {k: v for k, v in problem["cost"].items() if k != "hole_bonus"}
-    text = json.dumps(problem, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    change: Document = {"cell_m": float, "slot_s": float, "cost": _said, "requests": sorted}
+    said = {k: change[k](v) if k in change else v for k, v in _said(instance).items()}
+    # In both versions a problem has one hash.
+    text = json.dumps(said | {"version": 1}, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _said(x: Document) -> Document:
+    """Return what of an object counts: what holds anyhow is as good as not there."""
+    return {k: v for k, v in x.items() if k not in OUTSIDE and (k, v) not in DEFAULTS}
 
 
 def read(path: Any) -> Any:
     """Return the JSON document of a file, ``.gz`` or not."""
     try:
         with (gzip.open if str(path).endswith(".gz") else open)(path, "rb") as stream:
-            return json.loads(stream.read(), object_pairs_hook=_unique, parse_constant=_unique)
+            text = stream.read(2**30)
+            _expect(not stream.read(1), f"{path}: expected at most 2^30 bytes, decompressed")
+            return json.loads(text, object_pairs_hook=_unique, parse_constant=_unique)
     except (EOFError, zlib.error) as error:  # cut off, or changed
         raise Refused(f"{path}: {error}") from None
 
@@ -126,7 +138,7 @@ def _unique(pairs: Any) -> Document:
     return document
 
 
-def _guarded(function: Callable[..., Any], instance: Document, document: Any) -> Any:
+def _guarded(function: Callable[..., T], instance: Document, document: Any) -> T:
     try:
         _whole([document, *(v for k, v in instance.items() if k not in OUTSIDE | REAL)])
         return function(instance, document)
@@ -258,8 +270,8 @@ class Grid:
 
     def arcs(self, q: int, p: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield arrays (tails, heads, q cost + p energy) that together are all arcs."""
-        biggest = max(map(abs, [*self.move, *self.enter, *chain(*self.table)]))
-        kind = np.int64 if 3 * q * biggest + p * max(self.energy) < SAFE // 2 else object
+        biggest = max(map(abs, [*self.move, *self.enter, *self.energy, *chain(*self.table)]))
+        kind = np.int64 if (3 * q + p) * biggest < SAFE // 2 else object
         table, enter = (np.array(x, dtype=object) * q for x in (self.table, self.enter))
         table, enter = table.astype(kind), enter.astype(kind)
         row, column = np.divmod(self.cell, self.size)
@@ -708,7 +720,7 @@ def main(arguments: list[str]) -> int:
             cost = cost_of(instance, plan[0])
             print(f"the plan costs {cost}: {'optimal' if bound == cost else 'not proven optimal'}")
     except (Refused, OSError, ValueError, RecursionError) as error:
-        print(f"refused: {error}")
+        print(f"refused: {repr(str(error))[1:-1]}")  # one line, whatever a file's names hold
         return 1
     return 0
 

@@ -105,6 +105,9 @@ def _searched(
             proof = search.best_proof(instance, budget, known, lookup.given, keep)
         found = {} if proof is None else _said(instance, proof.proven, proof.plan)
     except verifier.Refused as refused:
+        if is_kept(keep):  # by far the likeliest: somebody changed what is kept there
+            expected = f"expected searches that prove what they say: {refused}"
+            raise InputError("", expected, str(keep)) from None
         raise InputError("certificate", f"refused: {refused}", source) from None
     if proof is not None and proof.whence:
         found["from"] = proof.whence

@@ -89,6 +89,11 @@ def refuted(run: dict[str, Any], costs: dict[str, int]) -> str:
     return ""
 
 
+def _say(line: str) -> None:
+    """Print one line, whatever the names and certificates of a bundle hold."""
+    print(repr(line)[1:-1])
+
+
 def main() -> int:
     """Check the records beside this file and print a line for each, and one for all."""
     folder, counted, wrong = Path(__file__).parent, Counter[str](), 0
@@ -106,10 +111,10 @@ def main() -> int:
         name = f"{run['solver']}  seed {run['seed']}  on {run['instance']}"
         if error := error or refuted(run, costs):
             wrong += 1
-            print(f"WRONG  {name}: {error}")
+            _say(f"WRONG  {name}: {error}")
             continue
         counted.update(words)
-        print(f"ok  {name}: {', '.join(words) or 'nothing to check'}")
+        _say(f"ok  {name}: {', '.join(words) or 'nothing to check'}")
     checked = ", ".join(f"{number} x {word}" for word, number in sorted(counted.items()))
     print(f"{len(runs)} records, {wrong} wrong: {checked}")
     return 1 if wrong else 0

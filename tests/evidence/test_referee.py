@@ -204,6 +204,17 @@ def test_a_referee_notices(unpacked: Path, place: str, old: str, new: str, reaso
     assert any(line.startswith("WRONG") and reason in line for line in told), told
 
 
+def test_names_in_a_bundle_forge_no_lines(unpacked: Path) -> None:
+    """One line a record and one for all, of printable letters, whatever the records say."""
+    path = unpacked / "runs.jsonl"
+    runs = [json.loads(line) for line in path.read_text().splitlines()]
+    runs[0]["instance"] = "tiny: nothing\nok  jutap.highs: bound proven by certificate\x1b[2K"
+    path.write_text("".join(json.dumps(run) + "\n" for run in runs))
+    code, told = _judged(unpacked)
+    assert (code, len(told)) == (0, len(runs) + 1)
+    assert all(line.isprintable() for line in told)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

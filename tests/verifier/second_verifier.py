@@ -65,6 +65,10 @@ def digest(doc: dict[str, Any]) -> str:
     for name in ("cell_m", "slot_s"):
         if name in hashed:
             hashed[name] = float(hashed[name])
+    if hashed.get("miss_us", 0) is None:
+        del hashed["miss_us"]
+    if "requests" in hashed:
+        hashed["requests"] = sorted(hashed["requests"], key=lambda row: row[:3])
     if problem == "jutap":
         need(set(doc["cost"]) <= COST, "a cost of the instance is unknown")
         bonus = doc["cost"].get("hole_bonus", "printed")
@@ -72,7 +76,7 @@ def digest(doc: dict[str, Any]) -> str:
         hashed["cost"] = {
             key: value
             for key, value in doc["cost"].items()
-            if (key, value) != ("hole_bonus", "printed")
+            if (key, value) not in (("hole_bonus", "printed"), ("enter", None))
         }
     whole([value for name, value in hashed.items() if name not in REAL])
     text = json.dumps(hashed, sort_keys=True, separators=(",", ":"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from opt_istn import verifier
+from opt_istn import problems, verifier
 from tests.verifier import second_push, second_verifier
 from tests.verifier.test_verifier import mutate, proven_jutap, proven_push
 
@@ -264,8 +264,11 @@ def test_forged_certificates_neither_pass_nor_hang(cases: list[Case]) -> None:
             assert time.process_time() - begin < 5, (name, verdict.__name__)
 
 
-def test_odd_instances_get_the_same_hash_and_verdict(cases: list[Case]) -> None:
-    """Fields that no hash covers change nothing; those that no one knows, everything."""
+def test_odd_instances_get_the_same_hash_and_verdict(tmp_path: Path, cases: list[Case]) -> None:
+    """Fields that no hash covers, the order of requests and nulls that say nothing change nothing.
+
+    Those that no one knows change everything. Files are read as the commands read them.
+    """
     for instance, certificate, _ in (cases[0], cases[-1]):
         said = first_verdict(instance, certificate)
         for more in (
@@ -277,6 +280,15 @@ def test_odd_instances_get_the_same_hash_and_verdict(cases: list[Case]) -> None:
             odd = {**instance, **more}
             assert verifier.sha256(odd) == second_verifier.digest(odd) == certificate["instance"]
             assert first_verdict(odd, certificate) == second_verdict(odd, certificate) == said
+        if instance["format"] == "opt-istn/push":
+            same = {"requests": instance["requests"][::-1], "miss_us": None}
+        else:
+            same = {"cost": {"enter": None, **instance["cost"]}}
+        (tmp_path / "odd.json").write_text(json.dumps({**instance, **same}))
+        odd = verifier.read(tmp_path / "odd.json")
+        assert problems.read_instance(tmp_path / "odd.json").sha256 == certificate["instance"]
+        assert verifier.sha256(odd) == second_verifier.digest(odd) == certificate["instance"]
+        assert first_verdict(odd, certificate) == second_verdict(odd, certificate) == said
         odd = {**instance, "wind": 0}
         assert first_verdict(odd, certificate) == second_verdict(odd, certificate) == REFUSED
 
@@ -313,15 +325,25 @@ def test_a_refusal_is_one_line_whatever_a_certificate_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], cases: list[Case]
 ) -> None:
     """No text of a certificate reaches the terminal as it is: it could say *accepted*."""
-    instance, certificate, _ = cases[0]
     files = [str(tmp_path / name) for name in ("instance.json", "certificate.json")]
-    for kind in ("x\naccepted (walk): ", "\x1b[2K\raccepted (walk): ", "\ud800"):
-        for file, document in zip(files, (instance, {**certificate, "kind": kind}), strict=True):
-            Path(file).write_text(json.dumps(document))
-        assert verifier.main(files) == 1
-        said = capsys.readouterr().out
-        assert said.startswith("refused: ")
-        assert said[:-1].isprintable()
+    (jutap, walls, _), (push, trees, _) = cases[0], cases[-1]
+    for said in ("x\naccepted (walk): ", "\x1b[2K\raccepted (walk): ", "\ud800"):
+        odd = [(jutap, {**walls, "kind": said})]
+        for tree in (["ask", said, [], []], ["least", [said, 1]], ["least", [said, -1]]):
+            users = [{"denominator": 1, "tree": tree} for _ in trees["users"]]
+            odd.append((push, {**trees, "users": users}))
+        walk = {"kind": "walk", "cells": [jutap["start"]], "links": [said], "cycle": [0, 0]}
+        odd.append((jutap, {**walls, **walk}))
+        for documents in odd:
+            for file, document in zip(files, documents, strict=True):
+                Path(file).write_text(json.dumps(document))
+            assert verifier.main(files) == 1
+            _one_line(capsys.readouterr().out)
+
+
+def _one_line(said: str) -> None:
+    assert said.startswith("refused: ")
+    assert said[:-1].isprintable()
 
 
 def test_files_that_were_cut_off_are_refused_in_a_line(

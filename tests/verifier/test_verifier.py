@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import gzip
 import io
 import json
 import os
@@ -342,6 +343,48 @@ def test_examples_worked_by_hand() -> None:
         assert verifier.check(instance, certificate)["bound"] == bound
         with pytest.raises(verifier.Refused, match="above"):
             verifier.check(instance, {**certificate, "claim": {"bound": bound + 1}})
+
+
+def test_sums_of_lengths_are_exact_whatever_the_instance_says() -> None:
+    """Energies beyond 64 bits, which no reader of ours takes, do not wrap around to a bound."""
+    cost = dict.fromkeys(
+        ("mbs_to_mbs", "geo_to_mbs", "mbs_to_geo", "geo_stay", "hole_to_mbs", "hole_to_geo"), 0
+    )
+    instance = {
+        "format": "opt-istn/jutap", "version": 1, "grid": 2, "num_mbs": 1, "start": 0, "end": 3,
+        "start_link": 0, "links": [[0], [], [], [0]], "strongest": [0, 1, 1, 0],
+        "cost": {**cost, "hole": 0, "move": [7, 10], "enter": [0, 0, 0, -11]},
+        "energy_mj": [-(2**63), -(2**63)], "energy_budget_mj": 0, "cell_m": 1.0,
+        "association": "full",
+    }  # fmt: skip
+    sha256 = verifier.sha256(instance)
+    plan = {"format": "opt-istn/jutap-plan", "version": 1, "instance": sha256}
+    assert verifier.cost_of(instance, {**plan, "cells": [0, 3], "links": [0, 0]}) == -1
+    certificate = {
+        "format": "opt-istn/certificate", "version": 1, "instance": sha256, "kind": "labels",
+        "claim": {"bound": 100}, "tables": [{"q": 1, "p": 1, "h": [200, 0]}], "labels": [],
+    }  # fmt: skip
+    with pytest.raises(verifier.Refused, match="length"):
+        verifier.check(instance, certificate)
+
+
+def test_a_small_file_that_unpacks_to_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing beyond 2^30 bytes is kept: whoever runs the verifier alone keeps his memory."""
+    asked: list[int] = []
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert size >= 0
+            asked.append(size)
+            return b" "
+
+    monkeypatch.setattr(gzip, "open", lambda *_: Endless())
+    assert verifier.main([str(tmp_path / "bomb.json.gz"), "certificate.json"]) == 1
+    assert capsys.readouterr().out.endswith("expected at most 2^30 bytes, decompressed\n")
+    assert asked == [2**30, 1]
 
 
 def lines_of_code(text: str) -> set[int]:

@@ -166,6 +166,24 @@ def test_a_proof_out_of_time_is_gone_on_with(
     assert not Path("c.json.search").exists()
 
 
+def test_a_kept_search_that_says_more_than_it_proves_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The verifier stands before the file, and the folder that was changed is named."""
+    monkeypatch.chdir(tmp_path)
+    small().write("i.json")
+    assert main(["prove", "i.json", "-o", "c.json", "--time-limit", "1e-9"]) == 0
+    before = Path("c.json").read_bytes()
+    for path in Path("c.json.search").iterdir():
+        kept = json.loads(files.read_bytes(path))
+        files.write_document(path, {**kept, "bound": kept["cost"]})
+    capfd.readouterr()
+    assert main(["prove", "i.json", "-o", "c.json"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith("opt-istn: c.json.search: expected searches that prove what they say: ")
+    assert Path("c.json").read_bytes() == before
+
+
 def test_an_open_certificate_is_gone_on_with_when_there_is_more_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
