@@ -106,8 +106,8 @@ def _draw(instance: Instance, paths: Sequence[str], folder: Path, *, elsewhere: 
         returns.append(loaded.state["returns"].numpy().astype(np.float64))
     folder.mkdir(parents=True, exist_ok=True)
     canvas.save(returns_figure(returns), folder / "returns.png")
-    worst = max(judgements, key=lambda judged: judged.mean_gap)
-    canvas.save(starts_figure(instance, worst), folder / "starts.png")
+    worst, path = max(zip(judgements, paths, strict=True), key=lambda pair: pair[0].mean_gap)
+    canvas.save(starts_figure(instance, [worst], solver=Path(path).name), folder / "starts.png")
     canvas.save(split_figure([Path(path).stem for path in paths], parts), folder / "split.png")
 
 

@@ -130,9 +130,11 @@ def _tally(checks: Sequence["Check"]) -> str:
     """Return one line: what was checked, and what the instances' outcomes rest on."""
     from opt_istn.evidence import verify as checking
 
+    ill = Counter(check.finding for check in checks if check.finding != checking.Finding.OK)
     words = Counter(word for check in checks for word in check.words)
     standings = Counter(str(known.standing) for known in checking.outcomes(checks))
-    shown = [f"{number} x {word}" for word, number in sorted(words.items())]
+    shown = [f"{number} {finding}" for finding, number in sorted(ill.items())]
+    shown += [f"{number} x {word}" for word, number in sorted(words.items())]
     rests = [f"{number} {standing}" for standing, number in sorted(standings.items())]
     said = f"{', '.join(shown) or '-'}; instances: {', '.join(rests) or '-'}"
     return f"{output.counted(len(checks), 'record')}: {said}"

@@ -55,7 +55,7 @@ def starts(
     Energy budgets are left out. Solvers run in this process, without hard limits. Mean, median and
     90th percentile of the gap are over the STARTs from which END is reached, each the mean over
     seeds; the mean has the range of its seeds, from 5 on a 95 % interval. The figure shows the
-    first seed.
+    mean over seeds.
     """
     from opt_istn import problems
 
@@ -69,30 +69,31 @@ def starts(
     if problems.get(loaded.problem).starts() is None:
         raise InputError("", f"expected an instance with STARTs, found {loaded.problem}", instance)
     asked = [_parsed(text.strip()) for text in solvers.split(",")]
-    last: tuple[str, Any] | None = None
     rows = []
     for each in asked:
         flown = [_judged(loaded, each, seed + k, time_limit) for k in range(seeds)]
         for reference in flown[0]:
             rows.append(_row(each.text, reference, [found[reference] for found in flown]))
-        last = next(iter(flown[0].items()))
     if json:
         output.as_json(rows)
     else:
         shown = [_shown(row) for row in rows]
         output.as_table([tuple(row.values()) for row in shown], tuple(shown[0]))
-    if out and last is not None:
-        _draw(loaded, *last, out)
+    if out:
+        reference = next(iter(flown[0]))
+        _draw(loaded, reference, [found[reference] for found in flown], each.text, out)
 
 
-def _draw(instance: "Instance", reference: str, judged: Any, out: str) -> None:
-    """Write the map of a solver's gaps to a reference."""
+def _draw(
+    instance: "Instance", reference: str, flown: Sequence[Any], solver: str, out: str
+) -> None:
+    """Write the map of a solver's gaps to a reference, the mean over its seeds."""
     from opt_istn import problems
     from opt_istn.pictures import canvas
 
     pictures: Any = problems.get(instance.problem).pictures()
     draw: Any = import_module(f"{pictures.__package__}.starts")
-    canvas.save(draw.starts_figure(instance, judged, reference), out)
+    canvas.save(draw.starts_figure(instance, flown, reference, solver), out)
     output.wrote(out)
 
 

@@ -220,6 +220,7 @@ def test_compare_table_and_verify(cli: Cli) -> None:
     found = [json.loads(line) for line in out.splitlines()]
     assert code == 4
     assert sum(line["finding"] == "refuted" for line in found) == 2
+    assert ": 2 refuted, " in cli("verify", "runs.jsonl")[1].splitlines()[-1]
     for form in ("text", "markdown", "latex", "csv", "json"):
         code, out, _ = cli("table", "runs.jsonl", "--format", form)
         assert code == 0

@@ -79,6 +79,10 @@ def test_every_command_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert runs["external:matlab"].cost == runs["jutap.straight"].cost
     assert runs["external:matlab"].wall_s == 1.3
     assert "stable-baselines3" in runs["jutap.sb3"].packages
+    first = next(run for run in ledger.read("runs.jsonl") if run.solver == "jutap.sb3")
+    exported = next(run for run in ledger.read("onnx.jsonl") if run.solver == "jutap.onnx")
+    assert (exported.status, exported.cost) == (first.status, first.cost)
+    assert (first.seed, exported.error) == (0, first.error)
     played = {run.solver: run for run in ledger.read("push.jsonl")}
     optimum = played["push.labels"].cost
     assert optimum is not None

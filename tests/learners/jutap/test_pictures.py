@@ -39,11 +39,26 @@ def test_the_map_shows_gaps_where_they_are() -> None:
     tiny = generate(PRESETS["jutap-tiny"], 1)
     cost, optimum = np.array([110, 300]), np.array([100, 100])
     judged = Judged(np.array([2, 5]), cost, optimum, np.array([True, False]))
-    axes = starts_figure(tiny, judged).axes[0]
+    axes = starts_figure(tiny, [judged]).axes[0]
     shown = np.asarray(axes.images[0].get_array()).ravel()
     assert shown[2] == pytest.approx(10)
     assert np.isnan(np.ma.filled(axes.images[0].get_array(), np.nan).ravel()[5])
     assert axes.collections[0].get_offsets().tolist() == [[1.0, 1.0]]
+
+
+def test_the_map_of_several_seeds_is_their_mean() -> None:
+    """A pixel and the title hold means over seeds, and say so; one seed is not called a mean."""
+    tiny = generate(PRESETS["jutap-tiny"], 1)
+    cell, optimum = np.array([2, 5]), np.array([100, 100])
+    missed = Judged(cell, np.array([110, 300]), optimum, np.array([True, False]))
+    reached = Judged(cell, np.array([130, 140]), optimum, np.array([True, True]))
+    axes = starts_figure(tiny, [missed, reached], solver="mine").axes[0]
+    shown = np.ma.filled(axes.images[0].get_array(), np.nan).ravel()
+    assert shown[[2, 5]] == pytest.approx([20, 40])
+    title = "mine, mean of 2 seeds\n75.0% of 2 STARTs reach END, their mean gap 22.50%"
+    assert axes.get_title() == title  # 10 % and (30 + 40) / 2 %, as in the table of `starts`
+    assert axes.collections[0].get_offsets().tolist() == [[1.0, 1.0]]
+    assert "mean of" not in starts_figure(tiny, [missed], solver="mine").axes[0].get_title()
 
 
 def test_a_gap_says_what_it_is_a_gap_to() -> None:
@@ -51,7 +66,7 @@ def test_a_gap_says_what_it_is_a_gap_to() -> None:
     tiny = generate(PRESETS["jutap-tiny"], 1)
     judged = Judged(np.array([2]), np.array([110]), np.array([100]), np.array([True]))
     for reference in (FULL, STRONGEST):
-        axes = starts_figure(tiny, judged, reference).axes
+        axes = starts_figure(tiny, [judged], reference).axes
         assert reference in axes[1].get_ylabel()
     bars = split_figure(["a"], [Split(optimum=50.0, association=1.0, reward=2.0, learning=3.0)])
     assert FULL in bars.axes[0].get_xlabel()
