@@ -10,7 +10,7 @@ SOURCES = [
     p for room in ("opt_istn", "formulations", "learners") for p in (ROOT / room).rglob("*.py")
 ]
 SHARED = {"evaluate", "play", "compare", "draw", "prove", "weights"}  # one function, one module
-LONGEST = {"opt_istn/verifier.py": 720}  # docs/decisions/certificates.md
+LONGEST = {"opt_istn/verifier.py": 730}  # docs/decisions/certificates.md
 
 
 def test_functions_are_not_called_like_their_module() -> None:

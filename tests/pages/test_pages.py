@@ -42,7 +42,10 @@ GLOSSARY = {  # page: how the headings begin under which the words are defined
     "docs/jutap.md": ("Agreed and certified", "All budgets, all STARTs, all weights"),
     "docs/papers.md": ("The papers, by command",),
     "docs/files.md": ("Runs: ", "Bundle: ", "Certificates: ", "Library"),
-    "docs/own-agent.md": ("An agent of stable-baselines3", "For the referee"),
+    "docs/own-agent.md": (
+        *("An agent of stable-baselines3", "A policy of PettingZoo", "A plan of MATLAB"),
+        "For the referee",
+    ),
     "docs/tutorials/bound.md": (
         *("A bound with its certificate", "Certificates of a whole comparison"),
         *("Certificates that are installed", "What `cite` says of records", "The sentence"),
