@@ -15,9 +15,8 @@ what was sent a moment ago may not have arrived.
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from uuid import uuid4
 
@@ -26,9 +25,10 @@ from opt_istn.platforms import MAX_JOBS
 from opt_istn.problems import Instance
 from opt_istn.runs import single
 from opt_istn.runs.fleet import remote
+from opt_istn.runs.fleet.local import TICK_S, Local, Sent
 from opt_istn.runs.fleet.remote import Lacking, Parcel
 from opt_istn.runs.ledger import Record, run_key
-from opt_istn.runs.nursery import packing, worker
+from opt_istn.runs.nursery import packing
 from opt_istn.runs.single import RunTask
 from opt_istn.solver import Budget
 
@@ -37,7 +37,6 @@ LIVES = 6  # times in a row that an executor may break without a run done in bet
 QUEUE = 4096  # runs that wait or run at an executor
 ROOM = 1 << 30  # bytes of the instances on their way to it
 SILENCE_S = 20.0  # time without an answer after which an executor is asked what it still knows
-_TICK_S = 1.0  # time without an answer after which whoever looks on is told that it goes on
 _QUIET_S = 1.0  # a broken executor that says nothing for so long has given back all it had
 _BROKEN = (
     BrokenExecutor,
@@ -45,107 +44,7 @@ _BROKEN = (
 )  # no run's fault: the executor, or its scheduler, is gone
 
 
-@dataclass
-class Sent:
-    """A run that was handed out.
-
-    Parameters
-    ----------
-    instance, task
-        The run.
-    began_s
-        When it was first handed out, on `time.time`.
-    lost, number, size
-        How often it was lost, the number of its last sending, bytes that went with it.
-    """
-
-    instance: Instance
-    task: RunTask
-    began_s: float = field(default_factory=time.time)
-    lost: int = 0
-    number: int = 0
-    size: int = 0
-
-
-class Site:
-    """What is handed out and comes back; `Local` and `Remote` say to whom.
-
-    Parameters
-    ----------
-    budget, startup_s
-        Work and start-up allowed to each run.
-    """
-
-    def __init__(self, budget: Budget, startup_s: float | None) -> None:
-        self._limits = budget, startup_s
-        self._pending: dict[Future[Record | Lacking], Sent] = {}
-        self._done: SimpleQueue[Future[Record | Lacking]] = SimpleQueue()
-
-    def __len__(self) -> int:
-        return len(self._pending)
-
-    @property
-    def out(self) -> Iterable[Sent]:
-        """What was handed out and is not back."""
-        return self._pending.values()
-
-    def _hand(self, sent: Sent, future: Future[Record | Lacking]) -> None:
-        self._pending[future] = sent
-        future.add_done_callback(self._done.put)
-
-    def _back(self, wait_s: float) -> list[tuple[Sent, Future[Record | Lacking]]]:
-        """Wait for at least one run, or for so many seconds, and return all that are back.
-
-        One that was given up for lost and comes back late is ignored.
-        """
-        back: list[tuple[Sent, Future[Record | Lacking]]] = []
-        with suppress(Empty):
-            while not back or not self._done.empty():
-                future = self._done.get(timeout=wait_s)
-                if future in self._pending:
-                    back.append((self._pending.pop(future), future))
-        return back
-
-
-class Local(Site):
-    """Threads of this process, each of which drives a child process.
-
-    Parameters
-    ----------
-    jobs
-        Runs at the same time.
-    """
-
-    def __init__(self, jobs: int, budget: Budget, startup_s: float | None) -> None:
-        super().__init__(budget, startup_s)
-        self._jobs, self._pool = jobs, ThreadPoolExecutor(jobs)
-
-    @property
-    def full(self) -> bool:
-        """Whether a run has to come back before another one is handed out."""
-        return len(self) >= self._jobs
-
-    def submit(self, instance: Instance, task: RunTask) -> None:
-        """Hand out a run."""
-        future = self._pool.submit(single.run_task, instance, task, *self._limits)
-        self._hand(Sent(instance, task), future)  # type: ignore[arg-type]
-
-    def finished(self) -> list[Record]:
-        """Wait for a run, but not for long, and return the records of all that are done."""
-        return [
-            run for _, future in self._back(_TICK_S) if isinstance(run := future.result(), Record)
-        ]
-
-    def close(self) -> None:
-        """Give up what still runs."""
-        for future in self._pending:
-            future.cancel()
-        if self._pending:
-            worker.cancel_all()
-        self._pool.shutdown(cancel_futures=True)
-
-
-class Remote(Site):
+class Remote:
     """Any executor of `concurrent.futures`.
 
     Parameters
@@ -157,7 +56,9 @@ class Remote(Site):
     def __init__(
         self, executor: Executor | Callable[[], Executor], budget: Budget, startup_s: float | None
     ) -> None:
-        super().__init__(budget, startup_s)
+        self._limits = budget, startup_s
+        self._pending: dict[Future[Record | Lacking], Sent] = {}
+        self._done: SimpleQueue[Future[Record | Lacking]] = SimpleQueue()
         self._make = None if isinstance(executor, Executor) else executor
         self._pool = executor if isinstance(executor, Executor) else executor()
         self._name = uuid4().hex
@@ -170,7 +71,12 @@ class Remote(Site):
         self._took: list[tuple[Sent, BaseException]] = []  # by workers that died again and again
 
     def __len__(self) -> int:
-        return super().__len__() + (self._ended is not None)  # so that `finished` says so
+        return len(self._pending) + (self._ended is not None)  # so that `finished` says so
+
+    @property
+    def out(self) -> Iterable[Sent]:
+        """What was handed out and is not back."""
+        return self._pending.values()
 
     @property
     def full(self) -> bool:
@@ -195,7 +101,7 @@ class Remote(Site):
             raise self._ended
         records: list[Record] = []
         broken: list[tuple[Sent, BaseException]] = []
-        back = self._back(min(_TICK_S, SILENCE_S))
+        back = self._back(min(TICK_S, SILENCE_S))
         for sent, future in back:
             self._take(sent, future, records, broken)
         self._blame(records)
@@ -287,6 +193,23 @@ class Remote(Site):
         self._denied = denied.difference(twice)
         for sent in [self._forget(future) for future in twice]:
             records += self._lost(sent, LookupError("the executor knows nothing of it any more"))
+
+    def _hand(self, sent: Sent, future: Future[Record | Lacking]) -> None:
+        self._pending[future] = sent
+        future.add_done_callback(self._done.put)
+
+    def _back(self, wait_s: float) -> list[tuple[Sent, Future[Record | Lacking]]]:
+        """Wait for at least one run, or for so many seconds, and return all that are back.
+
+        One that was given up for lost and comes back late is ignored.
+        """
+        back: list[tuple[Sent, Future[Record | Lacking]]] = []
+        with suppress(Empty):
+            while not back or not self._done.empty():
+                future = self._done.get(timeout=wait_s)
+                if future in self._pending:
+                    back.append((self._pending.pop(future), future))
+        return back
 
     def _forget(self, future: Future[Record | Lacking]) -> Sent:
         sent = self._pending.pop(future)

@@ -19,7 +19,7 @@ import psutil
 from opt_istn import files
 from opt_istn.files import InputError, placing
 from opt_istn.runs import audit, folders, ledger
-from opt_istn.runs.fleet.executors import Sent
+from opt_istn.runs.fleet.local import Sent
 from opt_istn.runs.ledger import Record
 from opt_istn.solver import Status
 
