@@ -150,6 +150,8 @@ def add(
         raise InputError("--cc0", "expected it: the library is given to all, under CC0 1.0")
     loaded = problems.read_instance(instance)
     given = (plan or None, certificate or None)
+    if folder:
+        output.made_folder(folder)
     lines = contribute.add(_library(folder), loaded, by, *given, name, note)
     for line in lines:
         words = (line.name, line.what, line.value, line.verdict, line.reason)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,29 @@ def test_commands_of_a_page_are_commands(page: Path) -> None:
     """Commands, options, and the kinds of their values exist."""
     for words in _commands(page):
         _parse(typer.main.get_command(cli.app), words)
+
+
+def _modules(page: Path) -> list[tuple[str, set[str]]]:
+    """Return our modules that a page runs with ``python -m``, and the options given to each."""
+    found = re.findall(
+        r"python -m ((?:bench|learners|formulations)[\w.]*)([^`\n]*)", page.read_text()
+    )
+    return [(module.rstrip("."), set(re.findall(r"--[a-z-]+", rest))) for module, rest in found]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if _modules(page)], ids=lambda page: page.stem
+)
+def test_modules_that_a_page_runs_can_be_run(page: Path) -> None:
+    """Each is there, is a program, and has the options."""
+    for module, options in _modules(page):
+        spec = find_spec(module)
+        assert spec is not None, module
+        assert spec.origin is not None, module
+        text = Path(spec.origin).read_text(encoding="utf-8")
+        assert "__main__" in text or (Path(spec.origin).parent / "__main__.py").exists(), module
+        missing = {option for option in options if f'"{option}"' not in text}
+        assert not missing, f"{module} has no {missing}"
 
 
 def test_another_option_is_refused() -> None:

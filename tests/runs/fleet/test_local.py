@@ -18,7 +18,8 @@ from opt_istn.runs.single import RunTask
 from tests.planted import tiny
 
 INSTANCE = tiny()
-TASK = RunTask(Source(file="tiny.json"), Description("jutap.labels", stochastic=False, parameters={}), 0)
+SOLVER = Description("jutap.labels", stochastic=False, parameters={})
+TASK = RunTask(Source(file="tiny.json"), SOLVER, 0)
 RECORD = single.lost(INSTANCE, TASK, Budget(), "it was never run")
 _MANY = 10**6
 
