@@ -15,11 +15,13 @@ BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # What a command says, and what is run: the same with a smaller instance, or for fewer steps.
 LESS = {
     "agents": [
-        (r"jutap-paper-v2|jutap-paper-k1.02", "jutap-tiny"),
+        (r"jutap-paper-v2", "jutap-tiny"),
+        (r"jutap-paper-k1.02", "jutap-tiny --set kappa=1.1"),
         (r"push-paper-v2", "push-tiny-v2"),
         (r"train jutap\.qlearning(\S*)", r"train jutap.qlearning\1@steps=20000"),
-        (r"train jutap\.dqn(\S*)", r"train jutap.dqn\1@episodes=8000"),
+        (r"train jutap\.dqn(\S*)", r"train jutap.dqn\1@episodes=5000"),
         (r"steps=4000", "steps=20"),
+        (r"--user 2", "--user 1"),
         (r"time_s=\d+", "time_s=1"),
         (r"--seeds 10", "--seeds 2"),
         (r"train push.mmappo@images=pixels(\S*)", r"train push.mmappo@images=pixels\1@time_s=1"),

@@ -1,5 +1,6 @@
 """Runs in threads: an interrupt leaves nothing that waits, whenever it comes."""
 
+import itertools
 import sys
 import threading
 import time
@@ -21,17 +22,9 @@ INSTANCE = tiny()
 SOLVER = Description("jutap.labels", stochastic=False, parameters={})
 TASK = RunTask(Source(file="tiny.json"), SOLVER, 0)
 RECORD = single.lost(INSTANCE, TASK, Budget(), "it was never run")
-_MANY = 10**6
 
 
-@pytest.fixture
-def submit(monkeypatch: pytest.MonkeyPatch) -> Callable[[Local], None]:
-    """Return what hands out a run that is over at once."""
-    monkeypatch.setattr(single, "run_task", lambda *_: RECORD)
-    return lambda site: site.submit(INSTANCE, TASK)
-
-
-def _interrupted(step: int, function: Callable[[], Any]) -> bool:
+def _interrupted(step: int, function: Callable[[Local], None], site: Local) -> bool:
     """Call a function and interrupt it where Python looks for signals for the `step`-th time.
 
     That is as a function in Python begins and as one in C returns.
@@ -48,7 +41,7 @@ def _interrupted(step: int, function: Callable[[], Any]) -> bool:
 
     sys.setprofile(look)
     try:
-        function()
+        function(site)
     except KeyboardInterrupt:
         return True
     finally:
@@ -58,44 +51,40 @@ def _interrupted(step: int, function: Callable[[], Any]) -> bool:
 
 def _ends(site: Local) -> bool:
     """Return whether a site can be closed, and its threads end."""
-    before = threading.Thread(target=site.close, daemon=True)
-    before.start()
-    before.join(10)
-    return not before.is_alive()
+    closing = threading.Thread(target=site.close, daemon=True)
+    closing.start()
+    closing.join(10)
+    return not closing.is_alive()
 
 
-@pytest.mark.parametrize("threads", [0, 1], ids=["with a thread to start", "with one that waits"])
-def test_an_interrupt_of_handing_out_leaves_nothing_that_waits(
-    submit: Callable[[Local], None], threads: int
+def _finish(site: Local) -> None:
+    time.sleep(0.002)  # so that there is something to fetch
+    site.finished()
+
+
+@pytest.mark.parametrize(
+    ("before", "interrupted"),
+    [
+        (0, lambda site: site.submit(INSTANCE, TASK)),
+        (1, lambda site: site.submit(INSTANCE, TASK)),
+        (2, _finish),
+    ],
+    ids=["a thread is started", "a thread waits", "records are fetched"],
+)
+def test_an_interrupt_leaves_nothing_that_waits(
+    monkeypatch: pytest.MonkeyPatch, before: int, interrupted: Callable[[Local], None]
 ) -> None:
-    """Whenever it comes, the site can be closed at once."""
-    for step in range(_MANY):
+    """Whenever it comes, the site can be closed; a record may be lost: its run is done again."""
+    monkeypatch.setattr(single, "run_task", lambda *_: RECORD)
+    for step in itertools.count():
         site = Local(2, Budget(), None)
-        for _ in range(threads):
-            submit(site)
-        if not _interrupted(step, lambda site=site: submit(site)):
-            assert step > 4
-            site.close()
-            return
+        for _ in range(before):
+            site.submit(INSTANCE, TASK)
+        came = _interrupted(step, interrupted, site)
         assert _ends(site), f"interrupted at step {step}"
-    raise AssertionError("it never came to the end")
-
-
-def test_an_interrupt_of_waiting_leaves_nothing_that_waits(
-    submit: Callable[[Local], None],
-) -> None:
-    """A record may be lost then, and its run is done again another time."""
-    for step in range(_MANY):
-        site = Local(2, Budget(), None)
-        submit(site)
-        submit(site)
-        time.sleep(0.002)
-        if not _interrupted(step, site.finished):
-            assert step > 2
-            site.close()
-            return
-        assert _ends(site), f"interrupted at step {step}"
-    raise AssertionError("it never came to the end")
+        if not came:
+            break
+    assert step > 3
 
 
 def test_a_run_that_begins_while_all_are_given_up_is_given_up_too(
