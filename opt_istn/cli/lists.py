@@ -11,7 +11,7 @@ from opt_istn.cli.terminal import completing, output
 from opt_istn.files import InputError
 
 if TYPE_CHECKING:
-    from opt_istn.described import Parameter
+    from opt_istn.described import Described, Parameter
 
 
 def register(app: typer.Typer) -> None:
@@ -59,9 +59,10 @@ def _one_solver(solver: str, *, json: bool) -> None:
     """Print what a solver is, and its parameters and those of its training."""
     from opt_istn import problems, registry
 
-    fits = [name for name in registry.names() if solver in (name, name.partition(".")[2])]
+    known = sorted({*registry.names(), *registry.names(registry.TRAINERS)})
+    fits = [name for name in known if solver in (name, name.partition(".")[2])]
     if not fits:
-        raise InputError("solver", problems.unknown("solver", solver, registry.names()))
+        raise InputError("solver", problems.unknown("solver", solver, known))
     for full in fits:
         _print_solver(full, json=json)
 
@@ -69,9 +70,13 @@ def _one_solver(solver: str, *, json: bool) -> None:
 def _print_solver(full: str, *, json: bool) -> None:
     from opt_istn import registry
 
-    told = registry.described(full)
     trained = full in registry.names(registry.TRAINERS)
-    training = registry.described(full, registry.TRAINERS).parameters if trained else ()
+    trainer = registry.described(full, registry.TRAINERS) if trained else None
+    training = trainer.parameters if trainer else ()
+    if trainer and full not in registry.names():  # what it trains plays nothing by itself
+        _print_trainer(full, trainer, json=json)
+        return
+    told = registry.described(full)
     row: dict[str, Any] = {
         "solver": full,
         "meaning": told.meaning,
@@ -89,6 +94,15 @@ def _print_solver(full: str, *, json: bool) -> None:
     _print_parameters(played, told.parameters)
     if trained:
         _print_parameters(f"of its training, as opt-istn train {full}@name=value", training)
+
+
+def _print_trainer(full: str, told: "Described", *, json: bool) -> None:
+    row = {"trainer": full, "meaning": told.meaning}
+    if json:
+        output.as_json(row | {"training": [asdict(x) for x in told.parameters]})
+        return
+    output.as_table(output.pairs(row))
+    _print_parameters(f"parameters, as opt-istn train {full}@name=value", told.parameters)
 
 
 def _print_parameters(heading: str, parameters: "Sequence[Parameter]") -> None:

@@ -53,6 +53,16 @@ def test_a_solver_tells_its_parameters(capsys: pytest.CaptureFixture[str]) -> No
     assert "patience" in capsys.readouterr().out
 
 
+def test_what_is_trained_but_plays_nothing_tells_its_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A backbone of images is made by `train` and is no solver."""
+    told = _json(capsys, "solvers", "push.backbone")
+    assert {"images", "epochs"} <= {row["name"] for row in told["training"]}
+    assert main(["solvers", "backbone"]) == 0
+    assert "opt-istn train push.backbone@name=value" in capsys.readouterr().out
+
+
 def test_an_unknown_solver_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """A name that does not exist is bad input, with the closest one."""
     assert main(["solvers", "jutap.dqm"]) == 2

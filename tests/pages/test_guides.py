@@ -23,6 +23,7 @@ LESS = {
         (r"steps=4000", "steps=20"),
         (r"--user 2", "--user 1"),
         (r"time_s=\d+", "time_s=1"),
+        (r"train push.backbone", "train push.backbone@images=400@epochs=1@answers=5"),
         (r"--seeds 10", "--seeds 2"),
         (r"train push.mmappo@images=pixels(\S*)", r"train push.mmappo@images=pixels\1@time_s=1"),
     ],

@@ -34,7 +34,7 @@ _FROZEN = 3  # layers of ImageNet's that do not change
 
 @dataclass(frozen=True)
 class BackboneTrainer:
-    """Trains the networks; the task says nothing but what problem they are for.
+    """Trains the networks that read images, for agents with `images=pixels`.
 
     Parameters
     ----------
