@@ -200,6 +200,10 @@ def _tell(found: "Certified", *, json: bool) -> None:
     if json:
         output.as_json(row)
         return
+    if run is not None:
+        row = output.with_units(row, run.problem)
+    for name in ("cost", "bound"):
+        row[name] = row[name] and f"{name} {row[name]}"
     row["from"] = found.whence and f"from {found.whence}"
     print("  ".join(str(value) for key, value in row.items() if value and key != "sha256"))
     _tell_open(found)

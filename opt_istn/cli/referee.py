@@ -120,9 +120,9 @@ def _proofs(
         if proof is not None:
             found[sha256] = proof
             if not quiet:
-                output.complain(
-                    f"{proof.engine} on {sha256[:12]}: {proof.status}, bound {proof.bound}"
-                )
+                problem = proof.engine.partition(".")[0]
+                bound = output.with_units({"bound": proof.bound}, problem)["bound"]
+                output.complain(f"{proof.engine} on {sha256[:12]}: {proof.status}, bound {bound}")
     return found
 
 

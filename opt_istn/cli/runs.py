@@ -352,8 +352,17 @@ def _print_benchmarks(rows: list[dict[str, Any]], format_: str) -> None:
     if format_ == "json":
         output.as_json(rows)
     else:
-        shown = [tuple(value for _, value in output.pairs(row)) for row in rows]
-        output.as_table(shown, tuple(rows[0]))
+        told = [_with_unit(row) for row in rows]
+        output.as_table([[value for _, value in output.pairs(row)] for row in told], tuple(told[0]))
+
+
+def _with_unit(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a benchmark's row for reading: its cost with the unit that its problem has."""
+    from opt_istn import problems
+
+    name = row["problem"]
+    shown = output.with_units(row, name) if name in problems.packages() else row
+    return {key: value for key, value in shown.items() if key != "problem"}
 
 
 def _print_table(

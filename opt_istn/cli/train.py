@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from opt_istn.training import Report, Task, Trainer
 
+_SHARES = ("success", "gap", "total_gap", "saving")  # of a training curve's row
 _LINE_S = 15.0  # between two lines of progress where no bar can be drawn
 
 Agent = Annotated[
@@ -84,7 +85,16 @@ def train(
         if json:
             output.as_json(row)
         else:
-            output.as_table(output.pairs(row))
+            output.as_table(output.pairs(_shown(row)))
+            output.wrote(str(own[s]))
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the last row of a training curve for reading: shares in %, costs with their unit."""
+    shown = {k: f"{100 * row[k]:.4g} %" for k in _SHARES if isinstance(row.get(k), int | float)}
+    if "validation" in row:
+        shown["validation"] = f"{row['validation']:.6g} of the objective, the mean"
+    return row | shown
 
 
 def _own(out: str, seed: int, seeds: int, shard: str) -> dict[int, Path]:

@@ -46,8 +46,8 @@ def rows_of(path: str | Path) -> list[dict[str, Any]]:
 
     Returns
     -------
-    Rows with ``group``, ``benchmark``, ``method``, ``status``, ``cost``, ``median_s``, ``min_s``,
-    ``rounds`` and ``times``, the median over the fastest median of the group.
+    Rows with ``group``, ``benchmark``, ``problem``, ``method``, ``status``, ``cost``, ``median_s``,
+    ``min_s``, ``rounds`` and ``times``, the median over the fastest median of the group.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def rows_of(path: str | Path) -> list[dict[str, Any]]:
 
 
 def _row(group: str, each: _Benchmark, fastest: float) -> dict[str, Any]:
-    told = {name: each.extra_info.get(name) for name in ("method", "status", "cost")}
+    told = {name: each.extra_info.get(name) for name in ("problem", "method", "status", "cost")}
     stats = {
         "median_s": each.stats.median,
         "min_s": each.stats.min,

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,18 @@ def test_certify_keeps_certificates_that_verify_reads(cli: Cli) -> None:
     code, out, _ = cli("verify", "runs.jsonl", "--certificates", "certs", "--json")
     assert code == 4
     assert "cannot be read" in out
+
+
+def test_costs_that_are_proven_have_a_unit(cli: Cli) -> None:
+    """`certify` and `verify --prove` say what a cost and a bound count."""
+    cli("compare", "tiny.json", "--solvers", "labels", "-o", "runs.jsonl")
+    unit = r"\d+  \(\d+\.\d+ of the objective\)"
+    code, out, _ = cli("certify", "runs.jsonl", "--certificates", "certs")
+    assert code == 0
+    assert re.search(f"cost {unit}  bound {unit}", out)
+    code, _, err = cli("verify", "runs.jsonl", "--prove")
+    assert code == 0
+    assert re.search(r"optimal, bound \d+ \(\d+\.\d+ of the objective\)", err)
 
 
 def test_what_cannot_be_certified_exits_with_3(cli: Cli) -> None:

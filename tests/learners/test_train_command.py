@@ -63,6 +63,20 @@ def test_one_instance_of_a_preset(tmp_path: Path) -> None:
     assert loaded.trained_on == described
 
 
+def test_what_a_training_reached_is_told_with_units(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shares are in %, the cost says what it counts, and the file that was written is named."""
+    out = str(tmp_path / "q.npz")
+    given = ["train", "jutap.qlearning@steps=60000", tiny, "--seed", "0", "-o", out]
+    assert main(given) == 0
+    said = capsys.readouterr()
+    told = dict(line.split(None, 1) for line in said.out.splitlines() if line.strip())
+    assert all(told[name].rstrip().endswith("%") for name in ("success", "gap", "saving"))
+    assert "of the objective" in told["validation"]
+    assert f"wrote {out}" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

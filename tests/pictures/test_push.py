@@ -296,6 +296,22 @@ def test_maps_tell_contents_by_slot_and_plan(tiny: Instance) -> None:
     assert "content, pushed by now" in [text.get_text() for text in legend.get_texts()]
 
 
+def test_a_map_names_the_plans_whose_pushes_it_marks(tiny: Instance) -> None:
+    """Pushes of several plans are marked alike, so the title says whose; without one, no line."""
+    plan = Plan(tiny.sha256, ())
+    titles = []
+    for plans in ([], [("best", plan), ("mine", plan)]):
+        figure = views.figure(tiny, plans, user=None, slot=0, view="constellation")
+        titles.append(figure.axes[0].get_title())
+    assert titles[1] == f"{titles[0]}\npushes of best and mine"
+
+
+def test_the_axis_of_slots_says_how_long_one_is(tiny: Instance) -> None:
+    """A slot is a unit of time, so its seconds stand at the axis."""
+    figure = views.figure(tiny, [("p", Plan(tiny.sha256, ()))], user=0, slot=None, view="cache")
+    assert f"slot of {tiny.slot_s:g} s" in [axis.get_xlabel() for axis in figure.axes]
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

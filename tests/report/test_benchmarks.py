@@ -17,7 +17,7 @@ def _file(tmp_path: Path) -> str:
     marks = [
         one("test_solver[a-cpsat]", "a-0", 0.3, method="cpsat", status="optimal", cost=7),
         one("test_solver[b-labels]", "b-0", 0.5, method="labels"),
-        one("test_solver[a-labels]", "a-0", 0.1, method="labels", status="optimal", cost=7),
+        one("test_solver[a-labels]", "a-0", 0.1, problem="push", method="labels", cost=7),
         one("test_updates[ours]", None, 1.0),
     ]
     path = tmp_path / "bench.json"
@@ -40,7 +40,9 @@ def test_table_reads_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     """`opt-istn table` takes the file as it takes records; other formats are refused."""
     path = _file(tmp_path)
     assert main(["table", path]) == 0
-    assert "test_solver[a-cpsat]" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "test_solver[a-cpsat]" in said
+    assert "7 (0.000007 s)" in said
     assert main(["table", path, "--format", "json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 4
     assert main(["table", path, "--format", "latex"]) == 2

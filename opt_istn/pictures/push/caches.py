@@ -59,6 +59,7 @@ def caches_figure(instance: Instance, plans: Sequence[Named], user: int) -> Figu
         _draw_cache(cache, found, sheet)
         _draw_flow(flow, found, max(most, 1))
         _label(requests, cache, flow, sheet, first=panel % sheet.across == 0)
+        flow.set_xlabel(f"slot of {instance.slot_s:g} s", fontsize=NORMAL, labelpad=1)
     _draw_legend(figure, handles, sheet)
     return figure
 
@@ -234,7 +235,6 @@ def _label(requests: Axes, cache: Axes, flow: Axes, sheet: _Sheet, *, first: boo
         axis.yaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     rows = range(0, sheet.places_shown, _step(sheet.places_shown, 12))
     cache.set_yticks([row + 0.5 for row in rows], [str(row) for row in rows])
-    flow.set_xlabel("slot", fontsize=NORMAL, labelpad=1)
 
 
 def _step(count: int, most: int) -> int:

@@ -43,6 +43,7 @@ CONTENTS: dict[str, Style] = {  # in which order they are drawn
     "content, pushed by now": {"fc": "#222222", "ec": "black"},
 }
 LEFT_IN, EDGE_IN, TOP_IN, BETWEEN_IN, FOOT_IN = 0.42, 0.2, 0.22, 0.3, 0.22
+LINE_IN = 0.125  # a second line of the title
 LEGEND_IN = 2.05  # width of the legend beside the region
 MARGIN_DEG = 10.0  # around the region
 SHAPES = 1.0, 2.4  # ratios of width to height that the region's map may have
@@ -71,7 +72,7 @@ def map_figure(
     Parameters
     ----------
     plans
-        Contents that any of these has pushed by the slot are marked.
+        Contents that any of these has pushed by the slot are marked; the title names them.
 
     Raises
     ------
@@ -84,7 +85,9 @@ def map_figure(
     near = _around(world.region)
     width = PAGE_IN - LEFT_IN - EDGE_IN
     tall, low = width / 2, (width - LEGEND_IN) / near.shape
-    height = TOP_IN + tall + BETWEEN_IN + low + FOOT_IN
+    names = [name for name, _ in plans if name]
+    top = TOP_IN + (LINE_IN if names else 0.0)
+    height = top + tall + BETWEEN_IN + low + FOOT_IN
     figure = Figure(figsize=(PAGE_IN, height))
     left, bottom = LEFT_IN / PAGE_IN, FOOT_IN / height
     whole = (left, bottom + (low + BETWEEN_IN) / height, width / PAGE_IN, tall / height)
@@ -93,16 +96,20 @@ def map_figure(
     linked = {sort: _seen(lines, near) for sort, lines in world.links.items()}
     _draw_map(earth, _Frame(-180, 180, -90, 90), replace(world, links={}), sorts, 1.0)
     _draw_map(region, near, replace(world, links=linked), sorts, 2.2)
-    earth.set_title(_title(instance, world, user, slot), fontsize=SMALL, pad=3)
+    earth.set_title(_title(instance, world, user, slot, names), fontsize=SMALL, pad=3)
     region.set_title("the region, with the links between satellites", fontsize=SMALL, pad=3)
     _draw_legend(region, replace(world, links=linked), sorts, users)
     return figure
 
 
-def _title(instance: Instance, world: Snapshot, user: int | None, slot: int) -> str:
+def _title(
+    instance: Instance, world: Snapshot, user: int | None, slot: int, names: Sequence[str]
+) -> str:
+    """Return what is shown: instance, user, slot, and whose pushes."""
     who = "" if user is None else f", user {user}"
     moment = world.moment.replace("T", " ")[:19]
-    return f"{label(instance.name, 44)}{who}, slot {slot}: {moment} UTC"
+    pushed = f"\npushes of {label(' and '.join(names), 80)}" if names else ""
+    return f"{label(instance.name, 44)}{who}, slot {slot}: {moment} UTC{pushed}"
 
 
 def _contents(
