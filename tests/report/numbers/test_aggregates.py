@@ -68,10 +68,31 @@ def test_interquartile_mean_is_over_seeds() -> None:
 
 
 def test_differences_are_of_pairs() -> None:
-    """They are taken run by run on common instances, by seed if both have the same ones."""
-    one = Sample({"a": {0: 5.0, 1: 7.0}, "b": {0: 1.0}, "c": {0: 9.0}})
-    other = Sample({"a": {0: 4.0, 1: 8.0}, "b": {3: 3.0, 4: 5.0}})
-    assert one.minus(other).values == {"a": {0: 1.0, 1: -1.0}, "b": {0: -3.0}}
+    """They are taken run by run on common instances, by the seeds that both have."""
+    one = Sample({"a": {0: 5.0, 1: 7.0}, "b": {2: 9.0, 0: 1.0, 1: 2.0}, "c": {0: 9.0}})
+    other = Sample({"a": {1: 8.0, 0: 4.0}, "b": {0: 3.0, 5: 5.0, 1: 6.0}})
+    assert one.minus(other).values == {"a": {0: 1.0, 1: -1.0}, "b": {0: -2.0, 1: -4.0}}
+
+
+def test_runs_without_a_common_seed_are_paired_in_their_order() -> None:
+    """Both solvers' spread is in the differences: the third run of the longer one has no pair."""
+    one = Sample({"a": {5: 7.0, 4: 5.0}})
+    other = Sample({"a": {0: 4.0, 1: 9.0, 2: 100.0}})
+    assert one.minus(other).values == {"a": {4: 1.0, 5: -2.0}}
+    assert other.minus(one).values == {"a": {0: -1.0, 1: 2.0}}
+    nearly = Sample({"a": {0: 4.0, 4: 9.0}})
+    assert one.minus(nearly).values == {"a": {4: 1.0, 5: -2.0}}
+
+
+def test_one_run_is_told_from_every_run_of_the_other() -> None:
+    """A solver in which the seed does not matter: either way round, all seeds have their part."""
+    agent = Sample({"a": {0: 5.0, 1: 7.0, 2: 9.0}, "b": {3: 2.0, 4: 4.0, 5: 6.0}})
+    once = Sample({"a": {0: 4.0}, "b": {0: 1.0}})
+    told = {"a": {0: 1.0, 1: 3.0, 2: 5.0}, "b": {3: 1.0, 4: 3.0, 5: 5.0}}
+    assert agent.minus(once).values == told
+    back = {key: {seed: -x for seed, x in own.items()} for key, own in told.items()}
+    assert once.minus(agent).values == back
+    assert once.minus(Sample({"a": {7: 1.0}})).values == {"a": {0: 3.0}}
 
 
 def test_saving_left_of_a_heuristic() -> None:
