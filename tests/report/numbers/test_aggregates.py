@@ -206,6 +206,19 @@ def test_few_plans_do_not_win() -> None:
     ]
 
 
+def test_without_a_reference_the_rank_is_over_values_that_all_have() -> None:
+    """Who fails on the hard instance ranks by the easy ones, and so do those who solve it."""
+    optima = [run("labels", 100, 100, n) for n in range(3)]
+    lucky = [run("blind", cost, None, n) for n, cost in ((0, None), (1, 120), (2, 150))]
+    brave = [run("greedy", cost, None, n) for n, cost in ((0, 190), (1, None), (2, 140))]
+    lost = [run("straight", None, None, n) for n in range(3)]
+    rows = gap_table([*optima, *lucky, *brave, *lost]).rows
+    assert [row["gap_percent"] for row in rows] == [0, pytest.approx(65), pytest.approx(35), None]
+    assert [row["solver"].removeprefix("jutap.") for row in rows] == [
+        *("labels", "greedy", "blind", "straight")
+    ]
+
+
 def test_a_bound_near_zero_has_no_gap() -> None:
     """Its instance is left out of the mean for every solver, the optimal one included."""
     near = [_of("labels", 1, 1, bound=1, status=Status.OPTIMAL), _of("greedy", 51, 1)]
