@@ -325,3 +325,25 @@ def test_kind_and_knowledge_are_declared() -> None:
     assert (_row(records, "labels")["kind"], _row(records, "greedy")["knows"]) == (None, "law")
     assert not _series(records, "labels").exact
     assert _series(_optima(1), "labels").exact
+
+
+def test_short_rows_come_last_whatever_they_reach() -> None:
+    """A row that misses an instance is below one that failed on some, in the whole group."""
+    records = [*_optima(3), _of("blind", 100), *(_of("greedy", None, n) for n in range(3))]
+    own = [series.label for series in groups.every_series(records) if series.whole is None]
+    assert own == ["jutap.labels", "jutap.greedy", "jutap.blind"]
+
+
+def test_copies_that_share_a_name_are_groups_apart() -> None:
+    """Two files of one name with other hashes are not averaged."""
+    twin = {"instance": "mine/1", "source": Source()}
+    records = [_of("greedy", 110, n, **twin) for n in range(2)]
+    every = groups.every_series(records)
+    assert [len(series.instances) for series in every] == [1, 1]
+    assert len({series.group for series in every}) == 2
+
+
+def test_the_footer_tells_the_units_of_each_method() -> None:
+    """Three instances have a range of three units."""
+    records = [*_optima(3), *(_of("greedy", 110 + n, n) for n in range(3))]
+    assert any("(here 3)" in note for note in gap_table(records).notes)
