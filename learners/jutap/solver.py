@@ -82,7 +82,6 @@ class AgentSolver(Flyer, Trained):
     weights: Literal["last", "best", "untrained"] = "last"
 
     method: ClassVar[str]
-    stochastic: ClassVar[bool] = True
 
     @abstractmethod
     def actions(self, table: Table, loaded: Agent) -> IntArray:

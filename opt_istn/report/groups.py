@@ -121,8 +121,8 @@ def ranked(own: Sequence[Series]) -> list[Series]:
     """Return the series of a group by rank: share of runs with an answer, then mean of `chief`.
 
     An answer is a plan, or a proof that there is none. The mean is over the instances on which all
-    that are ranked have runs. Series that miss instances of the group come after the others, and
-    are ranked among themselves.
+    of the same share have a value: without a reference a failure has none. Series that miss
+    instances of the group come after the others, and are ranked among themselves.
     """
     full = [series for series in own if not series.missing]
     short = [series for series in own if series.missing]
@@ -130,15 +130,20 @@ def ranked(own: Sequence[Series]) -> list[Series]:
 
 
 def _ranked(own: Sequence[Series]) -> list[Series]:
-    common = [
-        key
-        for key in (own[0].instances if own else ())
-        if all(key in series.covered for series in own)
-    ]
+    equal: dict[float, list[Series]] = defaultdict(list)
+    for series in own:
+        equal[series.answered].append(series)
+    return [one for share in sorted(equal, reverse=True) for one in _by_mean(equal[share])]
 
-    def rank(series: Series) -> tuple[float, float, str]:
+
+def _by_mean(own: Sequence[Series]) -> list[Series]:
+    """Return series by their means where all have a value; those without any come last."""
+    valued = [values for series in own if (values := series.chief.values)]
+    common = [key for key in valued[0] if all(key in values for values in valued)] if valued else []
+
+    def rank(series: Series) -> tuple[float, str]:
         mean = series.chief.on(common).mean
-        return -series.answered, float("inf") if mean is None else mean, series.label
+        return float("inf") if mean is None else mean, series.label
 
     return sorted(own, key=rank)
 

@@ -161,9 +161,10 @@ def _notes(rows: Sequence[Row], against: str | None) -> tuple[str, ...]:
     ways = (". ".join(["; ".join([*told, UNITS]), CUT]),) if told else ()
     difference = (
         (
-            f"minus {against}: mean over common instances of the differences run by run, paired "
-            "by seed where both have the same, in points of the saving left (of the gap where "
-            "there is no reference)."
+            f"minus {against}: mean over common instances of the differences run by run, in points "
+            "of the saving left (of the gap where there is no reference); runs are paired by the "
+            "seeds that both have, else in their order, and one run of a solver stands beside "
+            "every run of the other."
         ),
     )
     short = (SHORT,) if any(row["missing"] for row in rows) else ()

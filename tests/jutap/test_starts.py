@@ -108,7 +108,37 @@ def test_seeds_are_averaged_and_told_with_their_range(
     assert row["median_gap"] == pytest.approx(np.mean([np.median(gap) for gap in gaps]))
     assert row["p90_gap"] == pytest.approx(np.mean([np.percentile(gap, 90) for gap in gaps]))
     assert main(words) == 0
-    assert f"{100 * min(means):.3f}, {100 * max(means):.3f}]" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"({100 * min(means):.3f} to {100 * max(means):.3f})" in shown
+    assert "[" not in shown
+    assert row["interval"] == "range"
+
+
+def test_brackets_are_for_intervals_from_five_seeds_on(
+    tmp_path: Path, instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five seeds have a 95 % interval, named by its method, in brackets."""
+    path = str(tmp_path / "map.json")
+    instance.write(path)
+    words = ["starts", path, "--solvers", "random", "--seeds", "5"]
+    assert main([*words, "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)[0]
+    assert row["interval"] == "bootstrap-t"
+    assert main(words) == 0
+    assert f"[{100 * row['low']:.3f}, {100 * row['high']:.3f}]" in capsys.readouterr().out
+
+
+def test_a_solver_in_which_the_seed_does_not_matter_flies_once(
+    tmp_path: Path, instance: Instance, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal runs are no units: greedy has one seed and no interval beside a solver with five."""
+    path = str(tmp_path / "map.json")
+    instance.write(path)
+    assert main(["starts", path, "--solvers", "greedy,random", "--seeds", "5", "--json"]) == 0
+    rows = {row["solver"]: row for row in json.loads(capsys.readouterr().out)}
+    assert [rows[name]["seeds"] for name in ("greedy", "random")] == [1, 5]
+    assert [rows["greedy"][name] for name in ("low", "high", "interval")] == [None] * 3
+    assert rows["greedy"]["mean_gap"] > 0
 
 
 def test_a_policy_that_fails_is_named_with_its_line(

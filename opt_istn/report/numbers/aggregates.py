@@ -1,7 +1,7 @@
 """What the runs of one solver in one group of instances amount to."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -121,21 +121,36 @@ class Sample:
     def minus(self, other: "Sample") -> "Sample":
         """Return the differences run by run, on instances that both have.
 
-        Runs are paired by seed where both have the same ones, else with the other's mean.
+        Runs are paired by seed as far as both have the same ones, else in the order of their seeds:
+        independent seeds may be paired in any way, and what is left over has no pair. Where one of
+        the two ran once, all runs of the other are told from that one.
         """
         found: dict[str, dict[int, float]] = {}
         for sha256, own in self.values.items():
             theirs = other.values.get(sha256)
             if theirs:
-                middle = math.fsum(theirs.values()) / len(theirs)
-                paired = theirs if theirs.keys() == own.keys() else {}
-                found[sha256] = {s: x - paired.get(s, middle) for s, x in own.items()}
+                found[sha256] = {key: one - two for key, one, two in _pairs(own, theirs)}
         return Sample(found)
 
     def on(self, instances: Sequence[str]) -> "Sample":
         """Return the part on some instances."""
         wanted = frozenset(instances)
         return Sample({key: own for key, own in self.values.items() if key in wanted})
+
+
+def _pairs(
+    own: Mapping[int, float], other: Mapping[int, float]
+) -> Iterator[tuple[int, float, float]]:
+    """Yield a seed, a value and the other's value for each pair of runs on an instance."""
+    if len(own) == 1 or len(other) == 1:
+        (first, *_), (second, *_) = own.values(), other.values()
+        for seed in other if len(own) == 1 < len(other) else own:
+            yield seed, own.get(seed, first), other.get(seed, second)
+        return
+    shared = sorted(own.keys() & other.keys())
+    ours, theirs = (shared, shared) if len(shared) > 1 else (sorted(own), sorted(other))
+    for one, two in zip(ours, theirs, strict=False):  # what is left over has no pair
+        yield one, own[one], other[two]
 
 
 @dataclass(frozen=True)

@@ -187,3 +187,10 @@ def test_records_of_runs_tell_the_training(method: str, learned: Path) -> None:
     assert found.gradient_steps == (600 if method == "jutap.dqn" else None)
     with pytest.raises(InputError, match="weights"):
         registry.make(method, "jutap", {**given, "weights": "none"})
+
+
+def test_the_seed_matters_where_it_chooses_the_file(learned: Path, method: str) -> None:
+    """One file flies the same for every seed: repeated, its runs would pass for units."""
+    solver = DqnAgent if method == "jutap.dqn" else QAgent
+    assert solver(learned).stochastic
+    assert not solver(of_seed(learned, 0)).stochastic

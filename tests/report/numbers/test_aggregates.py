@@ -68,10 +68,31 @@ def test_interquartile_mean_is_over_seeds() -> None:
 
 
 def test_differences_are_of_pairs() -> None:
-    """They are taken run by run on common instances, by seed if both have the same ones."""
-    one = Sample({"a": {0: 5.0, 1: 7.0}, "b": {0: 1.0}, "c": {0: 9.0}})
-    other = Sample({"a": {0: 4.0, 1: 8.0}, "b": {3: 3.0, 4: 5.0}})
-    assert one.minus(other).values == {"a": {0: 1.0, 1: -1.0}, "b": {0: -3.0}}
+    """They are taken run by run on common instances, by the seeds that both have."""
+    one = Sample({"a": {0: 5.0, 1: 7.0}, "b": {2: 9.0, 0: 1.0, 1: 2.0}, "c": {0: 9.0}})
+    other = Sample({"a": {1: 8.0, 0: 4.0}, "b": {0: 3.0, 5: 5.0, 1: 6.0}})
+    assert one.minus(other).values == {"a": {0: 1.0, 1: -1.0}, "b": {0: -2.0, 1: -4.0}}
+
+
+def test_runs_without_a_common_seed_are_paired_in_their_order() -> None:
+    """Both solvers' spread is in the differences: the third run of the longer one has no pair."""
+    one = Sample({"a": {5: 7.0, 4: 5.0}})
+    other = Sample({"a": {0: 4.0, 1: 9.0, 2: 100.0}})
+    assert one.minus(other).values == {"a": {4: 1.0, 5: -2.0}}
+    assert other.minus(one).values == {"a": {0: -1.0, 1: 2.0}}
+    nearly = Sample({"a": {0: 4.0, 4: 9.0}})
+    assert one.minus(nearly).values == {"a": {4: 1.0, 5: -2.0}}
+
+
+def test_one_run_is_told_from_every_run_of_the_other() -> None:
+    """A solver in which the seed does not matter: either way round, all seeds have their part."""
+    agent = Sample({"a": {0: 5.0, 1: 7.0, 2: 9.0}, "b": {3: 2.0, 4: 4.0, 5: 6.0}})
+    once = Sample({"a": {0: 4.0}, "b": {0: 1.0}})
+    told = {"a": {0: 1.0, 1: 3.0, 2: 5.0}, "b": {3: 1.0, 4: 3.0, 5: 5.0}}
+    assert agent.minus(once).values == told
+    back = {key: {seed: -x for seed, x in own.items()} for key, own in told.items()}
+    assert once.minus(agent).values == back
+    assert once.minus(Sample({"a": {7: 1.0}})).values == {"a": {0: 3.0}}
 
 
 def test_saving_left_of_a_heuristic() -> None:
@@ -185,6 +206,19 @@ def test_few_plans_do_not_win() -> None:
     ]
 
 
+def test_without_a_reference_the_rank_is_over_values_that_all_have() -> None:
+    """Who fails on the hard instance ranks by the easy ones, and so do those who solve it."""
+    optima = [run("labels", 100, 100, n) for n in range(3)]
+    lucky = [run("blind", cost, None, n) for n, cost in ((0, None), (1, 120), (2, 150))]
+    brave = [run("greedy", cost, None, n) for n, cost in ((0, 190), (1, None), (2, 140))]
+    lost = [run("straight", None, None, n) for n in range(3)]
+    rows = gap_table([*optima, *lucky, *brave, *lost]).rows
+    assert [row["gap_percent"] for row in rows] == [0, pytest.approx(65), pytest.approx(35), None]
+    assert [row["solver"].removeprefix("jutap.") for row in rows] == [
+        *("labels", "greedy", "blind", "straight")
+    ]
+
+
 def test_a_bound_near_zero_has_no_gap() -> None:
     """Its instance is left out of the mean for every solver, the optimal one included."""
     near = [_of("labels", 1, 1, bound=1, status=Status.OPTIMAL), _of("greedy", 51, 1)]
@@ -291,3 +325,25 @@ def test_kind_and_knowledge_are_declared() -> None:
     assert (_row(records, "labels")["kind"], _row(records, "greedy")["knows"]) == (None, "law")
     assert not _series(records, "labels").exact
     assert _series(_optima(1), "labels").exact
+
+
+def test_short_rows_come_last_whatever_they_reach() -> None:
+    """A row that misses an instance is below one that failed on some, in the whole group."""
+    records = [*_optima(3), _of("blind", 100), *(_of("greedy", None, n) for n in range(3))]
+    own = [series.label for series in groups.every_series(records) if series.whole is None]
+    assert own == ["jutap.labels", "jutap.greedy", "jutap.blind"]
+
+
+def test_copies_that_share_a_name_are_groups_apart() -> None:
+    """Two files of one name with other hashes are not averaged."""
+    twin = {"instance": "mine/1", "source": Source()}
+    records = [_of("greedy", 110, n, **twin) for n in range(2)]
+    every = groups.every_series(records)
+    assert [len(series.instances) for series in every] == [1, 1]
+    assert len({series.group for series in every}) == 2
+
+
+def test_the_footer_tells_the_units_of_each_method() -> None:
+    """Three instances have a range of three units."""
+    records = [*_optima(3), *(_of("greedy", 110 + n, n) for n in range(3))]
+    assert any("(here 3)" in note for note in gap_table(records).notes)

@@ -278,3 +278,13 @@ def test_intervals_scale(n: int) -> None:
     assert one is not None
     assert other is not None
     assert (other.low, other.high) == pytest.approx((1e6 * one.low, 1e6 * one.high))
+
+
+def test_fewer_than_five_of_either_axis_have_a_range() -> None:
+    """Four seeds on 25 instances are four units, however many runs they make."""
+    table = np.random.default_rng(0).normal(size=(25, 4))
+    for each in (table, table.T):
+        found = intervals.two_way(each, 0)
+        assert found is not None
+        assert (found.method, found.units) == (intervals.Method.RANGE, 4)
+        assert (found.low, found.high) == (table.mean(axis=0).min(), table.mean(axis=0).max())
