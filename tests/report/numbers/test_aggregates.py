@@ -10,7 +10,7 @@ from opt_istn.report import groups
 from opt_istn.report.numbers.aggregates import Sample, Series
 from opt_istn.report.numbers.intervals import Method
 from opt_istn.report.table import gap_table, render
-from opt_istn.runs.ledger import Record, Source
+from opt_istn.runs.ledger import Claim, Record, Source
 from opt_istn.solver import Status
 from tests.report.synthetic import changed, crash, run
 
@@ -124,6 +124,26 @@ def test_failures_are_charged_the_reference() -> None:
     assert row["gap_percent"] == pytest.approx(200 / 3)
     assert row["cost_mean"] == pytest.approx(500 / 3)
     assert row["feasible"] == pytest.approx(1 / 3)
+
+
+def test_nothing_is_charged_where_there_is_no_plan_to_find() -> None:
+    """No method pays the reference for an instance that is proven to have no plan."""
+    none = Claim(Status.INFEASIBLE, None, None, "labels")
+    nothing = {"status": Status.INFEASIBLE, "claim": none, "bound": None}
+    known = {"terms": {"reference": 200}}
+    records = [*_optima(1), _of("labels", None, 1, **nothing, **known)]
+    records += [_of("greedy", 150), _of("greedy", None, 1, **known)]
+    greedy = _series(records, "greedy")
+    assert greedy.known[records[1].sha256].reference == 200
+    assert greedy.mean_cost is None
+    assert greedy.charged == 0
+
+
+def test_the_order_of_records_changes_no_interval() -> None:
+    """Resamples are of instances in one order, however the file came about."""
+    records = [*_optima(20), *(_of("greedy", 101 + 7 * n % 50, n) for n in range(20))]
+    there, back = (_series(each, "greedy").gaps for each in (records, records[::-1]))
+    assert there.interval(0) == back.interval(0)
 
 
 def test_intervals_of_gaps_start_at_zero() -> None:
