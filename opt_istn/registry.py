@@ -27,6 +27,7 @@ from opt_istn.solver import Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
+SLOW = {"learn": ("torch",)}  # by the extra that brings them
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
 PROVERS = "opt_istn.provers"
@@ -244,6 +245,13 @@ def unavailable(name: str, entry: EntryPoint | None = None) -> str | None:
         return None
     extras = ",".join(dict.fromkeys(missing))
     return f'{name} needs the extra: pip install "{dist.name}[{extras}]"'
+
+
+def slow_imports(solver_id: str, problem: str) -> tuple[str, ...]:
+    """Return the packages of an installed solver that take a second or more to import."""
+    known = _entry_points()
+    entry = known.get(solver_id) or known.get(f"{problem}.{solver_id}")
+    return tuple(name for extra in (entry.extras if entry else ()) for name in SLOW.get(extra, ()))
 
 
 def shadowed(module: str) -> str | None:

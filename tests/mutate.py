@@ -39,8 +39,9 @@ SUBJECTS = {
     "opt_istn.report.numbers.intervals": ["tests/report/numbers/test_intervals.py"],
     "opt_istn.report.numbers.aggregates": [
         *(*REPORT, "tests/report/test_columns.py", "tests/report/numbers/test_profiles.py"),
+        "tests/report/test_groups.py",
     ],
-    "opt_istn.report.groups": REPORT,
+    "opt_istn.report.groups": [*REPORT, "tests/report/test_groups.py"],
     "opt_istn.report.columns": [*REPORT, "tests/report/test_columns.py"],
     "opt_istn.report.numbers.profiles": ["tests/report/numbers/test_profiles.py"],
     "opt_istn.report.trained": ["tests/report/test_trained.py"],

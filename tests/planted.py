@@ -514,6 +514,14 @@ class NotASolver:
 
 
 @dataclass(frozen=True)
+class Reader(Planted):
+    """Tells whether somebody imported a package that it never does."""
+
+    def solve(self, instance: Instance, budget: Budget, seed: int) -> Claims:
+        return Claims(Status.NO_PLAN, detail={"mailbox": int("mailbox" in sys.modules)})
+
+
+@dataclass(frozen=True)
 class Slow(Planted):
     """The optimum, after a while."""
 

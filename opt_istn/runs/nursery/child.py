@@ -46,6 +46,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         The solver to make and the seed it gets.
     time_s, work, memory_mb, threads
         The budget it is told.
+    imports
+        Packages that were imported before the run's process was forked, for all such runs.
     hard_s, make_s, prepare_s
         Seconds after which the run is killed: once the clock runs, before its solver is made, and
         in between, while that compiles; None is never.
@@ -65,6 +67,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     work: int | None
     memory_mb: int | None
     threads: int
+    imports: tuple[str, ...] = ()
     hard_s: float | None
     make_s: float
     prepare_s: float

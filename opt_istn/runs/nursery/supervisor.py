@@ -70,12 +70,15 @@ class Ending(msgspec.Struct, frozen=True):
     again: bool = False
 
 
-def serve(control_fd: int) -> None:
-    """Run the nursery: fork a supervisor for each connection received over `control_fd`."""
+def serve(control_fd: int, *imports: str) -> None:
+    """Run the nursery: fork a supervisor for each connection received over `control_fd`.
+
+    `imports` are what its runs need besides `PRELOAD`.
+    """
     control = socket.socket(fileno=control_fd)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all processes of a job: the parent ends
     if LINUX:
-        preload(*PRELOAD, *_own_problems())
+        preload(*PRELOAD, *_own_problems(), *imports)
     processes.adopt_orphans()
     woken, wake = os.pipe()
     for end in (woken, wake):

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from opt_istn import files
+from opt_istn import files, registry
 from opt_istn.files import InputError
 from opt_istn.runs.ledger import FREE_STARTUP_S, Failure, Steps
 from opt_istn.runs.nursery import processes
@@ -48,8 +48,9 @@ _THREAD_VARIABLES = (
 )
 
 _START = (
-    "import sys; sys.path[:] = sys.argv[2:]; "
-    "from opt_istn.runs.nursery.supervisor import serve; serve(int(sys.argv[1]))"
+    "import sys; sys.path[:] = sys.argv[3:]; "
+    "from opt_istn.runs.nursery.supervisor import serve; "
+    "serve(int(sys.argv[1]), *sys.argv[2].split())"
 )
 
 
@@ -96,7 +97,7 @@ class Outcome:
 
 def warm_up(threads: int) -> None:
     """Start the process that forks the runs, so that it gets ready while the caller goes on."""
-    _nursery(threads)
+    _nursery(threads, ())
 
 
 def run(
@@ -209,6 +210,7 @@ def _job(
         work=budget.work,
         memory_mb=budget.memory_mb,
         threads=budget.threads,
+        imports=registry.slow_imports(solver, problem),
         hard_s=hard_limit_s(budget),
         make_s=STARTUP_S if startup_s is None else startup_s,
         prepare_s=COMPILE_S if startup_s is None else startup_s,
@@ -226,14 +228,19 @@ class _Nursery:
     ----------
     threads
         Threads of the numerical libraries, which read them once, when they are imported.
+    imports
+        What it imports besides, which its runs would import each for itself.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, imports: Sequence[str] = ()) -> None:
         self._lock, self._used = threading.Lock(), False
         self._control, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), *map(str, sys.path)],
+                [
+                    *(sys.executable, "-c", _START, str(theirs.fileno()), " ".join(imports)),
+                    *map(str, sys.path),
+                ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -272,24 +279,25 @@ class _Nursery:
 _lock = threading.Lock()
 owner: ContextVar[str] = ContextVar("owner", default="")  # whose runs begin here
 _connections: dict[socket.socket, str] = {}
-_nurseries: dict[tuple[int, int], _Nursery] = {}  # by process, so that a fork starts its own
+# By process, so that a fork starts its own, threads, and what is imported, which counts as memory.
+_nurseries: dict[tuple[int, int, tuple[str, ...]], _Nursery] = {}
 
 
-def _nursery(threads: int) -> _Nursery:
-    key = os.getpid(), threads
+def _nursery(threads: int, imports: tuple[str, ...]) -> _Nursery:
+    key = os.getpid(), threads, imports
     with _lock:
         found = _nurseries.get(key)
         if found is not None and not found.alive:
             found.close()
             found = None
         if found is None:
-            found = _nurseries[key] = _Nursery(threads)
+            found = _nurseries[key] = _Nursery(threads, imports)
         return found
 
 
 @atexit.register
 def _close_nurseries() -> None:
-    for (process, _), nursery in list(_nurseries.items()):
+    for (process, *_), nursery in list(_nurseries.items()):
         if process == os.getpid():
             nursery.close()
     _nurseries.clear()
@@ -315,8 +323,8 @@ def _converse_once(job: Job, parts: Sequence[bytes]) -> _Told | None:
             _connections[ours] = owner.get()
         try:
             with theirs:
-                _nursery(job.threads).adopt(theirs)
-            _await(ours, None, NURSERY_S, job.threads)
+                _nursery(job.threads, job.imports).adopt(theirs)
+            _await(ours, None, NURSERY_S, job)
             supervisor = int(receive(ours))
             return _talk(ours, supervisor, job, parts)
         except _Silent as error:
@@ -337,14 +345,12 @@ def _talk(ours: socket.socket, supervisor: int, job: Job, parts: Sequence[bytes]
     runs_on = bool(parts) and job.hard_s is None
     before_s = job.make_s + (job.prepare_s if parts else 0.0)
     limit_s = None if runs_on else before_s + (job.hard_s or 0.0) + SLACK_S
-    _await(ours, supervisor, limit_s, job.threads)
+    _await(ours, supervisor, limit_s, job)
     ending = msgspec.json.decode(receive(ours), type=Ending)
     return ending, receive(ours), receive(ours)
 
 
-def _await(
-    ours: socket.socket, supervisor: int | None, limit_s: float | None, threads: int
-) -> None:
+def _await(ours: socket.socket, supervisor: int | None, limit_s: float | None, job: Job) -> None:
     """Wait until there is something to receive.
 
     Raises
@@ -359,7 +365,7 @@ def _await(
     while not answer.poll(max(1, round(1000 * look_s))):
         late = limit_s is not None and time.monotonic() - start > limit_s
         if supervisor is None:
-            nursery = _nursery(threads)
+            nursery = _nursery(job.threads, job.imports)
             if nursery.stopped:  # by an earlier run: this one has not begun
                 nursery.kill()
                 raise EOFError

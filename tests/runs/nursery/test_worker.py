@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from opt_istn import Budget, InputError, Status
+from opt_istn import Budget, InputError, Status, registry
 from opt_istn.runs import compare
 from opt_istn.runs.ledger import Failure, Source
 from opt_istn.runs.nursery import packing, worker
@@ -246,6 +246,20 @@ def test_refused_inputs_are_kept_apart(parts: list[bytes]) -> None:
     assert (outcome.failure, outcome.error) == (Failure.INPUT, "agent: expected a trained agent")
 
 
+def test_what_takes_long_to_import_is_imported_once_for_all_runs_that_need_it(
+    parts: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there before such a run is forked, and not in the memory of another one."""
+    assert registry.slow_imports("push.mappo", "push") == ("torch",)
+    assert registry.slow_imports("mappo", "push") == ("torch",)
+    assert registry.slow_imports("push.labels", "push") == ()
+    for imports in (("mailbox",), ()):
+        monkeypatch.setattr(registry, "slow_imports", lambda *_, own=imports: own)
+        claims = _run("Reader", parts).claims
+        assert claims is not None
+        assert claims.detail == {"mailbox": bool(imports)}
+
+
 def test_a_nursery_that_nobody_used_is_not_waited_for() -> None:
     """A command that fails before its run does not wait for imports that nobody needs."""
     nursery = worker._Nursery(1)
@@ -256,7 +270,7 @@ def test_a_nursery_that_nobody_used_is_not_waited_for() -> None:
 def test_a_killed_nursery_is_replaced(parts: list[bytes]) -> None:
     """If the process that forks the runs is killed, the next run starts another one."""
     worker.warm_up(1)
-    nursery = worker._nurseries[os.getpid(), 1]._process
+    nursery = worker._nurseries[os.getpid(), 1, ()]._process
     nursery.kill()
     nursery.wait()
     assert _run("Honest", parts).failure is None
@@ -265,7 +279,7 @@ def test_a_killed_nursery_is_replaced(parts: list[bytes]) -> None:
 def test_a_nursery_that_is_killed_before_it_forks_is_nobodys_fault(parts: list[bytes]) -> None:
     """A run that has not begun when the forking process is killed is begun again, by another."""
     worker.warm_up(1)
-    nursery = worker._nurseries[os.getpid(), 1]._process
+    nursery = worker._nurseries[os.getpid(), 1, ()]._process
     nursery.send_signal(signal.SIGSTOP)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         future = pool.submit(_run, "Honest", parts)
@@ -277,11 +291,11 @@ def test_a_nursery_that_is_killed_before_it_forks_is_nobodys_fault(parts: list[b
 def test_a_nursery_that_is_stopped_is_nobodys_fault(parts: list[bytes]) -> None:
     """Nor is a run crashed because an earlier one stopped the forking process: another forks it."""
     worker.warm_up(1)
-    stopped = worker._nurseries[os.getpid(), 1]._process
+    stopped = worker._nurseries[os.getpid(), 1, ()]._process
     assert _run("Honest", parts).failure is None
     stopped.send_signal(signal.SIGSTOP)
     assert _run("Honest", parts).failure is None
-    assert worker._nurseries[os.getpid(), 1]._process is not stopped
+    assert worker._nurseries[os.getpid(), 1, ()]._process is not stopped
 
 
 def test_a_stopped_nursery_is_not_waited_for() -> None:
