@@ -27,7 +27,7 @@ from opt_istn.solver import Solver
 from opt_istn.training import Trainer
 
 GROUP = "opt_istn.solvers"
-SLOW = {"learn": ("torch",)}  # by the extra that brings them
+LEARN = "learn"  # the extra with torch
 TRAINERS = "opt_istn.trainers"
 MODELS = "opt_istn.models"
 PROVERS = "opt_istn.provers"
@@ -248,10 +248,12 @@ def unavailable(name: str, entry: EntryPoint | None = None) -> str | None:
 
 
 def slow_imports(solver_id: str, problem: str) -> tuple[str, ...]:
-    """Return the packages of an installed solver that take a second or more to import."""
+    """Return the module of an agent of ours, which takes seconds to import; of others nothing."""
     known = _entry_points()
     entry = known.get(solver_id) or known.get(f"{problem}.{solver_id}")
-    return tuple(name for extra in (entry.extras if entry else ()) for name in SLOW.get(extra, ()))
+    if entry is None or LEARN not in entry.extras or not entry.module.startswith("learners."):
+        return ()
+    return (entry.module,)
 
 
 def shadowed(module: str) -> str | None:

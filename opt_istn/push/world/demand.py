@@ -18,7 +18,6 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from opt_istn.files import InputError, explain
 from opt_istn.physics.chance import named
@@ -239,6 +238,8 @@ def base_for(exposures: Sequence[Array], expected: float) -> float:
     exposures
         The instances' exposures.
     """
+    from scipy.optimize import brentq  # a third of a second, which runs would pay as well
+
     rates = [x[x > 0] for x in exposures]
 
     def excess(log_base: float) -> float:

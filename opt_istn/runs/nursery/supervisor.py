@@ -104,7 +104,7 @@ def preload(*modules: str) -> None:
     """Import what most runs need, and have numba ready for its first kernel."""
     gc.disable()  # imports leave hardly any garbage, and looking for it took a seventh of the time
     for module in modules:
-        with suppress(ImportError):  # the run that needs it says so
+        with suppress(Exception):  # the run that needs it says so
             import_module(module)
     with suppress(ImportError):
         import_module("opt_istn.compiling").get_ready()

@@ -250,8 +250,8 @@ def test_what_takes_long_to_import_is_imported_once_for_all_runs_that_need_it(
     parts: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is there before such a run is forked, and not in the memory of another one."""
-    assert registry.slow_imports("push.mappo", "push") == ("torch",)
-    assert registry.slow_imports("mappo", "push") == ("torch",)
+    assert registry.slow_imports("push.mappo", "push") == ("learners.push.actor",)
+    assert registry.slow_imports("mappo", "push") == ("learners.push.actor",)
     assert registry.slow_imports("push.labels", "push") == ()
     for imports in (("mailbox",), ()):
         monkeypatch.setattr(registry, "slow_imports", lambda *_, own=imports: own)
