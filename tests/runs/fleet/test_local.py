@@ -91,9 +91,10 @@ def test_a_run_that_begins_while_all_are_given_up_is_given_up_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A thread that has not told of its run yet when all are given up is told again."""
-    given_up = threading.Event()
+    begun, given_up = threading.Event(), threading.Event()
 
     def run_task(*_: Any) -> Record:
+        begun.set()
         assert given_up.wait(10)
         return RECORD
 
@@ -109,5 +110,6 @@ def test_a_run_that_begins_while_all_are_given_up_is_given_up_too(
     monkeypatch.setattr("opt_istn.runs.nursery.worker.cancel_all", cancel_all)
     site = Local(1, Budget(), None)
     site.submit(INSTANCE, TASK)
+    assert begun.wait(10)
     assert _ends(site)
     assert calls >= 3
