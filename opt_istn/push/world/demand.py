@@ -238,7 +238,7 @@ def base_for(exposures: Sequence[Array], expected: float) -> float:
     exposures
         The instances' exposures.
     """
-    from scipy.optimize import brentq  # a third of a second, which runs would pay as well
+    from scipy.optimize import brentq  # slow to import, and runs never draw
 
     rates = [x[x > 0] for x in exposures]
 

@@ -47,7 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     time_s, work, memory_mb, threads
         The budget it is told.
     imports
-        Packages that were imported before the run's process was forked, for all such runs.
+        Modules that were imported before the run's process was forked, for all such runs.
     hard_s, make_s, prepare_s
         Seconds after which the run is killed: once the clock runs, before its solver is made, and
         in between, while that compiles; None is never.
