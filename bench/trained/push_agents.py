@@ -131,7 +131,7 @@ class Plan:
 
 
 FULL = Plan(
-    *(SETTINGS, 45.0, 5, 30, OUT / "push-agents", pages.HERE / "records"),
+    *(SETTINGS, 45.0, 5, 10, OUT / "push-agents", pages.HERE / "records"),
     pages.HERE / "push_agents.md",
 )
 _QUICK = OUT / "push-agents-quick"
