@@ -8,6 +8,7 @@ import pytest
 
 from bench import coverage
 from opt_istn.report.numbers import intervals
+from opt_istn.report.numbers.aggregates import Sample
 from opt_istn.report.numbers.intervals import Interval, Method
 
 LONG = "OPT_ISTN_TORTURE" in os.environ
@@ -37,6 +38,31 @@ def test_two_way_intervals_cover(law: str, design: str) -> None:
     samples = coverage.SAMPLES if LONG else 200
     share = coverage.two_way(law, coverage.DESIGNS[design], samples)
     assert share >= coverage.LEAST - coverage.slack(samples)
+
+
+@pytest.mark.parametrize("law", coverage.LAWS)
+@pytest.mark.parametrize("seeds", [(5, 8), (8, 5), (10, 1)])
+def test_intervals_of_pairs_cover(law: str, seeds: tuple[int, int]) -> None:
+    """Differences of two solvers on ten instances too: their own seeds, of which some are left."""
+    samples, instances = 2000 if LONG else 300, 10
+    rng, shape = np.random.default_rng(sum(seeds)), (samples, instances, 1)
+    common = coverage.LAWS[law](rng, shape)
+    ours, theirs = (
+        common
+        + coverage.LAWS[law](rng, (samples, 1, count)) * (count > 1)
+        + 0.3 * coverage.LAWS[law](rng, (samples, instances, count))
+        for count in seeds
+    )
+    pairs = min(seeds) if min(seeds) > 1 else max(seeds)
+    told = ours[..., :pairs] - theirs[..., :pairs]
+    one, other = (
+        Sample({str(i): dict(enumerate(row, first)) for i, row in enumerate(table[0].tolist())})
+        for first, table in ((0, ours), (100, theirs))
+    )
+    assert np.array_equal(one.minus(other).table, told[0])
+    low, high = intervals.two_way_ends(told, 0)
+    held = ((low <= 0) & (high >= 0)).mean()
+    assert held >= coverage.LEAST - coverage.slack(samples)
 
 
 def test_the_kept_shares_are_enough() -> None:
