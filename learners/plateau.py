@@ -24,6 +24,7 @@ from typing import Any, ClassVar, Literal
 
 from learners.agent import Agent, FromFile, of_seed, sha256
 from learners.training import COUNTED
+from opt_istn.report.numbers.intervals import student
 
 # Steps of the optimiser before which nothing counts as a plateau. The paper prints no length of
 # training: these are 300 rollouts of its profile, and the reference's 50,000 episodes of MAAC in
@@ -185,23 +186,11 @@ def progress(agents: Sequence[Agent], weights: Weights = "last") -> Progress:
     pairs = [zip(x.measured[weights], x.measured["untrained"], strict=True) for x in agents]
     by_seed = [[a - b for a, b in pair] for pair in pairs]
     numbers = [sum(x) / len(x) for x in by_seed] if len(by_seed) > 1 else by_seed[0]
-    gain, low, high = interval(numbers)
+    gain, low, high = student(numbers)
     if not all(x.reached for x in found):
         return Progress("undertrained", gain, low, high, why)
     better = gain >= GAIN if math.isnan(low) else low > 0
     return Progress("trained" if better else "no gain", gain, low, high, why)
-
-
-def interval(numbers: Sequence[float]) -> tuple[float, float, float]:
-    """Return mean and 95 % t interval; NaN ends for a single number."""
-    from scipy import stats  # agents that play need none of it
-
-    count, mean = len(numbers), sum(numbers) / len(numbers)
-    if count < 2:
-        return mean, math.nan, math.nan
-    spread = math.sqrt(sum((x - mean) ** 2 for x in numbers) / (count - 1) / count)
-    half = float(stats.t.ppf(0.975, count - 1)) * spread
-    return mean, mean - half, mean + half
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

@@ -16,7 +16,8 @@ from typing import Any
 
 from bench.trained.memorise import CURVES, trained_by
 from learners.agent import Agent
-from learners.plateau import Progress, find_plateau, interval, progress
+from learners.plateau import Progress, find_plateau, progress
+from opt_istn.report.numbers.intervals import FEWEST, student
 
 ABSENT = "\N{EN DASH}"
 PAPER_S = {"mappo": 0.1321, "mmappo": 0.0865, "maac": 0.1876}  # mean delays of its Fig. 5b
@@ -124,7 +125,7 @@ def sentences(kept: Kept, prefix: str) -> Iterator[str]:
         yield f"- the paper's order {'survives' if survives else 'does not survive'}: {told}"
     match = (kept.references or {"solvers": {}})["solvers"].get("match")
     for label in (x for x in labels if match and settled(kept, x)):
-        mean, low, high = interval(kept.shares(label, "last"))
+        mean, low, high = student(kept.shares(label, "last"))
         rule = kept.saved(match["cost_us"]) or 0.0
         side = "below" if high < rule else "above" if low > rule else "not told apart from"
         side = "beside" if math.isnan(low) else side  # one seed
@@ -139,7 +140,7 @@ def compared(kept: Kept, first: str, second: str) -> str:
     own, theirs = (kept.by_seed(x) for x in (first, second))
     if not (common := sorted(set(own) & set(theirs))):
         return "not decided: no seed in common"
-    mean, low, high = interval([own[seed] - theirs[seed] for seed in common])
+    mean, low, high = student([own[seed] - theirs[seed] for seed in common])
     if math.isnan(low):
         return f"not decided: one seed, {mean:+.3f}"
     words = "yes" if low > 0 else "no, the other way round" if high < 0 else "no difference shown"
@@ -153,8 +154,11 @@ def settled(kept: Kept, label: str) -> bool:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Return mean and interval over seeds."""
-    return ends(*interval(values)) if values else ABSENT
+    """Return mean and interval over seeds, of a few the least and the largest."""
+    if not 1 < len(values) < FEWEST:
+        return ends(*student(values)) if values else ABSENT
+    mean = sum(values) / len(values)
+    return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
 
 
 def ends(mean: float, low: float, high: float) -> str:

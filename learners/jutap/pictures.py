@@ -1,7 +1,8 @@
 """Figures of JUTAP agents: ``python -m learners.jutap.pictures INSTANCE AGENT... -o FOLDER``.
 
 Writes ``returns.png`` (return against episodes, as Fig. 2 of arXiv:2603.22127, but of several seeds
-with an interval), ``starts.png`` (the gap from every START) and ``split.png`` (the gap's causes).
+with the interval of their mean, the range of fewer than five), ``starts.png`` (the gap from every
+START) and ``split.png`` (the gap's causes).
 """
 
 import argparse
@@ -21,6 +22,7 @@ from opt_istn.jutap.instance import Instance
 from opt_istn.jutap.starts import FULL, Split, against, judge_solver, split
 from opt_istn.pictures import canvas
 from opt_istn.pictures.jutap.starts import starts_figure
+from opt_istn.report.numbers import intervals
 from opt_istn.solver import Budget
 
 _POINTS = 200  # of a curve
@@ -28,7 +30,7 @@ _Series = NDArray[np.float64]
 
 
 def returns_figure(returns: Sequence[_Series]) -> Figure:
-    """Plot the return against the episode: every seed, and their mean with a 95 % interval.
+    """Plot the return against the episode: every seed, and their mean with its interval.
 
     Parameters
     ----------
@@ -45,10 +47,12 @@ def returns_figure(returns: Sequence[_Series]) -> Figure:
     axes = figure.subplots()
     axes.plot(episode, means.T, color="0.75", lw=0.7)
     centre = means.mean(axis=0)
-    if len(means) > 1:
-        half = 1.96 * means.std(axis=0, ddof=1) / np.sqrt(len(means))
-        axes.fill_between(episode, centre - half, centre + half, color="C0", alpha=0.25, lw=0)
-    seeds = f"mean of {len(means)} seeds, 95 % interval" if len(means) > 1 else "one seed"
+    told, seeds = [intervals.one_way(column, 0) for column in means.T.tolist()], "one seed"
+    if ends := [(x.low, x.high) for x in told if x]:
+        axes.fill_between(episode, *np.transpose(ends), color="C0", alpha=0.25, lw=0)
+        ranged = len(means) < intervals.FEWEST
+        words = "least to largest" if ranged else "95 % interval"
+        seeds = f"mean of {len(means)} seeds, {words}"
     axes.plot(episode, centre, color="C0", label=seeds)
     low = float(np.quantile(centre, 0.05))
     axes.set_ylim(low * 1.3, max(0.0, float(centre.max())))

@@ -196,7 +196,7 @@ def _training(series: Series, seed: int, twin: Series | None) -> dict[str, Any]:
     """Return how far an agent was trained, and what it gained over its untrained network."""
     gained = twin.chief.minus(series.chief) if twin else None
     interval = gained.interval(seed) if gained else None
-    told = trained.row_of(series, twin, gained, interval.low if interval else None)
+    told = trained.row_of(series, twin, gained, interval)
     return {**told, **_spread("gained", gained.mean if gained else None, interval)}
 
 

@@ -69,8 +69,8 @@ TRAINING = (
     "training: undertrained, where a seed's curve had not come to its plateau (docs/agents.md says "
     "when it has); else no gain or trained, as the interval of what is gained over the agent's own "
     "untrained network (`weights=untrained`), paired run by run, in points of the saving left, "
-    "includes 0 or lies above it; plateau, where that network is not in the table. Rollouts and "
-    "steps of the optimiser are the fewest of any seed."
+    "includes 0 or lies above it (of fewer than 5 units Student's t decides); plateau, where that "
+    "network is not in the table. Rollouts and steps of the optimiser are the fewest of any seed."
 )
 SHORT = (
     "*: misses instances of the group, so its averages are not shown beside those of the others."

@@ -8,7 +8,8 @@ same agent played with ``weights=untrained`` is its *twin*. The status is derive
 ``plateau``
     all had, and the twin is not among the records;
 ``no gain``
-    all had, and the interval of what is gained over the twin is not above 0;
+    all had, and the interval of what is gained over the twin is not above 0: with a few seeds, of
+    which tables show the range, that of Student's t;
 ``trained``
     all had, and it is;
 ``untrained``
@@ -18,7 +19,9 @@ same agent played with ``weights=untrained`` is its *twin*. The status is derive
 from collections.abc import Sequence
 from typing import Any
 
+from opt_istn.report.numbers import intervals
 from opt_istn.report.numbers.aggregates import Sample, Series
+from opt_istn.report.numbers.intervals import Interval, Method
 
 PLATEAU = "plateau"  # status of `Steps` of a training that came to its plateau
 UNTRAINED = "untrained"
@@ -27,15 +30,17 @@ _WEIGHTS = "weights"
 _BLANK = ("training", "training_seeds", "plateaus", "rollouts", "gradient_steps")
 
 
-def row_of(series: Series, twin: Series | None, gained: Sample | None, low: float | None) -> Any:
+def row_of(
+    series: Series, twin: Series | None, gained: Sample | None, interval: Interval | None
+) -> Any:
     """Return status, seeds, plateaus, and the fewest rollouts and steps of any seed.
 
     Parameters
     ----------
     twin, gained
         The untrained network's runs, and what is gained over it run by run.
-    low
-        Lower end of the interval of the gain's mean, None if it has none.
+    interval
+        Of the gain's mean, None if it has none.
     """
     row: dict[str, Any] = dict.fromkeys(_BLANK)
     told = {run.seed: run.steps for run in series.runs if run.steps is not None}
@@ -49,7 +54,7 @@ def row_of(series: Series, twin: Series | None, gained: Sample | None, low: floa
     if untrained(series):
         return row | {"training": UNTRAINED}
     row["plateaus"] = reached
-    return row | {"training": _status(reached == len(told), twin, gained, low)}
+    return row | {"training": _status(reached == len(told), twin, gained, interval)}
 
 
 def untrained(series: Series) -> bool:
@@ -73,10 +78,15 @@ def _identity(series: Series) -> tuple[str, dict[str, Any]]:
     return run.solver, {k: v for k, v in run.parameters.items() if k != _WEIGHTS}
 
 
-def _status(plateau: bool, twin: Series | None, gained: Sample | None, low: float | None) -> str:
+def _status(
+    plateau: bool, twin: Series | None, gained: Sample | None, interval: Interval | None
+) -> str:
     if not plateau:
         return "undertrained"
     if twin is None or gained is None or gained.mean is None:
         return PLATEAU
-    better = gained.mean >= GAIN if low is None else low > 0
-    return "trained" if better else "no gain"
+    if interval is None:
+        return "trained" if gained.mean >= GAIN else "no gain"
+    ranged = interval.method == Method.RANGE
+    low = intervals.student(gained.units)[1] if ranged else interval.low
+    return "trained" if low > 0 else "no gain"

@@ -3,10 +3,8 @@
 import math
 from typing import Any
 
-import pytest
-
 from learners.agent import Agent
-from learners.plateau import MINIMUM, OTHERS, find_plateau, interval, progress
+from learners.plateau import MINIMUM, OTHERS, find_plateau, progress
 
 METHOD = "push.mappo"
 ENOUGH = MINIMUM[METHOD]
@@ -93,10 +91,3 @@ def test_a_single_number_needs_a_whole_percent() -> None:
     """One seed on one instance has no interval."""
     assert progress([planted(SETTLED, ENOUGH, [0.009])]).status == "no gain"
     assert progress([planted(SETTLED, ENOUGH, [0.011])]).status == "trained"
-
-
-def test_the_interval_is_students() -> None:
-    """Mean 2, deviation 1 of three numbers: half width 4.303 / sqrt(3)."""
-    mean, low, high = interval([1.0, 2.0, 3.0])
-    assert mean == 2
-    assert (high - mean, mean - low) == pytest.approx([4.302653 / math.sqrt(3)] * 2, rel=1e-5)

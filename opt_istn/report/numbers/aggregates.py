@@ -96,6 +96,11 @@ class Sample:
         same = all(len(own) == 1 for own in rows) or len({tuple(own) for own in rows}) == 1
         return np.array([list(own.values()) for own in rows]) if rows and same else None
 
+    @property
+    def units(self) -> list[float]:
+        """What the interval is over: means of instances, or of seeds where they are fewer."""
+        return self.means if self.table is None else intervals.units(self.table).tolist()
+
     def interval(
         self, seed: int, least: float = -math.inf, most: float = math.inf
     ) -> Interval | None:

@@ -58,6 +58,22 @@ class Interval:
         return replace(self, low=max(least, self.low), high=min(most, self.high))
 
 
+def student(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean and the ends of its 95 % interval by Student's t; NaN ends of one value.
+
+    It says whether a few seeds gained anything, where `one_way` shows their range: three that are
+    all above 0 may still be chance.
+    """
+    from scipy import stats  # half a second, and most tables need it not
+
+    count, mean = len(values), math.fsum(values) / len(values)
+    if count < 2:
+        return mean, math.nan, math.nan
+    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in values) / (count - 1) / count)
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * spread
+    return mean, mean - half, mean + half
+
+
 def one_way(values: Sequence[float], seed: int) -> Interval | None:
     """Return the interval of the mean of independent values, None of fewer than two.
 
@@ -100,6 +116,15 @@ def one_way_ends(values: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]
     return _bca(values, rng) if method == Method.BCA else _bootstrap_t(values[..., None], rng)
 
 
+def units(table: FloatArray) -> FloatArray:
+    """Return the means of instances, or of seeds where there are fewer of them.
+
+    Shape (instances, seeds) to (min(instances, seeds),); every value where one of the two is 1.
+    """
+    few = int(np.argmin(table.shape))
+    return table.ravel() if table.shape[few] == 1 else table.mean(axis=1 - few)
+
+
 def two_way(table: FloatArray, seed: int) -> Interval | None:
     """Return the interval of the mean over seeds and instances, both being samples.
 
@@ -112,10 +137,9 @@ def two_way(table: FloatArray, seed: int) -> Interval | None:
     table
         Values by instance and seed, shape (instances, seeds).
     """
-    few = int(np.argmin(table.shape))
-    if table.shape[few] == 1:
-        return one_way(table.ravel().tolist(), seed)
-    means = table.mean(axis=1 - few)
+    means = units(table)
+    if min(table.shape) == 1:
+        return one_way(means.tolist(), seed)
     whole = Interval(float(means.min()), float(means.max()), Method.RANGE, len(means))
     if len(means) < FEWEST or table.min() == table.max():
         return whole

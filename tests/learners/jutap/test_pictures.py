@@ -91,6 +91,15 @@ def test_one_seed_is_not_called_a_mean() -> None:
     """Of a single training the legend says so; of several, how many the mean is of."""
     told = [
         returns_figure([np.full(400, -2.0)] * seeds).axes[0].get_legend().get_texts()[0].get_text()
-        for seeds in (1, 2)
+        for seeds in (1, 2, 4, 5)
     ]
-    assert told == ["one seed", "mean of 2 seeds, 95 % interval"]
+    some = [f"mean of {seeds} seeds, least to largest" for seeds in (2, 4)]
+    assert told == ["one seed", *some, "mean of 5 seeds, 95 % interval"]
+
+
+def test_the_band_of_few_seeds_is_their_range() -> None:
+    """Four seeds have no interval; what is shaded reaches from the least to the largest."""
+    figure = returns_figure([np.full(400, -cost) for cost in (2.0, 3.0, 4.0, 9.0)])
+    (band,) = figure.axes[0].collections
+    ends = band.get_paths()[0].get_extents()
+    assert (ends.ymin, ends.ymax) == (-9.0, -2.0)

@@ -174,6 +174,16 @@ def test_the_limit_by_hand() -> None:
     assert (found.low, found.high) == pytest.approx((0.1 + s * low, 0.1 + s * high))
 
 
+def test_students_by_hand() -> None:
+    """Mean 2, deviation 1 of three numbers: half width 4.303 / sqrt(3); one has no interval."""
+    mean, low, high = intervals.student([1.0, 2.0, 3.0])
+    assert mean == 2
+    assert (high - mean, mean - low) == pytest.approx([4.302653 / math.sqrt(3)] * 2, rel=1e-5)
+    alone = intervals.student([0.5])
+    assert alone[0] == 0.5
+    assert all(map(math.isnan, alone[1:]))
+
+
 def test_two_way_draws_the_same_as_tables_drawn_anew() -> None:
     """Means and errors from how often rows and columns are drawn are those of the drawn tables."""
     rng = np.random.default_rng(3)
