@@ -27,10 +27,11 @@ from opt_istn.runs import ledger
 from opt_istn.runs.compare import Choice, Comparison, load
 from opt_istn.runs.ledger import Record, Source
 from opt_istn.runs.nursery.processes import die_with_parent
+from opt_istn.solver import Status
 from opt_istn.training import Task
 
 OUT = pages.HERE.parent / "out"
-RULES = ("never", "release", "popular", "match", "greedy", "rolling", "expected", "labels")
+RULES = ("never", "release", "popular", "match", "greedy", "rolling", "expected")
 LIMIT_S = 60.0
 BACKBONE = "backbone.pt"  # beside the agents
 AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -69,6 +70,9 @@ class Setting:
         Whether agents train on the instance that they play, instead of on others drawn like it.
     against
         What the table tells paired differences to.
+    proofs
+        Kept records of exact methods or certificates on the same instances; where there are none,
+        `labels` is run.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Setting:
     memorise: bool = False
     against: str | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    proofs: str | None = None
 
     @property
     def source(self) -> Source:
@@ -85,9 +90,13 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("push-paper", "push-paper-v2", AGENTS, against="greedy"),
-    Setting("push-paper-wide", "push-paper-wide-v2", AGENTS, against="greedy"),
-    Setting("memorise", "push-paper-wide-v2", AGENTS, memorise=True),
+    Setting("push-paper", "push-paper-v2", AGENTS, against="greedy", proofs="push-paper-v2.jsonl"),
+    Setting(
+        *("push-paper-wide", "push-paper-wide-v2", AGENTS),
+        against="greedy",
+        proofs="push-paper-wide-v2.jsonl",
+    ),
+    Setting("memorise", "push-paper-wide-v2", AGENTS, True, proofs="push-paper-wide-v2.jsonl"),
     Setting("images", "push-paper-v2", IMAGES),
     Setting("no-image-demand", "push-paper-v2", IMAGES, overrides={"image_share": "0.0"}),
 )
@@ -185,20 +194,22 @@ def train_all(plan: Plan, jobs: int) -> None:
 
 
 def play(plan: Plan, setting: Setting, jobs: int) -> None:
-    """Play what is missing and keep all: every agent with all its seeds, and the rules."""
-    choices = [Choice(name) for name in RULES]
-    choices += [
+    """Play what is missing and keep all: rules once, every agent with all its seeds."""
+    rules = [Choice(name) for name in (*RULES, *(() if setting.proofs else ("labels",)))]
+    agents = [
         Choice(method, {"agent": str(plan.agent(setting, label, "{seed}")), **weights})
         for label, (method, _) in setting.agents.items()
         for weights in ({}, {"weights": "untrained"})
     ]
     runs = plan.out / f"{setting.name}.jsonl"
     count, budget = (1 if setting.memorise else plan.instances), Budget(time_s=LIMIT_S)
-    comparison = Comparison([setting.source], choices, count, budget, solver_seeds=plan.seeds)
     done = []
-    for run in comparison.run(runs, jobs):
-        done.append(run)
-        print(f"{setting.name}: {len(done)}/{len(comparison)}", flush=True)
+    for choices, seeds in ((rules, 1), (agents, plan.seeds)):
+        comparison = Comparison([setting.source], choices, count, budget, solver_seeds=seeds)
+        whole = len(done) + len(comparison)
+        for run in comparison.run(runs, jobs):
+            done.append(run)
+            print(f"{setting.name}: {len(done)}/{whole}", flush=True)
     pages.keep(plan.kept(setting), [_labelled(run, plan, setting) for run in done])
 
 
@@ -248,13 +259,24 @@ def main() -> int:
     train_all(chosen, given.jobs)
     for setting in chosen.settings:
         play(chosen, setting, given.jobs)
-    every = [run for _, runs in kept(plan) for run in runs]
+    every = [run for _, runs in kept(plan) for run in runs if not run.certificate]
     return pages.write_checked(plan.page, kept_page(plan), every)
 
 
 def kept(plan: Plan) -> list[tuple[Setting, list[Record]]]:
-    """Return the settings of which records are kept, and those."""
-    return [(x, ledger.read(plan.kept(x))) for x in plan.settings if plan.kept(x).exists()]
+    """Return the settings of which records are kept, and those with what proves their optima."""
+    played = [(x, ledger.read(plan.kept(x))) for x in plan.settings if plan.kept(x).exists()]
+    return [(x, runs + _proofs(plan, x, runs)) for x, runs in played]
+
+
+def _proofs(plan: Plan, setting: Setting, runs: Sequence[Record]) -> list[Record]:
+    """Return the kept certificates of the instances that were played, else the proven optima."""
+    if setting.proofs is None:
+        return []
+    played = {run.sha256 for run in runs}
+    every = [run for run in ledger.read(plan.records / setting.proofs) if run.sha256 in played]
+    certified = [run for run in every if run.certificate]
+    return certified or [run for run in every if run.status == Status.OPTIMAL]
 
 
 def kept_page(plan: Plan) -> str:
