@@ -270,18 +270,25 @@ def kept(plan: Plan) -> list[tuple[Setting, list[Record]]]:
 
 
 def _proofs(plan: Plan, setting: Setting, runs: Sequence[Record]) -> list[Record]:
-    """Return the kept certificates of the instances that were played, else the proven optima."""
+    """Return kept certificates of the instances played, else runs of what proved all of them."""
     if setting.proofs is None:
         return []
     played = {run.sha256 for run in runs}
     every = [run for run in ledger.read(plan.records / setting.proofs) if run.sha256 in played]
-    certified = [run for run in every if run.certificate]
-    return certified or [run for run in every if run.status == Status.OPTIMAL]
+    if certified := [run for run in every if run.certificate]:
+        return certified
+    failed = {run.solver for run in every if run.status != Status.OPTIMAL}
+    return [run for run in every if run.solver not in failed]
 
 
 def kept_page(plan: Plan) -> str:
-    """Return the page of what is kept."""
-    return "\n".join(pages_of(kept(plan)))
+    """Return the page of what is kept; words of proofs name the records that have them."""
+    played = kept(plan)
+    told = []
+    for (setting, _), text in zip(played, pages_of(played), strict=True):
+        path = plan.records / setting.proofs if setting.proofs else plan.kept(setting)
+        told.append(pages.marked(text, pages.mark(ledger.read(path), path)))
+    return "\n".join(told)
 
 
 def _silent(share: float, text: str) -> None:
