@@ -99,6 +99,14 @@ def test_pages_are_those_of_what_is_kept(name: str) -> None:
         assert OLDER.format(name) in text
 
 
+def test_the_prose_of_agents_has_the_numbers_of_the_records() -> None:
+    """What docs say of PUSH agents in numbers is what the committed runs say."""
+    text = (pages.HERE.parent / "docs" / "agents.md").read_text()
+    runs = [run for _, own in push_agents.kept(push_agents.FULL) for run in own]
+    assert pages.FILLED.search(text)
+    assert pages.filled(text, runs) == text
+
+
 def _flight(cost: int, start: int, seed: int = 0, **changes: Any) -> Record:
     """Return a flight of map 1 as it is recorded, from a START whose optimum is 100."""
     named = {"agent": "/a/b/strong-map1-{seed}.pt", "elsewhere": True, "sha256": "0"}
