@@ -39,7 +39,7 @@ TINY, PAPER = PRESETS["push-tiny"], PRESETS["push-paper"]
 BLIND, CODES = Vision("none", 16, None, ""), Vision("codes", 16, None, "")
 SOLVERS = {"push.mappo": MappoAgent, "push.mmappo": MultiModalAgent, "push.maac": MaacAgent}
 BUDGETS = {
-    "shared": Mappo(steps=60, reward_credit="shared"),
+    "shared": Mappo(steps=150, reward_credit="shared"),
     "user": Mappo(steps=60, reward_credit="user"),
     "head": Mappo(steps=60),
     "joint": Mappo(steps=60, ratio="joint", reward_credit="user"),
