@@ -259,8 +259,14 @@ def main() -> int:
     train_all(chosen, given.jobs)
     for setting in chosen.settings:
         play(chosen, setting, given.jobs)
-    every = [run for _, runs in kept(plan) for run in runs if not run.certificate]
-    return pages.write_checked(plan.page, kept_page(plan), every)
+    every = [run for _, runs in kept(plan) for run in runs]
+    return pages.write_checked(plan.page, kept_page(plan), every, *certificates(plan))
+
+
+def certificates(plan: Plan) -> list[Path]:
+    """Return the folder of the certificates that kept proofs name, if there is one."""
+    named = {(plan.records / x.proofs).with_suffix("") for x in plan.settings if x.proofs}
+    return [folder for folder in named if folder.is_dir()]
 
 
 def kept(plan: Plan) -> list[tuple[Setting, list[Record]]]:

@@ -202,8 +202,8 @@ def test_committed_records_stand(path: Path) -> None:
 
     Instances beyond the first few are for `make torture`.
     """
-    many = path.with_suffix("").is_dir() or path.suffix == ".gz"  # certificates, or agents' plays
-    _verify(path, FEW if many else MANY)
+    slow = path.with_suffix("").is_dir() or path.suffix == ".gz"  # certificates, or agents' plays
+    _verify(path, FEW if slow else MANY)
 
 
 @pytest.mark.slow
